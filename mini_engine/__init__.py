@@ -1,0 +1,1 @@
+"""A small inference engine for LLaMA-shaped models, written to be read."""
