@@ -975,6 +975,10 @@ def test_transformer_block():
         atol=1e-6,
         err_msg="changing the last token changed the ones before it: the causal mask is missing",
     )
+    swapped = transformer_block(x[[1, 0, 2, 3]], layer, TINY)
+    assert not np.allclose(swapped[3], got[3], atol=1e-4), (
+        "exchanging the first two tokens did not change the last one: without RoPE attention cannot tell their order"
+    )
 
 
 test_transformer_block()
@@ -1187,7 +1191,10 @@ def hidden_llama_forward():
                 weights["lm_head"] = rng.standard_normal((d, vocab))
             ids = [int(i) for i in rng.integers(0, vocab, 6)]
             ids[0] = ids[3]
-            got = llama_forward(ids, weights, config)
+            try:
+                got = llama_forward(ids, weights, config)
+            except KeyError as error:
+                raise AssertionError(f"KeyError {error}: with a tied head there is no lm_head in weights") from None
             kind = f"{layers} layers, {heads} query and {kv} KV heads, {'tied' if tied else 'untied'} head"
             np.testing.assert_allclose(
                 got,
