@@ -41,8 +41,8 @@ class FigureLive(SphinxDirective):
         script = FIGURES / f"{name}.js"
         if not NAME.fullmatch(name) or not script.is_file():
             raise self.error(f"figure-live: there is no script book/_static/figures/{name}.js")
-        if f'"figure-{name}"' not in script.read_text():
-            raise self.error(f'figure-live: book/_static/figures/{name}.js does not define "figure-{name}"')
+        if f'Figure.define("{name}"' not in script.read_text():
+            raise self.error(f'figure-live: book/_static/figures/{name}.js has no Figure.define("{name}", …)')
         if not self.content:
             raise self.error(f"figure-live: {name} has no body; write there what the figure shows, in words")
         self.env.note_dependency(str(script))

@@ -153,14 +153,14 @@
       connectedCallback() {
         if (this.state) return;
         made += 1;
-        this.prefix = `fig-${made}`;
+        this.idPrefix = `fig-${made}`;
         this.state = { ...(definition.state || {}) };
         this.controls = {};
-        const title = html("p", { class: "fig-title", id: `${this.prefix}-t` }, definition.title);
+        const title = html("p", { class: "fig-title", id: `${this.idPrefix}-t` }, definition.title);
         const panel = html("div", { class: "fig-controls" });
         for (const [key, spec] of Object.entries(definition.controls || {})) {
           this.state[key] = spec.value;
-          this.controls[key] = makeControl(`${this.prefix}-${key}`, spec, (value) => {
+          this.controls[key] = makeControl(`${this.idPrefix}-${key}`, spec, (value) => {
             this.state[key] = value;
             if (definition.changed) definition.changed(key, this.state);
             this.update();
