@@ -148,7 +148,7 @@ class NbExercise(SphinxDirective):
         if (Path(self.env.app.confdir) / f"{notebook}.ipynb").is_file():
             target = f"/{notebook}.ipynb"
             label = nodes.literal("", "Download the notebook", classes=["download"])
-            line += addnodes.download_reference("", label, reftarget=target, refdoc=self.env.docname, refdomain="")
+            line += addnodes.download_reference("", "", label, reftarget=target, refdoc=self.env.docname, refdomain="")
         return line
 
 
