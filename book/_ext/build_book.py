@@ -1,8 +1,8 @@
 """Build the HTML book, with every cell run and every warning an error.
 
     python book/_ext/build_book.py                 the whole book, into _build/html
-    python book/_ext/build_book.py 04_kv_cache     quick: only these chapters, into _build/quick/04_kv_cache/html
-    python book/_ext/build_book.py --student       without solutions, into _build/student/html
+    python book/_ext/build_book.py 04_kv_cache     quick: only these chapters, into _build/quick/04_kv_cache/_build/html
+    python book/_ext/build_book.py --student       without solutions, into _build/student/_build/html
 
 A quick build may run beside others. References to chapters outside it stay unresolved there without a warning; the
 whole build checks them.
@@ -81,7 +81,7 @@ def quick_toc(chapters):
     for chapter in chapters:
         entry = {"file": f"book/{chapter}"}
         if (ROOT / f"notebooks/{chapter}/{chapter}.ipynb").is_file():
-            entry["sections"] = [{"file": f"notebooks/{chapter}/{chapter}"}]
+            entry["sections"] = [{"file": f"notebooks/{chapter}/{chapter}", "title": "Notebook"}]
         entries.append(entry)
     look_up = [{"file": page} for page in ALWAYS if page not in {entry["file"] for entry in entries}]
     return {"format": "jb-book", "root": "book/intro", "chapters": [*entries, *look_up]}
