@@ -23,7 +23,8 @@
 import math
 
 from mini_engine.accounting import request_flops_simple
-from mini_engine.config import LLAMA_2_7B, LLAMA_3_8B, SMOLLM2_135M, TINY
+from mini_engine.config import LLAMA_2_7B, LLAMA_3_8B, SMOLLM2_135M
+from mini_engine.plotting import figure, show
 
 # NVIDIA A100 80GB SXM, dense bf16, from its data sheet: FLOP/s and bytes/s
 A100_FLOPS, A100_BANDWIDTH = 312e12, 2.039e12
@@ -222,6 +223,12 @@ def hidden_forward_flops():
             f"{spec}, {n_tokens} new tokens after {context}: counted {expected}, you returned {got} "
             "(head_dim is its own field; scores are per query head, K and V projections per KV head)"
         )
+    try:
+        forward_flops(SMOLLM2_135M, 3, -1)
+    except ValueError:
+        pass
+    else:
+        raise AssertionError("context=-1 was accepted")
     assert forward_flops(SMOLLM2_135M, 1) == 269_028_864, "SmolLM2's tied LM head is still multiplied"
     got = forward_flops(LLAMA_3_8B, 1000, 500)
     assert got == 15_533_867_008_000, f"Llama-3-8B, 1000 tokens after 500: 15533867008000 FLOPs, you returned {got}"
@@ -413,6 +420,7 @@ def hidden_attention_intensity_prefill():
         got = attention_intensity_prefill(n, d, b)
         assert abs(got / expected - 1) < 1e-12, f"N={n}, d={d}, b={b}: {expected}, you returned {got}"
     assert abs(attention_intensity_prefill(10**9, 128) - 64) < 1e-4, "for long N the limit is d / bytes_per"
+    assert attention_intensity_prefill(1, 1, 1) == 0.5, "one token with a head of one number: 4 FLOPs over 8 bytes"
     for sizes in ((0, 8, 2), (4, -8, 2), (4, 8, 0), (-1, 8, 2)):
         try:
             attention_intensity_prefill(*sizes)
@@ -497,6 +505,7 @@ def hidden_attention_intensity_decode():
         expected = (2 * k.size + 2 * v.size) / (b * sum(array.size for array in moved))
         got = attention_intensity_decode(n, d, b)
         assert abs(got / expected - 1) < 1e-12, f"N={n}, d={d}, b={b}: {expected}, you returned {got}"
+    assert attention_intensity_decode(1, 1, 1) == 0.5, "one token with a head of one number: 4 FLOPs over 8 bytes"
     for sizes in ((0, 8, 2), (4, -8, 2), (4, 8, 0), (-1, 8, 2)):
         try:
             attention_intensity_decode(*sizes)
@@ -546,6 +555,14 @@ for batch in (1, 8, 64, 512):
     attention = attention_intensity_decode(1024, 128)
     print(f"batch {batch:3}: linear layer {linear_intensity(batch, 4096, 4096):7.2f} FLOP/byte, attention {attention:.2f}")
 
+batches = [2**i for i in range(11)]
+fig, ax = figure()
+ax.loglog(batches, [linear_intensity(batch, 4096, 4096) for batch in batches], marker="o", label="linear layer")
+ax.loglog(batches, [attention_intensity_decode(1024, 128) for _ in batches], marker="s", label="decode attention")
+ax.set(xlabel="batch (sequences)", ylabel="intensity (FLOP per byte)")
+ax.legend()
+show(fig, alt="Intensity against batch: the linear layer rises with the batch, decode attention stays at one.")
+
 # %% test="linear_intensity" points=1
 def test_linear_intensity():
     got = linear_intensity(2, 3, 4, 1)
@@ -578,6 +595,7 @@ def hidden_linear_intensity():
         expected = 2 * y.size * d_in / (b * (x.size + w.size + y.size))
         got = linear_intensity(batch, d_in, d_out, b)
         assert abs(got / expected - 1) < 1e-12, f"{batch}, {d_in}, {d_out}, b={b}: {expected}, you returned {got}"
+    assert abs(linear_intensity(1, 1, 1, 1) - 2 / 3) < 1e-12, "sizes of 1 are allowed: 2 FLOPs over 3 bytes"
     for sizes in ((0, 8, 8, 2), (4, -8, 8, 2), (4, 8, 0, 2), (4, 8, 8, 0)):
         try:
             linear_intensity(*sizes)
@@ -700,6 +718,12 @@ for name, intensity in (
 ):
     reached = roofline(intensity, A100_FLOPS, A100_BANDWIDTH)
     print(f"{name:26} {intensity:7.2f} FLOP/byte, at most {reached / 1e12:6.1f} TFLOP/s, {reached / A100_FLOPS:4.0%} of peak")
+
+intensities = [2.0**i for i in range(-3, 12)]
+fig, ax = figure()
+ax.loglog(intensities, [roofline(i, A100_FLOPS, A100_BANDWIDTH) / 1e12 for i in intensities])
+ax.set(xlabel="intensity (FLOP per byte)", ylabel="attainable TFLOP/s", title="A100 80GB, bf16")
+show(fig, alt="The roofline of an A100: rising with intensity up to 153 FLOP per byte, flat at 312 TFLOP/s beyond.")
 
 # %% test="roofline" points=1
 def test_roofline():
