@@ -46,6 +46,7 @@ from mini_engine.config import LLAMA_2_7B, LLAMA_3_8B, SMOLLM2_135M
 #
 # </details>
 
+
 # %% solution="kv_bytes_per_token"
 def kv_bytes_per_token(config, bytes_per=2):
     """Bytes that one token adds to the KV cache of all layers.
@@ -63,6 +64,7 @@ def kv_bytes_per_token(config, bytes_per=2):
 # %% tryit="kv_bytes_per_token"
 for spec in (SMOLLM2_135M, LLAMA_2_7B, LLAMA_3_8B):
     print(f"{spec.name:14} {kv_bytes_per_token(spec) / 1024:8.1f} KiB per token")
+
 
 # %% test="kv_bytes_per_token" points=1
 def test_kv_bytes_per_token():
@@ -85,6 +87,7 @@ def test_kv_bytes_per_token():
 
 
 test_kv_bytes_per_token()
+
 
 # %% hidden="kv_bytes_per_token" points=2
 def hidden_kv_bytes_per_token():

@@ -1,0 +1,67 @@
+# Every target sets up what it needs; nothing is done twice.
+PYTHON ?= $(shell command -v python3 || command -v python)
+PORT ?= 8000
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+BOOK := _build/html/.built
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# 2 cores: a thread per core in one process, one thread each where tests run side by side
+TEST_JOBS ?= 2
+
+SCRIPTS := $(wildcard solutions/*/*.py)
+BOOK_SOURCES := _config.yml _toc.yml $(SCRIPTS) $(shell find book mini_engine autograder/audit_table.json -type f \
+	-not -path '*/__pycache__/*' -not -path '*/vendor/*' 2>/dev/null)
+
+.PHONY: help setup system book serve notebooks check grade audit lab test lint linkcheck clean
+help:
+	@echo "make book   set up, build the HTML book, say where to open it"
+	@echo "make serve  serve the built book on 127.0.0.1:$(PORT)"
+	@echo "make test   set up, then everything CI checks"
+	@echo "also: notebooks, grade, audit, lab, lint, linkcheck, clean"
+
+setup: $(READY)
+$(READY): requirements.txt constraints.txt pyproject.toml tools/check_python.py
+	@$(PYTHON) tools/check_python.py
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+# Chromium opens the built pages, bubblewrap jails student code: programs, not Python packages.
+system:
+	@sh tools/system_packages.sh
+
+notebooks: $(READY)
+	$(PY) -m autograder.build_notebooks
+
+book: $(BOOK)
+	@echo "The book is built: open _build/html/index.html, or run 'make serve' to run code in the page."
+$(BOOK): $(READY) $(BOOK_SOURCES)
+	$(PY) -m autograder.build_notebooks
+	$(PY) book/_ext/build_book.py
+	@touch $@
+
+serve: $(BOOK)
+	$(PY) book/_ext/serve.py --port $(PORT)
+
+grade: $(READY)
+	$(PY) -m autograder demo
+
+audit: $(READY)
+	$(PY) -m autograder audit
+
+lab: $(READY)
+	$(VENV)/bin/jupyter lab notebooks
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+test: $(READY) system lint $(BOOK)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_JOBS) --dist loadfile
+
+linkcheck: $(READY)
+	$(VENV)/bin/jupyter-book build . --builder linkcheck
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis
