@@ -133,8 +133,10 @@ def hidden_rms_norm():
         )
     got = rms_norm(np.ones((2, 4), dtype=np.float32), np.ones(4), 1e-5)
     assert got.dtype == np.float32, f"float32 in should give float32 out, you returned {got.dtype}"
-    got = rms_norm(np.array([3, 4]), np.array([1, 1]), 0.0)
-    np.testing.assert_allclose(got, [0.848528137, 1.131370850], rtol=1e-6, err_msg="integers in should give floats out")
+    for x in (np.array([3, 4]), [3.0, 4.0]):
+        got = rms_norm(x, [1, 1], 0.0)
+        message = f"{x} should give floats, as the same numbers in a float array do"
+        np.testing.assert_allclose(got, [0.848528137, 1.131370850], rtol=1e-6, err_msg=message)
 
 
 hidden_rms_norm()
@@ -235,8 +237,10 @@ def hidden_layer_norm():
     np.testing.assert_allclose(got.astype(float), want, rtol=2e-3, atol=2e-3, err_msg=message)
     got = layer_norm(np.ones((2, 4), dtype=np.float32), np.ones(4), np.zeros(4), 1e-5)
     assert got.dtype == np.float32, f"float32 in should give float32 out, you returned {got.dtype}"
-    got = layer_norm(np.array([3, 4]), np.array([1, 1]), np.array([0, 0]), 0.0)
-    np.testing.assert_allclose(got, [-1, 1], rtol=1e-6, err_msg="integers in should give floats out")
+    for x in (np.array([1, 2, 2, 1, 4]), [1.0, 2.0, 2.0, 1.0, 4.0]):
+        got = layer_norm(x, [1] * 5, [0] * 5, 0.0)
+        want = np.array([-1, 0, 0, -1, 2]) / 1.2**0.5
+        np.testing.assert_allclose(got, want, rtol=1e-6, err_msg=f"{x} should give floats, as a float array does")
 
 
 hidden_layer_norm()
@@ -320,6 +324,8 @@ def hidden_split_heads():
             for i in range(n):
                 for j in range(dh):
                     assert got[h, i, j] == x[i, h * dh + j], f"head {h} of token {i} does not hold its slice of the row"
+    x = rng.standard_normal((3, 6))
+    assert np.array_equal(split_heads(x, 1), x[None]), "one head is x itself with an axis of length 1 in front"
     for bad in (0, -2, 5, 12):
         try:
             split_heads(np.zeros((3, 6)), bad)
@@ -761,6 +767,14 @@ def hidden_causal_attention():
     q = np.full((1, 2, 4), 1e3)
     got = causal_attention(q, np.stack([q[0], -q[0]])[:1], np.ones((1, 2, 4)))
     assert np.isfinite(got).all(), "scores of 2e6 gave nan: subtract each row's maximum before exp"
+    q = np.array([[[500.0], [-500.0]], [[1.0], [2.0]]])
+    got = causal_attention(q, np.full((2, 2, 1), 2.0), np.array([[[1.0], [3.0]]] * 2))
+    np.testing.assert_allclose(
+        got[:, :, 0],
+        [[1, 2], [1, 2]],
+        rtol=1e-8,
+        err_msg="rows with scores of 1000 and of -1000: each has its own maximum",
+    )
     try:
         causal_attention(np.zeros((2, 5, 4)), np.zeros((2, 4, 4)), np.zeros((2, 4, 4)))
     except ValueError:
@@ -1204,7 +1218,8 @@ def hidden_llama_forward():
                 err_msg=f"{kind}: differs from the same model in torch",
             )
             table = weights["embedding"].copy()
-            llama_forward(ids, weights, config)
+            again = llama_forward(tuple(ids), weights, config)
+            assert np.array_equal(again, got), "a tuple of ids should give what the list gives"
             assert np.array_equal(weights["embedding"], table), "llama_forward changed the weights: work on new arrays"
             for bad in ([vocab], [0, -1], [-vocab, 0]):
                 try:
