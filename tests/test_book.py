@@ -100,7 +100,7 @@ IMAGES_WITHOUT_WORDS = """() => [...document.querySelectorAll('article img')].fi
 TOO_WIDE = """() => {
   const limit = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= limit) return [];
-  return [...document.querySelectorAll('main *, footer *')].filter(node => node.getBoundingClientRect().right > limit + 1)
+  return [...document.querySelectorAll('main *, footer *')].filter(node => node.getBoundingClientRect().right > limit)
     .map(node => node.tagName + '.' + node.className).concat([String(document.documentElement.scrollWidth)]).slice(-8);
 }"""
 
