@@ -1,6 +1,6 @@
 """Tokens to text as they come: whole characters only, and never a piece of a stop string. No torch here."""
 
-MAX_HELD_TOKENS = 8  # longer than any UTF-8 character: what is still broken then stays broken
+MAX_HELD_TOKENS = 3  # a UTF-8 character has at most 4 bytes: what is broken for longer stays broken
 
 
 class TextStream:
@@ -21,17 +21,23 @@ class TextStream:
         if self.is_stopped:
             return ""
         self._tokens += token_ids
-        text = self.tokenizer.decode(self._tokens) if self._tokens else ""
-        if text.endswith("\ufffd") and not is_last and len(self._tokens) < MAX_HELD_TOKENS:
-            text = ""
-        else:
-            self._tokens = []
-        self._held += text
+        self._held += self._decode(is_last)
         found = [place for place in map(self._held.find, self.stop) if place >= 0]
         if found:
             self.is_stopped = True
             return self._release(min(found))
         return self._release(len(self._held) - (0 if is_last else self._num_suspicious()))
+
+    def _decode(self, is_last):
+        """Text of all tokens but those at the end that may be half a character; they wait."""
+        for num_waiting in range(0 if is_last else min(MAX_HELD_TOKENS, len(self._tokens)) + 1):
+            size = len(self._tokens) - num_waiting
+            text = self.tokenizer.decode(self._tokens[:size]) if size else ""
+            if not text.endswith("\ufffd"):
+                self._tokens = self._tokens[size:]
+                return text
+        text, self._tokens = self.tokenizer.decode(self._tokens) if self._tokens else "", []
+        return text
 
     def _num_suspicious(self):
         """Length of the longest end of the held text that a stop string starts with."""
