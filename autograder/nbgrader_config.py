@@ -1,26 +1,77 @@
 """The course for nbgrader: `nbgrader generate_assignment`, `autograde`, `generate_feedback`, `export`, `zip_collect`.
 
-Works from the root of the repository and from autograder/. Every path is absolute, made from this file's place.
+Works from the root of the repository and from autograder/. Every path is made from this file's place. Two environment
+variables move a class elsewhere: COURSE_WORK (a folder for submitted, autograded, feedback, the gradebook and the
+release) and NBGRADER_DB_URL (a database of your own).
 """
 
+import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+WORK = Path(os.environ.get("COURSE_WORK", HERE)).resolve()
 sys.path.insert(0, str(ROOT))
+
+from nbconvert.preprocessors import ClearMetadataPreprocessor  # noqa: E402
+from nbgrader.preprocessors import (  # noqa: E402
+    AssignLatePenalties,
+    CheckCellMetadata,
+    ClearOutput,
+    GetGrades,
+    LimitOutput,
+    OverwriteCells,
+    OverwriteKernelspec,
+    SaveAutoGrades,
+)
+
+from autograder import intake  # noqa: E402
+from autograder.execute import CourseExecute  # noqa: E402
+from autograder.feedback import FeedbackView  # noqa: E402
 
 c = get_config()  # noqa: F821
 
 c.CourseDirectory.course_id = "llm-inference"
 c.CourseDirectory.root = str(ROOT)
 c.CourseDirectory.source_directory = "solutions"
-c.CourseDirectory.release_directory = "notebooks"
-c.CourseDirectory.db_url = f"sqlite:///{HERE / 'gradebook.db'}"
+c.CourseDirectory.release_directory = "notebooks" if WORK == HERE else str(WORK / "notebooks")
 for step in ("submitted", "autograded", "feedback", "solution", "source_with_tests"):
-    setattr(c.CourseDirectory, f"{step}_directory", str(Path("autograder", step)))
+    place = Path("autograder", step) if WORK == HERE else WORK / step
+    setattr(c.CourseDirectory, f"{step}_directory", str(place))
+c.CourseDirectory.db_url = os.environ.get("NBGRADER_DB_URL", f"sqlite:///{WORK / 'gradebook.db'}")
 # The script is the instructor's; a student's .py file could shadow a module that the notebook imports.
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "__pycache__", "*.py", "*.pyc", "*.pth", "*.so"]
 
 c.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
 c.ClearSolutions.text_stub = "Write your answer here."
+
+# Archives from an LMS go to autograder/downloaded/NN_topic/archive; a name is like ada_NN_topic.ipynb or
+# NN_topic_ada_attempt_2026-11-21-10-00-00_NN_topic.ipynb, or a folder named after the student holds the notebook.
+c.ZipCollectApp.downloaded_directory = str((HERE if WORK == HERE else WORK) / "downloaded")
+c.FileNameCollectorPlugin.named_regexp = (
+    r".*?/extracted/(?:.*_(?=\w+_attempt_))?(?P<student_id>[A-Za-z0-9.-]+)"
+    r"(?:_attempt_(?P<timestamp>[0-9-]+))?(?:_|/)(?P<file_id>[^/]+)$"
+)
+
+# What arrives is rebuilt from the release with only the student's own cells, see autograder/intake.py.
+intake.install()
+c.Autograde.exporter_class = intake.GraftExporter
+c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteKernelspec, OverwriteCells, CheckCellMetadata]
+c.OverwriteCells.add_missing_cells = True
+c.Autograde.autograde_preprocessors = [
+    CourseExecute,
+    ClearMetadataPreprocessor,
+    LimitOutput,
+    SaveAutoGrades,
+    AssignLatePenalties,
+    CheckCellMetadata,
+]
+c.Execute.timeout = 60
+c.Execute.iopub_timeout = 60  # a busy machine is not the student's fault
+c.Execute.raise_on_iopub_timeout = False
+
+# One page per student that opens without a network, hidden tests left out, see autograder/feedback.py.
+c.GenerateFeedback.preprocessors = [GetGrades, FeedbackView]
+c.HTMLExporter.extra_template_basedirs = [str(HERE / "templates")]
+c.HTMLExporter.template_name = "course_feedback"

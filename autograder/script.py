@@ -171,7 +171,7 @@ def check_exercise(name, parts, allowed, earlier):
     """Breaches of the rules within one complete exercise."""
     faults = []
     task, solution = parts["task"], parts["solution"]
-    if not task.source.startswith("## "):
+    if not re.match(r"##+ \S", task.source):
         faults.append((task.line + 1, f"the lead-in of `{name}` must start with a heading `## n. Title`"))
     for hint in ("Hint 1", "Hint 2"):
         if f"<summary>{hint}</summary>" not in task.source:

@@ -149,7 +149,7 @@ MALFORMED = {
     "no points": ('test="half" points=1', 'test="half"', ":36: a test cell needs `points=`"),
     "zero points": ("points=1", "points=0", ":36: `points` must be a whole number above 0, got 0"),
     "garbage": ("# %% setup=True", "# %% setup=True oops", ":4: cannot read the header"),
-    "markdown mark missing": ("# Nearly code.", "Nearly code.", ":20: a line of a [markdown] cell must start with"),
+    "markdown mark missing": ("# Nearly code.", "Nearly code.", ":21: a line of a [markdown] cell must start with"),
     "not markdown": ('# %% [markdown] task="half"', '# %% task="half"', ":9: a task cell is [markdown]"),
     "syntax": ("    return x / 2", "    return x /", "not Python"),
     "missing hint": ("Hint 2", "Hint", "has no <details><summary>Hint 2"),

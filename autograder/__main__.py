@@ -1,0 +1,26 @@
+"""The instructor's commands: python -m autograder <audit|demo> --help."""
+
+import argparse
+import importlib
+import sys
+
+COMMANDS = {
+    "audit": ("autograder.audit_tool", "score the bank of answers and every mutant: do the tests catch what is wrong?"),
+    "demo": ("autograder.demo", "grade a made class with nbgrader's commands and print its table"),
+}
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m autograder", description="The instructor's commands.")
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    given = (sys.argv[1:] if arguments is None else arguments)[:1]
+    for name, (module, summary) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        if given == [name]:  # the others' modules need not be loaded
+            importlib.import_module(module).add_arguments(subparser)
+    options = parser.parse_args(arguments)
+    return importlib.import_module(COMMANDS[options.command][0]).run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+"""one sweep over the text per merge, in rank order"""
+
+
+def bpe_encode(text, merges, vocab):
+    symbols = [text[i : i + 1] for i in range(len(text))]
+    for left, right in merges:
+        i = 0
+        while i + 1 < len(symbols):
+            if symbols[i] == left and symbols[i + 1] == right:
+                symbols[i : i + 2] = [left + right]
+            i += 1
+    return [vocab[symbol] for symbol in symbols]

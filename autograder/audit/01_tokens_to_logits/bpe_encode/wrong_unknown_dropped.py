@@ -1,0 +1,12 @@
+"""drops symbols that are not in the vocabulary without a word"""
+
+
+def bpe_encode(text, merges, vocab):
+    symbols = [text[i : i + 1] for i in range(len(text))]
+    for left, right in merges:
+        i = 0
+        while i + 1 < len(symbols):
+            if symbols[i] == left and symbols[i + 1] == right:
+                symbols[i : i + 2] = [left + right]
+            i += 1
+    return [vocab[symbol] for symbol in symbols if symbol in vocab]

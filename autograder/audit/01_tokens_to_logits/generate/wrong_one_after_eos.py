@@ -1,0 +1,14 @@
+"""notices eos_id one token late"""
+
+
+def generate(step, prompt_ids, max_new_tokens, eos_id=None):
+    ids = [int(i) for i in prompt_ids]
+    if not ids or max_new_tokens < 0:
+        raise ValueError(f"{len(ids)} prompt ids, max_new_tokens={max_new_tokens}")
+    for _ in range(max_new_tokens):
+        token = next_token(step(ids))
+        done = len(ids) > len(prompt_ids) and ids[-1] == eos_id
+        ids.append(token)
+        if done:
+            break
+    return ids

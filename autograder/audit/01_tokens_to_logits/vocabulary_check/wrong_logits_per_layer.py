@@ -1,0 +1,16 @@
+"""thinks that every layer gives logits"""
+
+
+def vocabulary_check():
+    return {
+        "token": "c",
+        "embedding": "a",
+        "logits": "d",
+        "autoregressive": "b",
+        "where": "b",
+        "embedded_shape": (8, 4096),
+        "logits_shape": (8, 32000),
+        "rows_used": 1,
+        "num_passes": 5,
+        "last_pass_tokens": 12,
+    }

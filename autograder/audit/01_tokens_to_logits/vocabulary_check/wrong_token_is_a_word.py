@@ -1,0 +1,16 @@
+"""takes a token for a word"""
+
+
+def vocabulary_check():
+    return {
+        "token": "a",
+        "embedding": "a",
+        "logits": "d",
+        "autoregressive": "b",
+        "where": "c",
+        "embedded_shape": (8, 4096),
+        "logits_shape": (8, 32000),
+        "rows_used": 1,
+        "num_passes": 5,
+        "last_pass_tokens": 12,
+    }

@@ -1,0 +1,233 @@
+"""The audit: every topic's tests are strong enough, and the auditor itself finds weak ones."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from autograder.audit_tool import ROOT, audit_topic, table
+from autograder.mutate import mutants
+from autograder.scoring import Topic, score_all
+from autograder.script import split_cells
+
+TOPICS = sorted(path.stem for path in (ROOT / "solutions").glob("*/*.py"))
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_every_wrong_answer_and_mutant_loses_points(topic):
+    command = [sys.executable, "-m", "autograder", "audit", topic]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+
+
+# One line of numeric code, and changes that the operators must make of it.
+OPERATORS = {
+    "keyword": ("y = x.sum(axis=0, keepdims=True)", ["y = x.sum(keepdims=True)", "y = x.sum(axis=0)"]),
+    "unwrap": ("y = np.tril(x)", ["y = x", "y = np.triu(x)"]),
+    "method": ("y = x.copy()", ["y = x"]),
+    "arguments": ("y = f(a, b, c)", ["y = f(b, a, c)", "y = f(a, c, b)", "y = f(a, b)"]),
+    "off by one": (
+        "y = x[1:n]",
+        ["y = x[2:n]", "y = x[0:n]", "y = x[1:n - 1]", "y = x[1:n + 1]", "y = x[1:]", "y = x[:n]"],
+    ),
+    "range": ("y = list(range(n))", ["y = list(range(n - 1))", "y = list(range(n + 1))"]),
+    "index": ("y = x[i]", ["y = x[i - 1]"]),
+    "min and max": ("y = min(a, 3)", ["y = max(a, 3)", "y = min(a, 4)", "y = min(a, 2)", "y = min(3, a)"]),
+    "methods mixed up": ("y = x.max() + x.argmin()", ["y = x.min() + x.argmin()", "y = x.max() + x.argmax()"]),
+    "head count": ("y = c.num_attention_heads", ["y = c.num_key_value_heads"]),
+    "constant": ("y = 0.5", ["y = 1.0", "y = 0.0"]),
+    "zero": ("y = x[0]", ["y = x[1]", "y = x[-1]"]),
+    "boolean": ("y = True", ["y = False"]),
+    "deleted": ("y += x", ["pass", "y = x", "y -= x"]),
+    "comparison": ("y = a < b", ["y = a <= b", "y = a >= b"]),
+    "chained": ("y = 0 < p <= 1", ["y = 0 <= p <= 1", "y = 0 < p < 1", "y = 0 < p > 1"]),
+    "and": ("y = a and b", ["y = a or b", "y = a", "y = b"]),
+    "not": ("y = not a", ["y = a"]),
+    "arithmetic": ("y = a - b", ["y = a + b", "y = b - a", "y = a", "y = b"]),
+    "matrix": ("y = a @ b", ["y = a * b", "y = b @ a"]),
+    "transpose": ("y = a.T", ["y = a"]),
+    "axes": ("y = x.transpose(1, 0, 2)", ["y = x.transpose(0, 1, 2)", "y = x.transpose(1, 2, 0)"]),
+    "shape": ("y = x.reshape((n, h))", ["y = x.reshape((h, n))"]),
+    "choice": ("y = a if c else b", ["y = a", "y = b"]),
+    "filter": ("y = [i for i in x if i > 1]", ["y = [i for i in x]"]),
+}
+
+
+@pytest.mark.parametrize("line, wanted", OPERATORS.values(), ids=OPERATORS)
+def test_operators_make_the_changes_that_matter(line, wanted):
+    made = {mutant.change for mutant in mutants(f"def f():\n    {line}\n    return y\n")}
+    missing = [f"{line} => {change}" for change in wanted if f"{line} => {change}" not in made]
+    assert not missing, f"made only: {made}"
+
+
+def test_guards_are_negated_and_taken_away_but_messages_and_signatures_stay():
+    source = 'def f(n=1):\n    """Doc 1."""\n    if n < 1:\n        raise ValueError(f"n is {n + 1}")\n    return n\n'
+    changes = {mutant.change for mutant in mutants(source)}
+    assert {"if n < 1: => if not n < 1:", "if n < 1: => if False:", "return n => return None"} <= changes
+    assert not [change for change in changes if "ValueError" in change.split(" => ")[1] or "def f" in change]
+    sources = [mutant.source for mutant in mutants(source)]
+    assert len(sources) == len(set(sources)), "a mutant is made twice"
+
+
+TOPIC = '''\
+# %% setup=True
+import numpy as np
+
+# %% [markdown] task="half" stars=1 minutes=5
+# ## 1. Halves
+#
+# <details><summary>Hint 1</summary>a</details>
+# <details><summary>Hint 2</summary>b</details>
+
+# %% solution="half"
+def half(x):
+    """Half of x."""
+    ### BEGIN SOLUTION
+    return x / 2
+    ### END SOLUTION
+
+
+# %% tryit="half"
+print(half(1))
+
+# %% test="half" points=1
+def test_half():
+    helper = 2
+    assert half(4) == helper, "half of 4 is 2"
+
+
+test_half()
+
+# %% hidden="half" points=2
+def hidden_half():
+    d = 3
+    assert HIDDEN, "hidden"
+
+
+hidden_half()
+'''
+STRONG = "half(2 * d) == d and half(-1) == -0.5"
+WRONG = '"""Takes away instead."""\ndef half(x):\n    return x - 2\n'
+RIGHT = [
+    '"""Multiplies."""\ndef half(x):\n    return 0.5 * x\n',
+    '"""NumPy."""\ndef half(x):\n    return np.divide(x, 2)\n',
+]
+
+
+def course(folder, hidden=STRONG, wrong=(WRONG,), right=RIGHT, equivalent=""):
+    script = folder / "solutions" / "01_x" / "01_x.py"
+    bank = folder / "autograder" / "audit" / "01_x" / "half"
+    script.parent.mkdir(parents=True)
+    bank.mkdir(parents=True)
+    script.write_text(TOPIC.replace("HIDDEN", hidden))
+    for kind, answers in (("wrong", wrong), ("right", right)):
+        for number, text in enumerate(answers):
+            (bank / f"{kind}_{number}.py").write_text(text)
+    if equivalent:
+        (bank / "equivalent.txt").write_text(equivalent)
+    return folder
+
+
+def faults(folder):
+    [row] = audit_topic("01_x", root=folder)
+    return row.faults, row
+
+
+def test_strong_tests_pass_the_audit(tmp_path):
+    found, row = faults(course(tmp_path))
+    assert not found
+    assert (row.wrong_caught, row.right_kept, row.points) == (1, 2, 3)
+    assert row.mutants_killed == row.mutants > 5
+    assert "1/1" in table([row])
+
+
+def test_a_weak_test_is_caught(tmp_path):
+    found, row = faults(course(tmp_path, hidden="half(4) == 2", wrong=[WRONG]))
+    assert "wrong_0.py gets all points: a test is missing" in found
+    assert "mutant survives: return x / 2 => return 2" in found
+    assert row.wrong_caught == 0
+
+
+BANK_FAULTS = {
+    "right loses": ({"right": [RIGHT[0], WRONG]}, "right_1.py is right but loses points: hidden_half"),
+    "one right": ({"right": RIGHT[:1]}, "1 right_*.py in the bank, at least 2 are needed"),
+    "no wrong": ({"wrong": []}, "no wrong_*.py in the bank"),
+    "no docstring": ({"wrong": [WRONG.split("\n", 1)[1]]}, "wrong_0.py: its first line must be a docstring"),
+    "does not run": ({"wrong": [WRONG.replace("x - 2", "y - 2")]}, "wrong_0.py does not run (test_half: NameError"),
+    "stale": (
+        {"equivalent": "return x / 2 => return x / 7  # never\n"},
+        "no mutant `return x / 2 => return x / 7`",
+    ),
+    "killed": (
+        {"equivalent": "return x / 2 => return x * 2  # no\n"},
+        "`return x / 2 => return x * 2` is killed",
+    ),
+    "no reason": ({"equivalent": "return x / 2 => return x * 2\n"}, "equivalent.txt:1: must be"),
+}
+
+
+@pytest.mark.parametrize("bank, message", BANK_FAULTS.values(), ids=BANK_FAULTS)
+def test_faults_of_the_bank_are_named(tmp_path, bank, message):
+    found, _ = faults(course(tmp_path, **bank))
+    assert any(message in fault for fault in found), found
+
+
+def test_an_equivalent_mutant_is_not_counted(tmp_path):
+    weak = "half(2 * d) == d and half(-2) == -1"  # whole numbers only: x // 2 would do
+    found, row = faults(course(tmp_path / "weak", hidden=weak))
+    assert not found and row.equivalent == 0
+    reference = "return x / 2", "return int(x / 2)"
+    folder = course(tmp_path / "listed", hidden=weak, equivalent="return int(x / 2) => return x / 2  # even numbers\n")
+    script = folder / "solutions/01_x/01_x.py"
+    script.write_text(script.read_text().replace(*reference))
+    found, row = faults(folder)
+    assert not found and row.equivalent == 1
+    (folder / "autograder/audit/01_x/half/equivalent.txt").unlink()
+    assert faults(folder)[0] == ["mutant survives: return int(x / 2) => return x / 2"]
+
+
+def outcome(answer, cpu_limit_s=3):
+    cells, _ = split_cells(TOPIC.replace("HIDDEN", STRONG))
+    topic = Topic("01_x", cells)
+    [(_, run)] = score_all(topic, 1, [("key", {"half": answer}, ["half"], cpu_limit_s, False)])
+    return run
+
+
+HOSTILE = {
+    "nothing": ("", "NameError: name 'half' is not defined"),
+    "name of the test's helper": ("def half(x):\n    return x / helper\n", "name 'helper' is not defined"),
+    "name of the hidden test": ("def half(x):\n    return x / 2 if x == 4 else d\n", "name 'd' is not defined"),
+    "endless loop": ("def half(x):\n    while True:\n        pass\n", "ran longer than 1 s"),
+    "memory": ("def half(x):\n    return np.ones(1 << 40).sum()\n", "MemoryError"),
+    "ends the process": ("import os\nos._exit(0)\n", "ended the process"),
+    "exit": ("raise SystemExit\n", "SystemExit"),
+    "recursion": ("def half(x):\n    return half(x)\n", "RecursionError"),
+    "syntax": ("def half(x:\n", "SyntaxError"),
+}
+
+
+@pytest.mark.parametrize("answer, reason", HOSTILE.values(), ids=HOSTILE)
+def test_a_bad_answer_loses_points_and_nothing_else_breaks(answer, reason):
+    run = outcome(answer, cpu_limit_s=1)
+    assert run.total < 3
+    assert any(reason in text for text in run.reasons.values()), run.reasons
+
+
+def test_an_answer_scores_by_cell():
+    run = outcome("def half(x):\n    print('noise')\n    return 2\n")
+    assert run.points == {"test_half": 1, "hidden_half": 0}
+    assert outcome("def half(x):\n    return x / 2\n").total == 3
+
+
+def test_command_prints_the_table_and_fails_on_a_miss(tmp_path, monkeypatch, capsys):
+    from autograder import __main__, audit_tool
+
+    monkeypatch.setattr(audit_tool, "ROOT", course(tmp_path, hidden="half(4) == 2"))
+    assert __main__.main(["audit", "01_x"]) == 1
+    printed = capsys.readouterr().out
+    assert "mutant survives" in printed and "01_x/half" in printed
+    assert __main__.main(["audit", "01_x", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)[0]["wrong_caught"] == 0
+    assert __main__.main(["audit", "99_none"]) == 1
+    assert __main__.main(["audit", "01_x", "--exercise", "none"]) == 1
