@@ -18,11 +18,12 @@ from mini_engine.speculative import speculative_step as default_speculative_step
 
 @dataclass
 class StepOutput:
-    """What one step gave one sequence; it has ended when seq.finish_reason is set."""
+    """What one step gave one sequence; finish_reason ("stop" or "length") comes with the last."""
 
     seq: Sequence
     new_token_ids: list[int]
     new_text: str = ""
+    finish_reason: str | None = None
 
 
 @dataclass
@@ -84,6 +85,12 @@ class Engine:
     def has_unfinished(self):
         """Whether a step would have anything to do."""
         return self.scheduler.has_unfinished
+
+    @property
+    def max_model_len(self):
+        """Tokens a request may have, prompt and output together."""
+        num_slots = self.block_manager.num_blocks * self.cache.block_size
+        return min(self.model.config.max_position_embeddings, num_slots)
 
     def add_request(self, prompt, params=None):
         """Queue a prompt (text or token ids) and return its Sequence.
@@ -172,7 +179,7 @@ class Engine:
             seq.finish_time = now
             self.stats.num_finished += 1
             self._forget(seq)
-        return StepOutput(seq, kept, text)
+        return StepOutput(seq, kept, text, seq.finish_reason)
 
     def _stream_text(self, seq, kept):
         """Text that became certain; a stop string found in it ends the sequence."""
