@@ -41,7 +41,7 @@ class EngineStats:
 class Engine:
     """Serves many requests with one model; `step` moves all of them on.
 
-    model: a Llama. tokenizer: encode, decode and eos_token_id; without one, prompts are token ids and there is no text.
+    model: a Llama. tokenizer: encode, stream and eos_token_id; without one, prompts are token ids and there is no text.
     num_blocks, block_size: the KV pool. Further keywords go to Scheduler (max_num_seqs, max_num_batched_tokens,
     chunked_prefill, watermark).
 
@@ -113,7 +113,7 @@ class Engine:
         self._next_id += 1
         self._sequences[seq.seq_id] = seq
         if self.tokenizer is not None:
-            self._streams[seq.seq_id] = TextStream(self.tokenizer, params.stop)
+            self._streams[seq.seq_id] = TextStream(self.tokenizer.stream(), params.stop)
         return seq
 
     add = add_request

@@ -5,8 +5,8 @@ The API is that of platform.openai.com/docs/api-reference (completions, chat), a
 
 import asyncio
 import json
+import re
 import socket
-import sys
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from mini_engine.async_engine import AsyncEngine, EngineDeadError, QueueFullError
+from mini_engine.loading import add_engine_arguments, make_engine
 from mini_engine.metrics import Metrics
 from mini_engine.protocol import (
     DEFAULT_MAX_TOKENS,
@@ -29,6 +30,7 @@ from mini_engine.protocol import (
 )
 
 MAX_CHARS_PER_TOKEN = 64  # a longer text cannot fit the context; refused before it is tokenized
+TOO_LONG = "context_length_exceeded"
 
 
 def create_app(engine, model_name, max_requests=128):
@@ -66,8 +68,7 @@ def create_app(engine, model_name, max_requests=128):
 
     @app.post("/v1/chat/completions")
     async def chat_completions(body: ChatCompletionRequest, request: Request):
-        text = engine.tokenizer.apply_chat_template([message.model_dump() for message in body.messages])
-        token_ids = await _token_ids(engine, text, "messages")
+        token_ids = await _token_ids(engine, [message.model_dump() for message in body.messages], "messages")
         return await serve(body, token_ids, body.max_completion_tokens or body.max_tokens, "chat", request)
 
     async def serve(body, token_ids, max_tokens, kind, request):
@@ -87,20 +88,24 @@ def create_app(engine, model_name, max_requests=128):
 
 
 async def _token_ids(engine, prompt, field):
-    """The prompt as token ids that fit the context. Raises RequestError naming the field."""
-    limit = engine.max_model_len
-    if len(prompt) > limit * (MAX_CHARS_PER_TOKEN if isinstance(prompt, str) else 1):
-        too_long = f"far more than the context of {limit} tokens"
+    """The prompt (text, token ids or messages) as token ids that fit the context; RequestError names the field."""
+    limit, tokenizer = engine.max_model_len, engine.tokenizer
+    texts = [m if isinstance(m, str) else m["content"] for m in prompt if isinstance(m, (str, dict))]
+    if sum(map(len, texts)) > limit * MAX_CHARS_PER_TOKEN:
+        raise RequestError(f"{field} is far longer than the context of {limit} tokens", field, TOO_LONG)
+    if texts:  # in a thread, so that a long text does not hold up the other streams
+        encode = tokenizer.encode if isinstance(prompt, str) else tokenizer.apply_chat_template
+        token_ids = await asyncio.to_thread(encode, prompt)
     else:
-        token_ids = await asyncio.to_thread(engine.tokenizer.encode, prompt) if isinstance(prompt, str) else prompt
-        if not token_ids:
-            raise RequestError(f"{field} is empty: at least one token is needed", field)
-        if not all(0 <= token < engine.model.config.vocab_size for token in token_ids):
-            raise RequestError(f"{field} has a token id outside the vocabulary", field)
-        if len(token_ids) < limit:
-            return token_ids
-        too_long = f"{len(token_ids)} tokens, and the context of {limit} must hold the answer too"
-    raise RequestError(f"{field} is too long: {too_long}", field, "context_length_exceeded")
+        token_ids = list(prompt)
+    if not token_ids:
+        raise RequestError(f"{field} is empty: at least one token is needed", field)
+    if not all(0 <= token < engine.model.config.vocab_size for token in token_ids):
+        raise RequestError(f"{field} has a token id outside the vocabulary", field)
+    if len(token_ids) >= limit:
+        message = f"{field} has {len(token_ids)} tokens; the context is {limit}, and the answer needs room in it"
+        raise RequestError(message, field, TOO_LONG)
+    return token_ids
 
 
 def _room_for(engine, token_ids, max_tokens, kind):
@@ -110,7 +115,7 @@ def _room_for(engine, token_ids, max_tokens, kind):
         return min(room, DEFAULT_MAX_TOKENS[kind])
     if max_tokens > room:
         message = f"max_tokens is {max_tokens}, but only {room} tokens fit behind a prompt of {len(token_ids)}"
-        raise RequestError(message, "max_tokens", "context_length_exceeded")
+        raise RequestError(message, "max_tokens", TOO_LONG)
     return max_tokens
 
 
@@ -167,7 +172,7 @@ def _add_error_handlers(app):
         first = error.errors()[0]
         if first["type"] == "json_invalid":
             return reply(400, f"the body is not valid JSON: {first['ctx']['error']}", code="invalid_json")
-        names = [str(part) for part in first["loc"][1:] if not str(part).startswith(("list[", "str", "function-"))]
+        names = [str(part) for part in first["loc"][1:] if not re.match(r"str$|list\[|function-", str(part))]
         field = ".".join(names) or "body"
         return reply(400, f"{field}: {first['msg']}", param=field)
 
@@ -190,49 +195,30 @@ def _add_error_handlers(app):
 
 
 def bind(host, port):
-    """A listening socket. Raises OSError when the port is taken."""
+    """A listening socket. Raises OSError with one line that names the address when it cannot be had."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
-    except OSError:
+    except (OSError, OverflowError) as error:
         sock.close()
-        raise
+        raise OSError(f"cannot listen on {host}:{port} ({error}): choose another --port") from None
     return sock
 
 
 def add_arguments(parser):
     """Options of `python -m mini_engine serve`."""
-    parser.add_argument(
-        "--model", default="smollm2", help="smollm2, tiny, or a path to a GGUF file or checkpoint folder"
-    )
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--quant", choices=["int8", "int4"], help="weights in 8 or 4 bits")
-    parser.add_argument("--num-blocks", type=int, default=1024, help="blocks of the KV pool (default: 1024)")
-    parser.add_argument("--block-size", type=int, default=16, help="tokens per block (default: 16)")
-    parser.add_argument("--max-num-seqs", type=int, default=32, help="requests computed together (default: 32)")
-    parser.add_argument("--max-num-batched-tokens", type=int, default=512, help="token budget of a step (default: 512)")
-    parser.add_argument("--max-requests", type=int, default=128, help="unfinished requests before 429 (default: 128)")
-    parser.add_argument("--num-draft-tokens", type=int, default=0, help="n-gram speculation, 0 = off (default: 0)")
-    parser.add_argument("--grace-s", type=int, default=10, help="seconds to finish requests at shutdown (default: 10)")
+    add_engine_arguments(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000); 0 takes a free one")
+    parser.add_argument("--max-requests", type=int, default=128, help="unfinished requests before 429 (default 128)")
+    parser.add_argument("--grace-s", type=int, default=10, help="seconds to finish requests at the end (default 10)")
 
 
 def run(args):
-    """Serve until interrupted; 0 after a graceful stop, 1 with one line of explanation where it cannot start."""
-    from mini_engine.loading import make_engine
-
-    try:
-        sock = bind(args.host, args.port)
-    except (OSError, OverflowError) as error:
-        print(f"cannot listen on {args.host}:{args.port}: {error}. Choose another --port.", file=sys.stderr)
-        return 1
-    try:
-        engine = make_engine(args)
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f"cannot serve {args.model}: {error}", file=sys.stderr)
-        return 1
-    app = create_app(engine, args.model, args.max_requests)
+    """Serve until interrupted. Returns 0. Raises OSError, ValueError or ModelUnavailable when it cannot start."""
+    sock = bind(args.host, args.port)  # before the model is loaded: a taken port shows at once
+    app = create_app(make_engine(args), args.model, args.max_requests)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=args.grace_s)
     print(f"serving {args.model} at http://{args.host}:{sock.getsockname()[1]}/v1 (Ctrl+C stops)", flush=True)
     uvicorn.Server(config).run(sockets=[sock])
