@@ -75,6 +75,7 @@ class Sequence:
         self.finish_reason = None
         self.token_times = []
         self.finish_time = None
+        self.text = ""
 
     @property
     def num_tokens(self):

@@ -29,7 +29,7 @@ def make_weights(config=TINY, seed=SEED):
 
     Each matrix has standard deviation gain / sqrt(in). The gains are chosen so that attention is neither uniform nor
     one-hot, both branches change the residual stream about as much as the embedding does, and logits spread by about
-    4: then a wrong mask, a missing norm gain or a shifted position moves the logits far beyond any tolerance.
+    1 (so float32 keeps them to 1e-5): then a wrong mask, a missing norm gain or a shifted position moves the logits far beyond any tolerance.
     """
     rng = np.random.default_rng(seed)
 
@@ -56,7 +56,7 @@ def make_weights(config=TINY, seed=SEED):
         }
         for _ in range(config.num_hidden_layers)
     ]
-    lm_head = matrix(d, config.vocab_size, 4.0)
+    lm_head = matrix(d, config.vocab_size, 1.0)
     return {"embedding": embedding, "layers": layers, "final_norm": gains(), "lm_head": lm_head}
 
 

@@ -659,22 +659,10 @@ def hidden_generate():
 
 hidden_generate()
 
-# %% [markdown]
-# ## 6. The words, written
-#
-# The next cell is a written answer, read by a person. The exercise after it asks for the same ideas in a form that a machine can mark.
-
-# %% [markdown] answer="what_is_an_llm" points=4
-# **What does a language model compute?** In 100 to 200 words, explain to a colleague what a *token*, an *embedding*, *logits* and *autoregressive* generation are, and say where in the pass the logits appear, what their shape is for a prompt of $N$ tokens, and which of them decide about the next token.
-#
-# ### BEGIN SOLUTION
-# **Rubric** (half a point each, 4 in all): a token is a piece of text from a fixed vocabulary, named by an integer · the cut into tokens is made by a tokenizer that belongs to the model · an embedding is a row of a learned matrix `[vocab, d]`, the same row wherever the token stands · the layers turn the embeddings into vectors that depend on the tokens before · logits are raw scores, one per vocabulary entry, not probabilities · they appear once, at the end: after the last layer and the final norm, by the multiplication with the LM head · shape `[N, V]`, and only the last row decides about the next token · autoregressive: the new token is appended and the model is asked again, so writing $n$ tokens takes $n$ passes that depend on each other.
-#
-# **Model answer.** A tokenizer cuts the text into pieces of a fixed vocabulary and names each by an integer, its token id. The model first replaces every id by a row of its embedding matrix, a vector of $d$ numbers that is the same wherever the token stands. The layers then mix these vectors: what leaves the last layer at position $i$ depends on the tokens up to $i$. Only there, after a final normalisation, are the logits computed, by a multiplication with a matrix `[d, V]`, the LM head. They form a table `[N, V]`: row $i$ holds one raw score for every vocabulary entry as the token after token $i$. Softmax makes probabilities of a row. To write, only the last row is needed: choose a token from it, append it to the ids, and run the model again on the longer list. This loop is what autoregressive means; token 5 cannot be computed before token 4 is chosen.
-# ### END SOLUTION
-
 # %% [markdown] task="vocabulary_check" stars=1 minutes=10
-# ### The machine's question
+# ## 6. The words, checked
+#
+# Four words carry this chapter: token, embedding, logits, autoregressive. Here they are asked in a form that a machine can mark; after it comes the same question in prose, read by a person.
 #
 # Write `vocabulary_check()`, which returns a dict with the ten entries below. The first five are letters. The last five are numbers about this case: a model with a vocabulary of 32,000, model size $d = 4096$ and 32 layers gets a prompt of 8 tokens and writes 5 new ones with the loop of exercise 5.
 #
@@ -778,6 +766,15 @@ def hidden_vocabulary_check():
 
 
 hidden_vocabulary_check()
+
+# %% [markdown] answer="what_is_an_llm" points=4
+# **What does a language model compute?** In 100 to 200 words, explain to a colleague what a *token*, an *embedding*, *logits* and *autoregressive* generation are, and say where in the pass the logits appear, what their shape is for a prompt of $N$ tokens, and which of them decide about the next token.
+#
+# ### BEGIN SOLUTION
+# **Rubric** (half a point each, 4 in all): a token is a piece of text from a fixed vocabulary, named by an integer · the cut into tokens is made by a tokenizer that belongs to the model · an embedding is a row of a learned matrix `[vocab, d]`, the same row wherever the token stands · the layers turn the embeddings into vectors that depend on the tokens before · logits are raw scores, one per vocabulary entry, not probabilities · they appear once, at the end: after the last layer and the final norm, by the multiplication with the LM head · shape `[N, V]`, and only the last row decides about the next token · autoregressive: the new token is appended and the model is asked again, so writing $n$ tokens takes $n$ passes that depend on each other.
+#
+# **Model answer.** A tokenizer cuts the text into pieces of a fixed vocabulary and names each by an integer, its token id. The model first replaces every id by a row of its embedding matrix, a vector of $d$ numbers that is the same wherever the token stands. The layers then mix these vectors: what leaves the last layer at position $i$ depends on the tokens up to $i$. Only there, after a final normalisation, are the logits computed, by a multiplication with a matrix `[d, V]`, the LM head. They form a table `[N, V]`: row $i$ holds one raw score for every vocabulary entry as the token after token $i$. Softmax makes probabilities of a row. To write, only the last row is needed: choose a token from it, append it to the ids, and run the model again on the longer list. This loop is what autoregressive means; token 5 cannot be computed before token 4 is chosen.
+# ### END SOLUTION
 
 # %% [markdown] task="kv_unchanged" stars=2 minutes=20
 # ## 7. Keys and values never change

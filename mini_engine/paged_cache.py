@@ -1,0 +1,96 @@
+"""The paged KV cache: one pool of blocks per layer, read through block tables without a loop over sequences.
+
+Block tables as in PagedAttention (Kwon et al. 2023, 2309.06180). Its kernel reads the blocks where they lie; here they
+are gathered first, which costs one extra copy of the K and V read in each step.
+"""
+
+import torch
+
+from mini_engine.block_manager import BlockManager, OutOfBlocks, num_blocks_for, require
+
+__all__ = ["BlockManager", "OutOfBlocks", "PagedKVCache"]
+
+
+class PagedKVCache:
+    """K and V of many sequences in shared pools, behind the same protocol as the contiguous KVCache.
+
+    A pass is announced with `begin` (whose rows, how many new tokens each); the model then calls `positions`, `update`
+    in every layer, and `advance`. Pools are [num_blocks + 1, block_size, H_kv, D]; the extra block at the end takes
+    what padding writes, so that rows of different length go through one pass.
+    """
+
+    def __init__(self, config, num_blocks, block_size=16, dtype=torch.float32, device="cpu"):
+        if num_blocks < 1 or block_size < 1:
+            raise ValueError(f"sizes must be at least 1, got {num_blocks=}, {block_size=}")
+        self.num_blocks, self.block_size = num_blocks, block_size
+        shape = (num_blocks + 1, block_size, config.num_key_value_heads, config.head_dim)
+        self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_hidden_layers)]
+        self.values = [torch.zeros_like(pool) for pool in self.keys]
+        self.slot_positions = torch.full((num_blocks + 1, block_size), -1, device=device)  # for check_invariants
+
+    @property
+    def block_bytes(self):
+        """Bytes of one block over all layers, K and V."""
+        pool = self.keys[0]
+        return 2 * len(self.keys) * pool[0].numel() * pool.element_size()
+
+    def begin(self, block_tables, num_computed_tokens, num_new_tokens):
+        """Set the rows of the next pass. Raises ValueError when a table is too short for its row.
+
+        block_tables: B lists of blocks. num_computed_tokens: B counts, the tokens in the cache. num_new_tokens: B
+        counts, at least 1; the pass is as wide as the largest (N), and shorter rows are padded at their end.
+        """
+        lengths = [start + new for start, new in zip(num_computed_tokens, num_new_tokens, strict=True)]
+        num_columns = [num_blocks_for(length, self.block_size) for length in lengths]
+        for table, columns in zip(block_tables, num_columns, strict=True):
+            if len(table) < columns:
+                raise ValueError(f"a block table of {len(table)} blocks is too short: {columns} are needed")
+        padding = [self.num_blocks] * max(num_columns)
+        device = self.keys[0].device
+        tables = torch.tensor(
+            [(list(t[:c]) + padding)[: max(num_columns)] for t, c in zip(block_tables, num_columns, strict=True)]
+        )
+        new = torch.tensor(num_new_tokens)[:, None]
+        column = torch.arange(int(new.max()))
+        positions = torch.tensor(num_computed_tokens)[:, None] + torch.minimum(column, new - 1)
+        slots = tables.gather(1, positions // self.block_size) * self.block_size + positions % self.block_size
+        slots = slots.where(column < new, self.num_blocks * self.block_size)
+        mask = torch.arange(tables.shape[1] * self.block_size) <= positions[..., None]
+        self._positions, self._slots = positions.to(device), slots.flatten().to(device)
+        self._tables, self._mask = tables.flatten().to(device), mask[:, None].to(device)
+
+    def positions(self, num_new):
+        """Positions of the pass's tokens, [B, N]; padding repeats the row's last one."""
+        if num_new != self._positions.shape[1]:
+            raise ValueError(f"the pass has {num_new} columns, begin() announced {self._positions.shape[1]}")
+        return self._positions
+
+    def update(self, layer, k, v):
+        """Write k and v [B, H_kv, N, D]; return all K and V of the rows [B, H_kv, S, D] and the mask [B, 1, N, S].
+
+        S is the longest row rounded up to whole blocks; the mask (True: may look) hides later and foreign tokens.
+        """
+        return self._write_and_read(self.keys[layer], k), self._write_and_read(self.values[layer], v), self._mask
+
+    def _write_and_read(self, pool, new):
+        batch, heads, _, head_dim = new.shape
+        pool.view(-1, heads, head_dim).index_copy_(0, self._slots, new.transpose(1, 2).reshape(-1, heads, head_dim))
+        rows = pool.index_select(0, self._tables)
+        return rows.view(batch, -1, heads, head_dim).transpose(1, 2)
+
+    def advance(self, num_new):
+        """End the pass: note which positions now stand in which slots."""
+        self.slot_positions.view(-1)[self._slots] = self.positions(num_new).flatten()
+
+    def copy_blocks(self, copies):
+        """Copy whole blocks, (source, destination) pairs in order, in every layer."""
+        for source, target in copies:
+            for pool in (*self.keys, *self.values, self.slot_positions):
+                pool[target] = pool[source]
+
+    def check_invariants(self, sequences):
+        """Behind each block table stand the positions 0, 1, … of the computed tokens. Raises InvariantError."""
+        for seq in sequences:
+            held = self.slot_positions[seq.block_table].flatten()[: seq.num_computed_tokens].tolist()
+            expected = list(range(seq.num_computed_tokens))
+            require(held == expected, f"sequence {seq.seq_id}: the cache holds positions {held}, not 0, 1, …")

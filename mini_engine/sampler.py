@@ -1,0 +1,116 @@
+"""From logits to the next token, for a batch whose rows have different settings.
+
+Order, as in transformers' generate: temperature, top-k, top-p, min-p. Each filter looks at what the ones before left.
+"""
+
+import numpy as np
+import torch
+
+from mini_engine.sequence import SamplingParams
+
+__all__ = ["Sampler", "SamplingParams", "new_generator", "row_sampler"]
+
+
+def new_generator(params):
+    """A request's own source of randomness: repeatable with a seed, whatever else is in the batch."""
+    return np.random.default_rng(params.seed)
+
+
+class Sampler:
+    """Draws one token per row by inverting the cumulative distribution at one uniform number of the row's generator.
+
+    The engine takes any callable with the same arguments in its place; `probabilities` is needed only together with
+    speculative decoding.
+    """
+
+    def __call__(self, logits, params, generators):
+        """One token id per row. logits: [B, V]; params: B SamplingParams; generators: B numpy Generators."""
+        tokens = logits.argmax(-1)
+        rows = [i for i, p in enumerate(params) if p.temperature > 0]
+        if rows:
+            probabilities = self.probabilities(logits[rows], [params[i] for i in rows])
+            cumulative = probabilities.cumsum(-1)
+            u = torch.tensor([[generators[i].random()] for i in rows], dtype=cumulative.dtype, device=logits.device)
+            drawn = torch.searchsorted(cumulative, u * cumulative[:, -1:], right=True)[:, 0]
+            last = probabilities.shape[-1] - 1 - (probabilities.flip(-1) > 0).int().argmax(-1)
+            tokens[rows] = torch.minimum(drawn, last)  # rounding must not lead past the last possible token
+        return tokens.tolist()
+
+    def probabilities(self, logits, params):
+        """The exact law each row is drawn from: [B, V] float64. A row of temperature 0 has one 1, at its argmax."""
+        temperature = _column(logits, [p.temperature for p in params])
+        scaled = logits.double() / temperature.where(temperature > 0, 1.0)
+        scaled = filter_top_k(scaled, [p.top_k for p in params])
+        scaled = filter_top_p(scaled, [p.top_p for p in params])
+        scaled = filter_min_p(scaled, [p.min_p for p in params])
+        greedy = torch.zeros_like(scaled).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
+        return torch.where(temperature > 0, scaled.softmax(-1), greedy)
+
+
+def filter_top_k(logits, top_k):
+    """Rows [B, V] with all but the top_k[b] largest at -inf; ties with the smallest of them stay. 0 means all."""
+    vocab_size = logits.shape[-1]
+    largest = max(min(k, vocab_size) for k in top_k)
+    if largest == 0 or all(k == 0 or k >= vocab_size for k in top_k):
+        return logits
+    best = logits.topk(largest, dim=-1).values
+    rank = torch.tensor([[min(k or vocab_size, largest) - 1] for k in top_k], device=logits.device)
+    threshold = best.gather(-1, rank)
+    is_off = torch.tensor([[k == 0] for k in top_k], device=logits.device)
+    return logits.where((logits >= threshold) | is_off, -torch.inf)
+
+
+def filter_top_p(logits, top_p):
+    """Rows [B, V] cut to the fewest most likely tokens whose probabilities reach top_p[b] (Holtzman et al. 2020).
+
+    The token that crosses top_p stays; 1 means all. Among equal logits the lower token id comes first.
+    """
+    rows = [i for i, p in enumerate(top_p) if p < 1]
+    if not rows:
+        return logits
+    ordered, order = logits[rows].sort(dim=-1, descending=True, stable=True)
+    probabilities = ordered.softmax(-1)
+    before = probabilities.cumsum(-1) - probabilities
+    ordered = ordered.masked_fill(before >= _column(logits, [top_p[i] for i in rows]), -torch.inf)
+    ordered[:, 0] = logits[rows].amax(-1)
+    filtered = logits.clone()
+    filtered[rows] = torch.empty_like(ordered).scatter_(-1, order, ordered)
+    return filtered
+
+
+def filter_min_p(logits, min_p):
+    """Rows [B, V] without tokens less likely than min_p[b] times the likeliest (Nguyen et al. 2024, 2407.01082)."""
+    if not any(min_p):
+        return logits
+    threshold = logits.amax(-1, keepdim=True) + _column(logits, min_p).log()
+    return logits.masked_fill(logits < threshold, -torch.inf)
+
+
+def _column(like, values):
+    return torch.tensor(values, dtype=torch.float64, device=like.device)[:, None]
+
+
+def row_sampler(sample):
+    """A sampler for the engine from a function of one row, such as the one written in assignment 08.
+
+    sample(logits, rng, temperature=, top_k=, top_p=, min_p=) -> token id, with logits a float64 NumPy array [V]. A
+    setting that is off is passed as None.
+    """
+
+    def call(logits, params, generators):
+        rows = logits.double().cpu().numpy()
+        return [
+            int(
+                sample(
+                    row,
+                    rng,
+                    temperature=p.temperature,
+                    top_k=p.top_k or None,
+                    top_p=p.top_p if p.top_p < 1 else None,
+                    min_p=p.min_p or None,
+                )
+            )
+            for row, p, rng in zip(rows, params, generators, strict=True)
+        ]
+
+    return call

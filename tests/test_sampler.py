@@ -1,0 +1,118 @@
+"""The sampler against transformers' logits processors, and its draws against the exact law."""
+
+import numpy as np
+import pytest
+import torch
+from transformers.generation.logits_process import (
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from mini_engine.sampler import Sampler, SamplingParams, new_generator, row_sampler
+
+
+def oracle(logits, params):
+    """transformers, row by row."""
+    scores = logits.double()[None]
+    scores = TemperatureLogitsWarper(params.temperature)(None, scores)
+    if params.top_k:
+        scores = TopKLogitsWarper(params.top_k)(None, scores)
+    if params.top_p < 1:
+        scores = TopPLogitsWarper(params.top_p)(None, scores)
+    if params.min_p:
+        scores = MinPLogitsWarper(params.min_p)(None, scores)
+    return scores.softmax(-1)[0]
+
+
+def test_a_batch_of_different_settings_has_transformers_distributions():
+    rng = np.random.default_rng(0)
+    settings = [
+        SamplingParams(
+            temperature=float(rng.uniform(0.2, 2)),
+            top_k=int(rng.choice([0, 1, 3, 17, 50, 99])),
+            top_p=float(rng.choice([1.0, 0.999, 0.9, 0.5, 0.01])),
+            min_p=float(rng.choice([0.0, 0.05, 0.5, 1.0])),
+        )
+        for _ in range(60)
+    ]
+    logits = torch.tensor(rng.normal(0, 3, (len(settings), 50)))
+    got = Sampler().probabilities(logits, settings)
+    for row, params in enumerate(settings):
+        torch.testing.assert_close(got[row], oracle(logits[row], params), rtol=1e-9, atol=1e-12, msg=str(params))
+
+
+def test_temperature_zero_is_the_argmax_whatever_the_filters():
+    logits = torch.tensor([[0.0, 2.0, 2.0], [5.0, 1.0, 1.0]])
+    params = [SamplingParams(top_k=2, top_p=0.5), SamplingParams(min_p=0.3)]
+    assert Sampler().probabilities(logits, params).tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert Sampler()(logits, params, [new_generator(p) for p in params]) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "params, expected",
+    [
+        (SamplingParams(temperature=1.0), [0.25] * 4),
+        (SamplingParams(temperature=1.0, top_k=2), [0.25] * 4),  # ties with the second stay
+        (SamplingParams(temperature=1.0, top_k=9), [0.25] * 4),
+        (SamplingParams(temperature=1.0, top_p=0.5), [0.5, 0.5, 0, 0]),
+        (SamplingParams(temperature=1.0, top_p=1e-9), [1, 0, 0, 0]),
+        (SamplingParams(temperature=1.0, min_p=1.0), [0.25] * 4),
+    ],
+)
+def test_equal_logits(params, expected):
+    assert Sampler().probabilities(torch.zeros(1, 4), [params])[0].tolist() == pytest.approx(expected)
+
+
+def test_top_p_keeps_the_token_that_crosses():
+    logits = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    params = SamplingParams(temperature=1.0, top_p=0.6)
+    assert Sampler().probabilities(logits, [params])[0].tolist() == pytest.approx([0.625, 0.375, 0])
+
+
+class Uniform:
+    """A generator that returns one given number."""
+
+    def __init__(self, u):
+        self.u = u
+
+    def random(self):
+        return self.u
+
+
+def test_draws_follow_the_law_exactly():
+    """Every u of a fine grid: the share of each token is its probability up to one grid cell."""
+    logits = torch.tensor([[0.1, 0.0, 0.4, 0.3, 0.2]]).log()
+    params = SamplingParams(temperature=1.0)
+    num_cells = 1000
+    generators = [Uniform((i + 0.5) / num_cells) for i in range(num_cells)]
+    tokens = Sampler()(logits.repeat(num_cells, 1), [params] * num_cells, generators)
+    counts = np.bincount(tokens, minlength=5)
+    assert np.abs(counts - num_cells * np.array([0.1, 0.0, 0.4, 0.3, 0.2])).max() <= 1
+    assert counts[1] == 0
+    edge = torch.tensor([[1.0, 1.0, -torch.inf]])
+    assert Sampler()(edge, [params], [Uniform(1 - 1e-17)]) == [1], "the last possible token, not the one after it"
+
+
+def test_a_seed_repeats_a_row_in_any_batch():
+    logits = torch.randn(8, 100, generator=torch.Generator().manual_seed(0))
+    params = [SamplingParams(temperature=1.5, seed=i) for i in range(8)]
+    together = Sampler()(logits, params, [new_generator(p) for p in params])
+    alone = [Sampler()(logits[i : i + 1], [p], [new_generator(p)])[0] for i, p in enumerate(params)]
+    assert together == alone
+    assert len(set(together)) > 1
+
+
+def test_row_sampler_passes_settings_that_are_on():
+    seen = []
+
+    def sample(logits, rng, **settings):
+        seen.append(settings)
+        return int(logits.argmax())
+
+    sampler = row_sampler(sample)
+    params = [SamplingParams(temperature=0.5, top_k=3), SamplingParams(top_p=0.9)]
+    assert sampler(torch.tensor([[1.0, 2.0], [4.0, 3.0]]), params, [None, None]) == [1, 0]
+    assert seen[0] == {"temperature": 0.5, "top_k": 3, "top_p": None, "min_p": None}
+    assert seen[1]["top_p"] == 0.9
