@@ -8,6 +8,10 @@ and can be imported from here too.
 import math
 
 from mini_engine.speed import (  # noqa: F401  (the second half of this home)
+    A100_80GB,
+    DEVICES,
+    H100_80GB,
+    H200_141GB,
     attention_intensity_decode,
     attention_intensity_prefill,
     best_draft_length,
