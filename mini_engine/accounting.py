@@ -8,6 +8,10 @@ and can be imported from here too.
 import math
 
 from mini_engine.speed import (  # noqa: F401  (the second half of this home)
+    A100_80GB,
+    DEVICES,
+    H100_80GB,
+    H200_141GB,
     attention_intensity_decode,
     attention_intensity_prefill,
     best_draft_length,
@@ -142,7 +146,8 @@ def request_flops_simple(config, input_tokens, output_tokens):
 
 def decode_attention_ops(context, d_model):
     """The T · d proxy for the work of attention in one decode step of one layer: grows with the context."""
-    need_positive(context=context, d_model=d_model)
+    need_not_negative(context=context)
+    need_positive(d_model=d_model)
     return context * d_model
 
 
@@ -163,9 +168,10 @@ class BatchSize(int):
 
 
 def concurrent_users(config, free_bytes, context, kv_bytes_per=2):
-    """Whole requests of `context` tokens whose KV cache fits into free_bytes; 0 where free_bytes is negative."""
+    """Whole requests of `context` tokens whose KV cache fits into free_bytes."""
+    need_not_negative(free_bytes=free_bytes)
     need_positive(context=context, kv_bytes_per=kv_bytes_per)
-    return max(0, int(free_bytes // (kv_bytes_per_token(config, kv_bytes_per) * context)))
+    return int(free_bytes // (kv_bytes_per_token(config, kv_bytes_per) * context))
 
 
 def max_batch_size(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2):

@@ -1,32 +1,24 @@
-"""Tokens to text as they come: whole characters only, and never a piece of a stop string. No torch here."""
-
-MAX_HELD_TOKENS = 8  # longer than any UTF-8 character: what is still broken then stays broken
+"""Tokens to text as they come, and never a piece of a stop string. No torch here."""
 
 
 class TextStream:
     """The growing text of one request.
 
-    tokenizer: anything with decode(ids) -> str that joins without changing what is on either side. stop: strings that
-    end the text; the first one found is cut off with all behind it, and is_stopped becomes True.
+    decoder: feed(token_id) -> the text that is complete with it, and finish() -> the rest, as `tokenizer.stream()`
+    gives it. stop: strings that end the text; the first one found is cut off with all behind it, and is_stopped
+    becomes True.
     """
 
-    def __init__(self, tokenizer, stop=()):
-        self.tokenizer, self.stop = tokenizer, tuple(stop)
+    def __init__(self, decoder, stop=()):
+        self.decoder, self.stop = decoder, tuple(stop)
         self.is_stopped = False
-        self._tokens = []  # not yet decoded: they end inside a character
-        self._held = ""  # decoded, but may be the start of a stop string
+        self._held = ""  # may be the start of a stop string
 
     def push(self, token_ids, is_last=False):
         """Take new tokens and return the text that is certain now, possibly ""."""
         if self.is_stopped:
             return ""
-        self._tokens += token_ids
-        text = self.tokenizer.decode(self._tokens) if self._tokens else ""
-        if text.endswith("\ufffd") and not is_last and len(self._tokens) < MAX_HELD_TOKENS:
-            text = ""
-        else:
-            self._tokens = []
-        self._held += text
+        self._held += "".join(map(self.decoder.feed, token_ids)) + (self.decoder.finish() if is_last else "")
         found = [place for place in map(self._held.find, self.stop) if place >= 0]
         if found:
             self.is_stopped = True

@@ -1,17 +1,16 @@
 """The engine: continuous batching over a paged cache, with prefix reuse, chunked prefill and speculation."""
 
 import time
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from mini_engine.block_manager import BlockManager, require
 from mini_engine.detokenizer import TextStream
+from mini_engine.model_runner import ModelRunner
 from mini_engine.paged_cache import PagedKVCache
 from mini_engine.prefix_cache import PrefixCache
-from mini_engine.sampler import Sampler, new_generator
+from mini_engine.sampler import Sampler
 from mini_engine.scheduler import Scheduler
 from mini_engine.sequence import SamplingParams, Sequence
 from mini_engine.speculative import speculative_step as default_speculative_step
@@ -19,42 +18,30 @@ from mini_engine.speculative import speculative_step as default_speculative_step
 
 @dataclass
 class StepOutput:
-    """What one step gave one sequence; it has ended when seq.finish_reason is set."""
+    """What one step gave one sequence; finish_reason ("stop" or "length") comes with the last."""
 
     seq: Sequence
     new_token_ids: list[int]
     new_text: str = ""
+    finish_reason: str | None = None
 
 
 @dataclass
 class EngineStats:
-    """Counts since the engine was made."""
+    """Counts since the engine was made. peak_used_blocks: in block tables, shared ones once."""
 
     num_steps: int = 0
-    num_passes: int = 0
     num_computed_tokens: int = 0
     num_generated_tokens: int = 0
-    num_draft_tokens: int = 0
-    num_accepted_tokens: int = 0
     num_preemptions: int = 0
     num_finished: int = 0
     peak_used_blocks: int = 0
 
 
-@dataclass
-class _Request:
-    """What the engine keeps beside a sequence."""
-
-    seq: Sequence
-    generator: np.random.Generator
-    stream: TextStream | None = None
-    draft_probabilities: object = field(default=None, repr=False)
-
-
 class Engine:
     """Serves many requests with one model; `step` moves all of them on.
 
-    model: a Llama. tokenizer: encode, decode and eos_token_id; without one, prompts are token ids and there is no text.
+    model: a Llama. tokenizer: encode, stream and eos_token_id; without one, prompts are token ids and there is no text.
     num_blocks, block_size: the KV pool. Further keywords go to Scheduler (max_num_seqs, max_num_batched_tokens,
     chunked_prefill, watermark).
 
@@ -85,18 +72,25 @@ class Engine:
             prefix_cache = PrefixCache(self.block_manager, block_size) if prefix_caching else None
             scheduler = Scheduler(self.block_manager, block_size, prefix_cache=prefix_cache, **scheduler_options)
         self.scheduler = scheduler
-        self.sampler = Sampler() if sampler is None else sampler
-        self.draft, self.speculative_step = draft, speculative_step
+        self.draft = draft
         self.cache = PagedKVCache(model.config, self.block_manager.num_blocks, block_size, model.dtype, model.device)
+        self.runner = ModelRunner(model, self.cache, Sampler() if sampler is None else sampler, speculative_step)
         self.eos_token_id = getattr(tokenizer, "eos_token_id", None)
         self.stats = EngineStats()
-        self._requests = {}
+        self._sequences = {}  # the unfinished ones, by seq_id
+        self._streams = {}
         self._next_id = 0
 
     @property
     def has_unfinished(self):
         """Whether a step would have anything to do."""
         return self.scheduler.has_unfinished
+
+    @property
+    def max_model_len(self):
+        """Tokens a request may have, prompt and output together."""
+        num_slots = self.block_manager.num_blocks * self.cache.block_size
+        return min(self.model.config.max_position_embeddings, num_slots)
 
     def add_request(self, prompt, params=None):
         """Queue a prompt (text or token ids) and return its Sequence.
@@ -117,18 +111,19 @@ class Engine:
         seq = Sequence(self._next_id, token_ids, params, self.clock())
         self.scheduler.add(seq)
         self._next_id += 1
-        stream = TextStream(self.tokenizer, params.stop) if self.tokenizer is not None else None
-        self._requests[seq.seq_id] = _Request(seq, new_generator(params), stream)
+        self._sequences[seq.seq_id] = seq
+        if self.tokenizer is not None:
+            self._streams[seq.seq_id] = TextStream(self.tokenizer.stream(), params.stop)
         return seq
 
     add = add_request
 
     def abort(self, seq_id):
         """End a request now; its blocks go back. One that has ended is left alone."""
-        request = self._requests.get(seq_id)
-        if request is not None:
-            self.scheduler.abort(request.seq)
-            self._forget(request.seq)
+        seq = self._sequences.get(seq_id)
+        if seq is not None:
+            self.scheduler.abort(seq)
+            self._forget(seq)
 
     @torch.inference_mode()
     def step(self):
@@ -144,11 +139,7 @@ class Engine:
             raise RuntimeError("the scheduler chose no row although requests are unfinished: they would never end")
         self.cache.copy_blocks(chosen.copies)
         self._count(chosen)
-        results = []
-        by_width = sorted(chosen.rows, key=_pass_key)
-        for _, rows in groupby(by_width, key=_pass_key):
-            results += self._run_pass(list(rows))
-        return results
+        return [self._commit(row, token_ids) for row, token_ids in self.runner.run(chosen.rows)]
 
     def generate(self, prompts, params=None):
         """Run prompts to their end, batched; returns their Sequences in order.
@@ -174,64 +165,11 @@ class Engine:
             return
         for seq in self.scheduler.running:
             if seq.num_uncomputed_tokens == 1:
-                tokens, probabilities = self.draft.propose(seq)
+                tokens, seq.draft_probabilities = self.draft.propose(seq)
                 seq.draft_token_ids = list(tokens[: seq.params.max_tokens - seq.num_output_tokens - 1])
-                self._requests[seq.seq_id].draft_probabilities = probabilities
 
-    def _run_pass(self, rows):
-        """Feed the rows to the model together, and sample where a row reaches its sequence's end."""
-        hidden = self._hidden_states(rows)
-        ending = [(i, row) for i, row in enumerate(rows) if row.is_last_chunk]
-        places = [
-            (i, row.num_new_tokens - 1 - j) for i, row in ending for j in range(len(row.seq.draft_token_ids), -1, -1)
-        ]
-        new_tokens = {row.seq.seq_id: [] for row in rows}
-        if places:
-            batch, column = zip(*places, strict=True)
-            logits = self.model.lm_head(hidden[list(batch), list(column)])
-            new_tokens.update(self._sample([row.seq for _, row in ending], logits))
-        now = self.clock()
-        return [self._commit(row, new_tokens[row.seq.seq_id], now) for row in rows]
-
-    def _hidden_states(self, rows):
-        starts = [row.seq.num_computed_tokens for row in rows]
-        counts = [row.num_new_tokens for row in rows]
-        self.cache.begin([row.seq.block_table for row in rows], starts, counts)
-        tokens = torch.zeros(len(rows), max(counts), dtype=torch.long)
-        for i, (row, start, count) in enumerate(zip(rows, starts, counts, strict=True)):
-            fed = (row.seq.token_ids[start:] + row.seq.draft_token_ids)[:count]
-            tokens[i, :count] = torch.tensor(fed)
-        return self.model.hidden_states(tokens.to(self.model.device), self.cache)
-
-    def _sample(self, sequences, logits):
-        """New tokens per seq_id. logits: for each sequence one row per draft token and one more, [M, V]."""
-        sizes = [1 + len(seq.draft_token_ids) for seq in sequences]
-        parts = list(zip(sequences, logits.split(sizes), strict=True))
-        plain = [(seq, part) for seq, part in parts if not seq.draft_token_ids]
-        new_tokens = {seq.seq_id: self._verify(seq, part) for seq, part in parts if seq.draft_token_ids}
-        if plain:
-            generators = [self._requests[seq.seq_id].generator for seq, _ in plain]
-            params = [seq.params for seq, _ in plain]
-            drawn = self.sampler(torch.cat([part for _, part in plain]), params, generators)
-            new_tokens.update({seq.seq_id: [token] for (seq, _), token in zip(plain, drawn, strict=True)})
-        return new_tokens
-
-    def _verify(self, seq, logits):
-        """One speculative step: the accepted drafts and one more token. logits: [k + 1, V]."""
-        draft = seq.draft_token_ids
-        request = self._requests[seq.seq_id]
-        p = self.sampler.probabilities(logits, [seq.params] * len(logits)).cpu().numpy()
-        q = request.draft_probabilities
-        if q is None:
-            q = np.zeros((len(draft), p.shape[1]))
-            q[range(len(draft)), draft] = 1.0
-        tokens = [int(token) for token in self.speculative_step(p, q, draft, request.generator)]
-        self.stats.num_draft_tokens += len(draft)
-        self.stats.num_accepted_tokens += len(tokens) - 1
-        return tokens
-
-    def _commit(self, row, new_token_ids, now):
-        seq, num_before = row.seq, row.seq.num_output_tokens
+    def _commit(self, row, new_token_ids):
+        seq, num_before, now = row.seq, row.seq.num_output_tokens, self.clock()
         seq.commit(row.num_new_tokens, new_token_ids, now, self.eos_token_id)
         kept = seq.output_token_ids[num_before:]
         text = self._stream_text(seq, kept)
@@ -241,11 +179,11 @@ class Engine:
             seq.finish_time = now
             self.stats.num_finished += 1
             self._forget(seq)
-        return StepOutput(seq, kept, text)
+        return StepOutput(seq, kept, text, seq.finish_reason)
 
     def _stream_text(self, seq, kept):
         """Text that became certain; a stop string found in it ends the sequence."""
-        stream = self._requests[seq.seq_id].stream
+        stream = self._streams.get(seq.seq_id)
         if stream is None:
             return ""
         ends_by_token = seq.finish_reason == "stop"
@@ -256,28 +194,23 @@ class Engine:
         return text
 
     def _forget(self, seq):
-        self._requests.pop(seq.seq_id, None)
+        self._sequences.pop(seq.seq_id, None)
+        self._streams.pop(seq.seq_id, None)
+        self.runner.forget(seq)
         if self.draft is not None:
             self.draft.release(seq)
 
     def _count(self, chosen):
         stats = self.stats
         stats.num_steps += 1
-        stats.num_passes += len({_pass_key(row) for row in chosen.rows})
-        stats.num_computed_tokens += sum(row.num_new_tokens for row in chosen.rows)
+        stats.num_computed_tokens += chosen.num_tokens
         stats.num_preemptions += len(chosen.preempted)
-        used = self.block_manager.num_blocks - self.block_manager.num_free_blocks
-        stats.peak_used_blocks = max(stats.peak_used_blocks, used)
+        used = {block for seq in self.scheduler.running for block in seq.block_table}
+        stats.peak_used_blocks = max(stats.peak_used_blocks, len(used))
 
     def check_invariants(self):
         """Every rule of scheduler, blocks and cache. Raises InvariantError naming the broken one."""
         self.scheduler.check_invariants()
         self.cache.check_invariants(self.scheduler.running)
         unfinished = {seq.seq_id for seq in (*self.scheduler.waiting, *self.scheduler.running)}
-        require(unfinished == set(self._requests), "the engine and the scheduler disagree about who is unfinished")
-
-
-def _pass_key(row):
-    """Rows with the same key share a pass: all decodes, and prefill chunks of similar length (little padding)."""
-    is_decode = row.num_new_tokens == 1 + len(row.seq.draft_token_ids)
-    return 0 if is_decode else row.num_new_tokens.bit_length()
+        require(unfinished == set(self._sequences), "the engine and the scheduler disagree about who is unfinished")

@@ -1,4 +1,4 @@
-"""Weights in few bits: rounding to groups, packing, bytes. NumPy only; the torch modules are in quantized_linear.py."""
+"""Weights in few bits: rounding to groups, packing, bytes. NumPy only; the torch modules are in quantized.py."""
 
 from dataclasses import dataclass
 
@@ -106,7 +106,7 @@ def unpack_nibbles(packed, signed=True):
 
 
 def quantize_model(model, scheme):
-    """Replace every linear layer of a torch engine model by a quantized one, in place; see quantized_linear."""
-    from mini_engine.quantized_linear import replace_linears
+    """Replace every linear layer of a torch engine model by a quantized one, in place; see mini_engine.quantized."""
+    from .quantized import replace_linears
 
     return replace_linears(model, scheme)

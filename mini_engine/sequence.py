@@ -72,6 +72,7 @@ class Sequence:
         self.num_published_blocks = 0  # full blocks that the prefix cache was told of
         self.num_preemptions = 0
         self.draft_token_ids = []
+        self.draft_probabilities = None
         self.finish_reason = None
         self.token_times = []
         self.finish_time = None

@@ -33,7 +33,7 @@ def hours(minutes):
 
 
 class CoursePath(SphinxDirective):
-    """`{course-path}` with one line per chapter: `NN_topic: what you can do after it`. Pages not in the book are left out."""
+    """`{course-path}`, one line a chapter: `NN_topic: what you can do after it`. Without a page a line is left out."""
 
     has_content = True
 
@@ -60,7 +60,9 @@ class CoursePath(SphinxDirective):
                 refdoc=self.env.docname,
                 refwarn=True,
             )
-            item = nodes.list_item("", nodes.paragraph("", "", link), *parse_markdown(self, [promise.strip()], notebook))
+            item = nodes.list_item(
+                "", nodes.paragraph("", "", link), *parse_markdown(self, [promise.strip()], notebook)
+            )
             found = efforts(root, topic)
             if found:
                 minutes, points = (sum(column) for column in zip(*found, strict=True))

@@ -59,6 +59,11 @@ def split_title(prompt):
     return (heading[1] or heading[2]).strip(), prompt[heading.end() :]
 
 
+def written_points(cell):
+    points = cell.metadata["nbgrader"].get("points")
+    return f"written answer · {points} points" if points else ""
+
+
 def read_exercise(root, assignment, name):
     """Everything that the book shows of one exercise.
 
@@ -87,7 +92,7 @@ def read_exercise(root, assignment, name):
     answer = MODEL_ANSWER.search(cell.source)
     return {
         "title": title,
-        "effort": effort.group(0).strip() if effort else "",
+        "effort": effort.group(0).strip() if effort else written_points(cell) if written else "",
         "lead": HINT.sub("", body).strip(),
         "hints": [(summary.strip(), hint.strip()) for summary, hint in HINT.findall(body)],
         "starter": "" if written else starter_source(cell, course_config(root)),

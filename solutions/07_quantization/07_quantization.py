@@ -42,7 +42,7 @@ layer_x[:, [3, 40, 77, 150, 201]] *= 25
 #
 # Example with 8 bits: `[-2.54, 0.03, 1.0]` has scale $2.54 / 127 = 0.02$ and becomes `[-127, 2, 50]` (0.03 is 1.5 steps, and 2 is the even neighbour).
 #
-# An all-zero array becomes zeros, with any finite scale. `bits` outside 2 to 8 raise `ValueError`. The formula is "symmetric, per tensor" quantization (Jacob et al. 2018, [arXiv:1712.05877](https://arxiv.org/abs/1712.05877), section 2).
+# An all-zero array becomes zeros, with any finite scale above 0, so that dividing by it is harmless. `bits` outside 2 to 8 raise `ValueError`. The formula is "symmetric, per tensor" quantization (Jacob et al. 2018, [arXiv:1712.05877](https://arxiv.org/abs/1712.05877), section 2).
 #
 # <details><summary>Hint 1</summary>
 #
@@ -66,8 +66,7 @@ def quantize_absmax(w, bits=8):
     ### BEGIN SOLUTION
     if not 2 <= bits <= 8:
         raise ValueError(f"bits must be between 2 and 8, got {bits}")
-    w = np.asarray(w, dtype=np.float64)
-    scale = float(np.abs(w).max() / (2 ** (bits - 1) - 1))
+    scale = float(np.abs(w).max()) / (2 ** (bits - 1) - 1)
     if scale == 0:
         scale = 1.0
     return np.rint(w / scale).astype(np.int8), scale
@@ -94,7 +93,7 @@ def test_quantize_absmax():
     assert q[1] != 1, "0.03 is 1.5 steps and became 1: round to the nearest (even on ties), do not truncate"
     assert q.tolist() == [-127, 2, 50], f"expected [-127, 2, 50], got {q.tolist()}"
     zero_q, zero_scale = quantize_absmax(np.zeros(4))
-    assert np.isfinite(zero_scale), f"an all-zero array gave the scale {zero_scale}"
+    assert 0 < zero_scale < np.inf, f"an all-zero array gave the scale {zero_scale}: take any number above 0"
     assert not zero_q.any(), "an all-zero array must become zeros: the division 0 / 0 needs care"
     try:
         quantize_absmax(w, 1)
@@ -121,6 +120,7 @@ def hidden_quantize_absmax():
             q, scale = quantize_absmax(w, bits)
             assert q.shape == w.shape, f"q has shape {q.shape}, w has {w.shape}"
             assert q.dtype == np.int8, f"q is {q.dtype}"
+            assert isinstance(scale, float), f"the scale should be a Python float, it is {type(scale).__name__}"
             largest = max(abs(float(v)) for v in w.flat)
             assert abs(scale * last - largest) <= 1e-5 * largest, f"{bits} bits: scale {scale} does not map {largest} to {last}"
             assert int(q.min()) == -last, f"{bits} bits: the largest weight is negative and must become {-last}, got {q.min()}"
@@ -151,7 +151,7 @@ hidden_quantize_absmax()
 #
 # Example: `q = [[1], [2], [3], [4]]` and `scale = [[10], [100]]` are two groups of two inputs: the answer is `[[10], [20], [300], [400]]`.
 #
-# `in` that is not a multiple of `groups` raises `ValueError`. Watch the types: with a zero point `q` is `uint8`, and `3 - 5` in `uint8` is 254. Scales arrive in float16; compute in float32.
+# `in` that is not a multiple of `groups` raises `ValueError` (a `reshape` that cannot be done does so by itself). Watch the types: with a zero point `q` is `uint8`, and `3 - 5` in `uint8` is 254. Scales arrive in float16; compute in float32.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -178,8 +178,6 @@ def dequantize(q, scale, zero=None):
     zero = np.asarray(0 if zero is None else zero, dtype=np.float32)
     if scale.ndim == 0:
         return (w - zero) * scale
-    if w.shape[0] % scale.shape[0]:
-        raise ValueError(f"{scale.shape[0]} groups do not divide {w.shape[0]} inputs")
     grouped = w.reshape(scale.shape[0], -1, w.shape[1])
     if zero.ndim:
         zero = zero[:, None]
@@ -269,7 +267,7 @@ hidden_dequantize()
 #
 # Example, 4 bits, one group `[-1, 0, 2]`: scale $3 / 15 = 0.2$, zero 5, `q = [0, 5, 15]`. The symmetric form has scale $2 / 7 = 0.286$: `q = [-4, 0, 7]` (−3.5 is a tie, −4 is even).
 #
-# All-zero groups, also beside others, become the integer of 0 with a finite scale. `bits` outside 2..8, a `group_size` below 1 or one that does not divide `in` raise `ValueError`. Asymmetric integers with a zero point are what GPTQ and AWQ files store; the Q4_1 blocks of GGUF keep the group's minimum in float16 instead.
+# All-zero groups, also beside others, become the integer of 0 with a finite scale above 0. `bits` outside 2..8, a `group_size` below 1 or one that does not divide `in` raise `ValueError`. Asymmetric integers with a zero point are what GPTQ and AWQ files store; the Q4_1 blocks of GGUF keep the group's minimum in float16 instead.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -278,7 +276,7 @@ hidden_dequantize()
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# In order: group the rows; `scales = (… / steps).astype(np.float16)`; replace zeros by one; go on with `scales.astype(np.float32)[:, None, :]` for the division; `np.rint`, add the zero point, `np.clip`, convert, reshape back.
+# In order: group the rows; the largest by the last step, `.astype(np.float16)`; replace zero scales by one; `scales[:, None, :]` broadcasts against the groups; `np.rint`, add the zero point, `np.clip`, convert, reshape back.
 #
 # </details>
 
@@ -296,7 +294,7 @@ def quantize_groups(w, bits, group_size, symmetric=True):
         raise ValueError(f"bits must be between 2 and 8, got {bits}")
     if group_size < 1 or w.shape[0] % group_size:
         raise ValueError(f"group_size={group_size} does not divide {w.shape[0]} inputs")
-    groups = np.asarray(w, dtype=np.float32).reshape(-1, group_size, w.shape[1])
+    groups = w.reshape(-1, group_size, w.shape[1])
     if symmetric:
         last = 2 ** (bits - 1) - 1
         scales = (np.abs(groups).max(axis=1) / last).astype(np.float16)
@@ -305,12 +303,11 @@ def quantize_groups(w, bits, group_size, symmetric=True):
         lowest = np.minimum(groups.min(axis=1), 0)
         scales = ((np.maximum(groups.max(axis=1), 0) - lowest) / last).astype(np.float16)
     scales[scales == 0] = 1
-    steps = scales.astype(np.float32)
+    steps = np.rint(groups / scales[:, None])
     if symmetric:
-        q = np.clip(np.rint(groups / steps[:, None]), -last, last).astype(np.int8)
-        return q.reshape(w.shape), scales, None
-    zeros = np.clip(np.rint(-lowest / steps), 0, last).astype(np.uint8)
-    q = np.clip(np.rint(groups / steps[:, None]) + zeros[:, None], 0, last).astype(np.uint8)
+        return np.clip(steps, -last, last).astype(np.int8).reshape(w.shape), scales, None
+    zeros = np.minimum(np.rint(-lowest / scales), last).astype(np.uint8)
+    q = np.clip(steps + zeros[:, None], 0, last).astype(np.uint8)
     return q.reshape(w.shape), scales, zeros
     ### END SOLUTION
 
@@ -453,7 +450,6 @@ def pack_int4(q):
     Raises ValueError when n is odd or a value does not fit.
     """
     ### BEGIN SOLUTION
-    q = np.asarray(q)
     if q.shape[-1] % 2:
         raise ValueError(f"the last axis holds {q.shape[-1]} numbers, which do not pair up")
     if q.size and (q.min() < -8 or q.max() > 7):
@@ -810,7 +806,7 @@ def int8_linear(x, q, scales, group_size):
     y = np.zeros((x.shape[0], num_out), dtype=np.float32)
     for g, scale in enumerate(scales):
         rows = slice(g * group_size, (g + 1) * group_size)
-        y += (x[:, rows] @ q[rows].astype(np.float32)) * scale.astype(np.float32)
+        y += (x[:, rows] @ q[rows]) * scale
     return y
     ### END SOLUTION
 
@@ -889,7 +885,7 @@ def hidden_int8_linear():
         assert peak < q.size, f"peak memory was {peak} bytes for {q.size} weights: the whole matrix was converted"
         assert np.array_equal(got, np.tile(q.sum(0, dtype=np.int64), (rows, 1))), "with x and scales of 1 the answer is the column sums"
     q, scales, x = np.ones((8, 3), np.int8), np.ones((2, 3), np.float16), np.ones((2, 8), np.float32)
-    for args in ((x, q, scales, 0), (x, q, scales, 3), (x, q, scales, 2), (x[:, :4], q, scales, 4), (x, q, scales[:, :2], 4), (x, q, scales, -4)):
+    for args in ((x, q, scales, 0), (x, q, scales, 3), (x, q, scales, 2), (x[:, :4], q, scales, 4), (np.ones((2, 12), np.float32), q, scales, 4), (x, q, scales[:, :2], 4), (x, q, scales, -4)):
         try:
             int8_linear(*args)
         except ValueError:
@@ -931,8 +927,8 @@ def quantization_error(w, bits, group_sizes):
     Returns {group_size: error}, error a float >= 0 (0 for a w of zeros). Raises ValueError as fake_quantize does.
     """
     ### BEGIN SOLUTION
-    size = float(np.linalg.norm(w)) or 1.0
-    return {g: float(np.linalg.norm(w - fake_quantize(w, bits, g))) / size for g in group_sizes}
+    size = np.linalg.norm(w) or 1.0
+    return {g: np.linalg.norm(w - fake_quantize(w, bits, g)) / size for g in group_sizes}
     ### END SOLUTION
 
 
@@ -1019,7 +1015,7 @@ hidden_quantization_error()
 #
 # Example: activations with means `[100, 1]` and $\alpha = 0.5$: $s = [10, 1]$, divided by $\sqrt{10}$: `[3.16, 0.316]`.
 #
-# An `x` whose width is not `in` raises `ValueError`.
+# An `x` whose width is not `in` raises `ValueError` with its width in the message; the product $xW$ does that by itself.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1041,8 +1037,6 @@ def awq_scale_search(w, x, bits, group_size):
     Raises ValueError when x does not have `in` columns.
     """
     ### BEGIN SOLUTION
-    if x.shape[-1] != w.shape[0]:
-        raise ValueError(f"x has {x.shape[-1]} columns, w has {w.shape[0]} inputs")
     exact = x @ w
     size = np.maximum(np.abs(x).mean(axis=0), 1e-4)
     best, best_error = None, np.inf
@@ -1093,11 +1087,11 @@ def test_awq_scale_search():
     )
     assert found < 0.6 * plain, f"output error {found:.1f}, plain rounding has {plain:.1f}: well under 0.6 of it is possible here"
     try:
-        awq_scale_search(w, x[:, :64], 4, 32)
-    except ValueError:
-        pass
+        awq_scale_search(w, x[:, :63], 4, 32)
+    except ValueError as error:
+        assert "63" in str(error), f"say in the message that x has 63 columns; it says: {error}"
     else:
-        raise AssertionError("x of width 64 for 128 inputs was accepted: raise ValueError")
+        raise AssertionError("x of width 63 for 128 inputs was accepted: raise ValueError")
 
 
 test_awq_scale_search()
@@ -1131,14 +1125,16 @@ def hidden_awq_scale_search():
         found = float(np.linalg.norm(x @ w - (x / s) @ fake_quantize(w * s[:, None], bits, group)))
         assert found <= 1.002 * min(errors), f"your scales leave the output error {found:.4f}; the best of the 21 leaves {min(errors):.4f}"
         assert abs(s.max() * s.min() - 1) < 1e-3, f"divide s by the root of max * min: yours has max * min = {s.max() * s.min():.3g}"
-    # one outlier channel with small weights beside it: the largest alpha is best, and the grid must reach it
-    w = np.full((8, 4), 0.3, np.float32) + np.linspace(-0.2, 0.2, 32, dtype=np.float32).reshape(8, 4)
-    x = np.full((4, 8), 1e-3, np.float32)
-    x[:, 2] = 50
-    s = np.asarray(awq_scale_search(w, x, 2, 8), dtype=float)
-    plain = float(np.linalg.norm(x @ w - x @ fake_quantize(w, 2, 8)))
-    found = float(np.linalg.norm(x @ w - (x / s) @ fake_quantize(w * s[:, None], 2, 8)))
-    assert found < 0.1 * plain, f"one channel carries everything: error {found:.3g} against {plain:.3g} of plain rounding"
+    # data on which alpha = 1, the last of the grid, is best
+    rng = np.random.default_rng(113)
+    w = rng.normal(size=(16, 4)).astype(np.float32)
+    x = rng.normal(size=(12, 16)).astype(np.float32)
+    x[:, 3] *= float(rng.uniform(2, 8))
+    x *= np.linspace(0.3, 1, 16)[None]
+    last = np.abs(x).mean(0) / np.sqrt(np.abs(x).mean(0).max() * np.abs(x).mean(0).min())
+    s = np.asarray(awq_scale_search(w, x, 3, 8), dtype=float)
+    errors = [float(np.linalg.norm(x @ w - (x / t) @ fake_quantize(w * t[:, None], 3, 8))) for t in (s, last)]
+    assert errors[0] <= 1.002 * errors[1], f"alpha = 1 leaves the output error {errors[1]:.4f}, your scales {errors[0]:.4f}: the grid ends at 1"
     for bad in (np.ones((3, 7)), np.ones((3, 9))):
         try:
             awq_scale_search(np.ones((8, 2)), bad, 4, 4)
@@ -1163,7 +1159,7 @@ hidden_awq_scale_search()
 #     - $q_i$ = row $i$ rounded to the steps of its scales and clipped.
 #     - $e = (w_i - q_i \cdot \text{scale}) / U_{ii}$, then $w_j \leftarrow w_j - U_{ij}\, e$ for all $j > i$.
 #
-# `x` is `[N, in]`. The answer has a *larger* weight error than rounding and a *smaller* output error. `damp` below 0, an `x` of another width, and what exercise 3 refuses raise `ValueError`.
+# `x` is `[N, in]`. The answer has a *larger* weight error than rounding and a *smaller* output error. `damp` below 0, an `x` of another width, and what exercise 3 refuses raise `ValueError` with the value in the message.
 #
 # Example: $W = [[0.4], [0.4]]$, two inputs that are always equal, and the scale 1. Rounding gives 0 and 0: the output is 0 instead of 0.8. GPTQ rounds the first to 0, hands its 0.4 to the second, which is now 0.8 and becomes 1.
 #
@@ -1249,10 +1245,11 @@ def test_gptq_quantize():
     plain = float(np.linalg.norm(x @ (w - fake_quantize(w, 4, 32))))
     found = float(np.linalg.norm(x @ (w - w_hat)))
     assert found < 0.6 * plain, f"output error {found:.1f}; plain rounding has {plain:.1f}, and GPTQ should halve it here"
-    for args in ((w, x[:, :50], 4, 32), (w, x, 4, 36), (w, x, 4, 32, -0.1), (w, x, 1, 32)):
+    for args, value in (((w, x[:, :50], 4, 32), "50"), ((w, x, 4, 36), "36"), ((w, x, 4, 32, -0.1), "-0.1"), ((w, x, 1, 32), "1")):
         try:
             gptq_quantize(*args)
-        except ValueError:
+        except ValueError as error:
+            assert value in str(error), f"the ValueError should name the bad value {value}, it says: {error}"
             continue
         raise AssertionError(f"x {args[1].shape}, bits and group {args[2:]} were accepted for w (96, 24): raise ValueError")
 
@@ -1303,13 +1300,22 @@ def hidden_gptq_quantize():
     default, explicit = gptq_quantize(w, x, 4, 6), gptq_quantize(w, x, 4, 6, 0.01)
     assert np.array_equal(default[0], explicit[0]), "the default of damp is 0.01"
     q, scales = gptq_quantize(np.zeros((4, 2)), np.ones((3, 4)), 4, 2)
-    assert not q.any() and np.isfinite(scales).all(), "weights of zero stay zero with finite scales"
+    assert not q.any() and np.isfinite(scales).all() and (scales > 0).all(), f"weights of zero stay zero with scales above 0, got {scales}"
+    q, scales = gptq_quantize(w[:6], x[:, :6], 4, 1)
+    assert (np.abs(q.astype(int)) == 7).all(), "in groups of one every weight is the largest of its group: 7 steps"
+    # two inputs equal to 1 part in 100000: X'X needs float64 to tell them apart
+    twin = rng.normal(size=(40, 8)).astype(np.float32)
+    twin[:, 5] = twin[:, 2] * (1 + 1e-5 * rng.normal(size=40))
+    small = (rng.normal(size=(8, 3)) * 0.3).astype(np.float32)
+    same = np.mean(gptq_quantize(small, twin, 4, 8, 0)[0] == slow_gptq(small, twin, 4, 8, 0)[0])
+    assert same > 0.9, "inputs that are nearly equal came out wrong: compute X'X and its inverse in float64"
     q, scales = gptq_quantize(np.ones((4, 2), np.float32), np.zeros((3, 4)), 4, 4)
     assert q.tolist() == [[7, 7]] * 4, "with activations of zero nothing is moved: ones in 4 bits are 7 steps of 1/7"
     # weights on the steps already: nothing is lost, so nothing moves
     grid = rng.integers(-7, 8, (12, 3)).astype(float)
     grid[0], grid[6] = 7, -7
     q, scales = gptq_quantize(grid, rng.normal(size=(30, 12)), 4, 6)
+    assert np.array_equal(gptq_quantize(grid.astype(int), np.eye(12), 4, 6)[0], grid), "integer weights must work too"
     assert np.array_equal(q, grid) and (scales == 1).all(), "weights that lie on the steps must come back as they are"
     for args in ((grid, np.ones((3, 11)), 4, 6), (grid, np.ones((3, 13)), 4, 6), (grid, np.ones((3, 12)), 9, 6), (grid, np.ones((3, 12)), 4, 5), (grid, np.ones((3, 12)), 4, 0), (grid, np.ones((3, 12)), 4, -6), (grid, np.ones((3, 12)), 4, 6, -1e-9)):
         try:
@@ -1432,7 +1438,7 @@ hidden_gptq_against_awq()
 #
 # Example: logits `[[0, 0, 0, 0]]` are four equal chances, perplexity 4, whatever the target. `[[ln 3, 0]]` gives the first token $3/4$: perplexity $4/3$ for target 0, and 4 for target 1.
 #
-# No rows, or different counts of rows and targets, raise `ValueError`; a target outside 0..V−1 raises `IndexError`.
+# No rows, or different counts of rows and targets, raise `ValueError` with the counts in the message; a target outside 0..V−1 raises `IndexError`.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1456,11 +1462,11 @@ def perplexity(logits, targets):
     logits, targets = np.asarray(logits, dtype=np.float64), np.asarray(targets)
     if len(targets) == 0 or len(targets) != len(logits):
         raise ValueError(f"{len(logits)} rows of logits and {len(targets)} targets")
-    if targets.min() < 0 or targets.max() >= logits.shape[1]:
-        raise IndexError(f"targets must lie in 0..{logits.shape[1] - 1}, got {targets.min()} to {targets.max()}")
+    if targets.min() < 0:
+        raise IndexError(f"targets must lie in 0..{logits.shape[1] - 1}, got {targets.min()}")
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_sum = np.log(np.exp(shifted).sum(axis=1))
-    return float(np.exp((log_sum - shifted[np.arange(len(targets)), targets]).mean()))
+    return np.exp((log_sum - shifted[np.arange(len(targets)), targets]).mean())
     ### END SOLUTION
 
 
@@ -1512,8 +1518,11 @@ def hidden_perplexity():
         assert abs(got / math.exp(surprise / rows) - 1) < 1e-9, f"expected {math.exp(surprise / rows)}, you returned {got}"
         moved = perplexity(logits.astype(float) + 1e6, targets)
         assert abs(moved / got - 1) < 1e-6, "the same number added to all logits must change nothing"
-    assert abs(perplexity([[0.0, -700.0]], [1]) / math.exp(700) - 1) < 1e-9, "a probability of e**-700 is still a number"
+    got = perplexity([[0.0, -1000.0], [0.0, -1000.0]], [1, 0])
+    assert abs(got / math.exp(500) - 1) < 1e-9, f"a chance of e**-1000 has a logarithm, do not compute it through the chance: got {got}"
     assert isinstance(perplexity(np.zeros((2, 3), np.float32), [1, 2]), float), "return a float"
+    got = perplexity([[1e4, 0.0], [0.0, 1.0]], [0, 1])
+    assert abs(got / (1 + math.exp(-1)) ** 0.5 - 1) < 1e-9, f"take each row's own maximum out: rows of 10000 and 1 gave {got}"
     # 2000 float32 rows: means in float32 would be off by more than this
     logits = np.tile(np.array([[8.0, 0.1, 0.2]], np.float32), (2000, 1))
     exact = 1 + math.exp(float(np.float32(0.1)) - 8) + math.exp(float(np.float32(0.2)) - 8)
@@ -1527,7 +1536,8 @@ def hidden_perplexity():
     ):
         try:
             perplexity(logits, np.array(targets, dtype=int))
-        except error:
+        except error as caught:
+            assert error is IndexError or str(len(logits)) in str(caught), f"name the counts in the message, it says: {caught}"
             continue
         raise AssertionError(f"targets {targets} for logits {logits.shape} were accepted: raise {error.__name__}")
 
@@ -1539,7 +1549,7 @@ hidden_perplexity()
 #
 # A model run over the ids of a text gives one row of logits for each id: row $i$ is the prediction of what comes **after** id $i$. Write `text_perplexity(logits, token_ids)`: `logits` `[N, V]` and `token_ids` `[N]` have the same length, as the model gives them. Line them up and return the perplexity of the text. You may use your `perplexity`.
 #
-# The last row predicts a token that is not in the text, and the first token was predicted by nobody: N ids give N − 1 predictions. Fewer than two ids raise `ValueError`, as do unequal lengths.
+# The last row predicts a token that is not in the text, and the first token was predicted by nobody: N ids give N − 1 predictions. Fewer than two ids raise `ValueError`, as do unequal lengths (your `perplexity` does that for you).
 #
 # Example: `token_ids = [0, 1, 1]`; row 0 should have predicted 1, row 1 should have predicted 1, row 2 is not used.
 #
@@ -1562,8 +1572,6 @@ def text_perplexity(logits, token_ids):
     Raises ValueError for fewer than two ids or unequal lengths.
     """
     ### BEGIN SOLUTION
-    if len(token_ids) < 2 or len(token_ids) != len(logits):
-        raise ValueError(f"need two ids or more and as many rows, got {len(token_ids)} ids and {len(logits)} rows")
     return perplexity(logits[:-1], token_ids[1:])
     ### END SOLUTION
 
@@ -1658,7 +1666,7 @@ def kl_and_agreement(reference, logits):
 
     log_p, log_q = log_softmax(reference), log_softmax(logits)
     kl = (np.exp(log_p) * (log_p - log_q)).sum(axis=1).mean()
-    return float(kl), float((reference.argmax(axis=1) == logits.argmax(axis=1)).mean())
+    return kl, (reference.argmax(axis=1) == logits.argmax(axis=1)).mean()
     ### END SOLUTION
 
 
@@ -1716,6 +1724,11 @@ def hidden_kl_and_agreement():
         assert isinstance(kl, float) and isinstance(agreement, float), "return two floats"
     kl, agreement = kl_and_agreement(np.array([[0.0, -2000.0]]), np.array([[0.0, 1.0]]))
     assert abs(kl - math.log(1 + math.e)) < 1e-9 and agreement == 0, f"a token of chance e**-2000 must not give nan: got {kl}"
+    levels = np.array([[1e4, 0.0], [0.0, 1.0]])
+    kl, agreement = kl_and_agreement(levels, levels * [[1], [2]])
+    p = 1 / (1 + math.exp(-1))
+    exact = (p * math.log(p * (1 + math.exp(-2))) + (1 - p) * math.log((1 - p) * (1 + math.exp(2)))) / 2
+    assert abs(kl - exact) < 1e-9 and agreement == 1, f"take each row's own maximum out: expected {exact}, you returned {kl}"
     for shapes in (((0, 3), (0, 3)), ((2, 3), (2, 4)), ((1, 3), (2, 3))):
         try:
             kl_and_agreement(np.zeros(shapes[0]), np.zeros(shapes[1]))

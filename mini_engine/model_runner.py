@@ -1,0 +1,92 @@
+"""One step's rows through the model: padded passes, logits where a sequence ends, sampling or verification."""
+
+from itertools import groupby
+
+import numpy as np
+import torch
+
+from mini_engine.sampler import new_generator
+
+
+class ModelRunner:
+    """Runs what the scheduler chose. model: a Llama; cache: a PagedKVCache; the rest as in Engine."""
+
+    def __init__(self, model, cache, sampler, speculative_step):
+        self.model, self.cache = model, cache
+        self.sampler, self.speculative_step = sampler, speculative_step
+        self.num_draft_tokens = 0
+        self.num_accepted_tokens = 0
+        self.num_passes = 0
+        self._generators = {}  # seq_id -> numpy Generator
+
+    def forget(self, seq):
+        """Drop what is kept for a sequence that has ended."""
+        self._generators.pop(seq.seq_id, None)
+
+    def run(self, rows):
+        """(row, new token ids) for each row; a prefill chunk that is not the last gets none."""
+        results = []
+        for _, group in groupby(sorted(rows, key=_pass_key), key=_pass_key):
+            results += self._run_pass(list(group))
+        return results
+
+    def _run_pass(self, rows):
+        """Feed the rows to the model together, and sample where a row reaches its sequence's end."""
+        self.num_passes += 1
+        hidden = self._hidden_states(rows)
+        ending = [(i, row) for i, row in enumerate(rows) if row.is_last_chunk]
+        new_tokens = [[] for _ in rows]
+        if ending:
+            sizes = [1 + len(row.seq.draft_token_ids) for _, row in ending]
+            batch = [i for (i, _), size in zip(ending, sizes, strict=True) for _ in range(size)]
+            column = [
+                row.num_new_tokens - size + j for (_, row), size in zip(ending, sizes, strict=True) for j in range(size)
+            ]
+            logits = self.model.lm_head(hidden[batch, column]).split(sizes)
+            sampled = self._sample([row.seq for _, row in ending], logits)
+            for (i, _), tokens in zip(ending, sampled, strict=True):
+                new_tokens[i] = tokens
+        return list(zip(rows, new_tokens, strict=True))
+
+    def _hidden_states(self, rows):
+        starts = [row.seq.num_computed_tokens for row in rows]
+        counts = [row.num_new_tokens for row in rows]
+        self.cache.begin([row.seq.block_table for row in rows], starts, counts)
+        tokens = torch.zeros(len(rows), max(counts), dtype=torch.long)
+        for i, (row, start, count) in enumerate(zip(rows, starts, counts, strict=True)):
+            tokens[i, :count] = torch.tensor((row.seq.token_ids[start:] + row.seq.draft_token_ids)[:count])
+        return self.model.hidden_states(tokens.to(self.model.device), self.cache)
+
+    def _sample(self, sequences, logits):
+        """New tokens per sequence. logits: for each sequence [k + 1, V], with k its draft tokens."""
+        generators = [self._generators.setdefault(seq.seq_id, new_generator(seq.params)) for seq in sequences]
+        results = [[] for _ in sequences]
+        plain = [i for i, seq in enumerate(sequences) if not seq.draft_token_ids]
+        if plain:
+            params = [sequences[i].params for i in plain]
+            drawn = self.sampler(torch.cat([logits[i] for i in plain]), params, [generators[i] for i in plain])
+            for i, token in zip(plain, drawn, strict=True):
+                results[i] = [int(token)]
+        for i, seq in enumerate(sequences):
+            if seq.draft_token_ids:
+                results[i] = self._verify(seq, logits[i], generators[i])
+        return results
+
+    def _verify(self, seq, logits, generator):
+        """One speculative step: the accepted drafts and one more token. logits: [k + 1, V]."""
+        draft = seq.draft_token_ids
+        p = self.sampler.probabilities(logits, [seq.params] * len(logits)).cpu().numpy()
+        q = seq.draft_probabilities
+        if q is None:
+            q = np.zeros((len(draft), p.shape[1]))
+            q[range(len(draft)), draft] = 1.0
+        tokens = [int(token) for token in self.speculative_step(p, q[: len(draft)], draft, generator)]
+        self.num_draft_tokens += len(draft)
+        self.num_accepted_tokens += len(tokens) - 1
+        return tokens
+
+
+def _pass_key(row):
+    """Rows with the same key share a pass: all decodes, and prefill chunks of similar length (little padding)."""
+    is_decode = row.num_new_tokens == 1 + len(row.seq.draft_token_ids)
+    return 0 if is_decode else row.num_new_tokens.bit_length()
