@@ -27,4 +27,9 @@ def next_token():
     return json.loads((Path(__file__).parents[1] / "data" / "next_token.json").read_text())
 
 
+def wrong_rope():
+    """SmolLM2-135M with the right and the wrong RoPE pairing, recorded by the same script. Chapter 02 shows it."""
+    return json.loads((Path(__file__).parents[1] / "data" / "wrong_rope.json").read_text())
+
+
 FIGURE_DATA = {"models": models, "devices": devices, "next_token": next_token}
