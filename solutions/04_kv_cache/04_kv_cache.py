@@ -1447,6 +1447,8 @@ fig, ax = figure()
 ax.loglog(result["lengths"], result["without_cache_s"], "o-", label="without cache")
 ax.loglog(result["lengths"], result["with_cache_s"], "s-", label="with cache")
 ax.set(xlabel="prompt length (tokens)", ylabel="time for 8 new tokens (s)", title="The shipped 2-layer model")
+ax.set_xticks(result["lengths"], [str(length) for length in result["lengths"]])
+ax.minorticks_off()
 ax.legend()
 show(fig, alt="Without the cache the time grows with the prompt; with it, it grows much less.")
 
