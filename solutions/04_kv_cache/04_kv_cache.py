@@ -1185,7 +1185,9 @@ def hidden_Decoder():
     model = Decoder(config, weights, torch.float64)  # transformers' logits were computed in float64 too
     for case in load_tiny_expected():
         ids, want = torch.from_numpy(case["ids"]).long()[None], torch.from_numpy(case["logits"])[None]
-        worst = (model(ids) - want).abs().max()
+        got = model(ids)
+        assert got.dtype == torch.float64, f"a float64 model gives float64 logits, yours are {got.dtype}"
+        worst = (got - want).abs().max()
         assert worst < 1e-5, f"ids {case['ids'].tolist()}: logits differ from transformers' by {worst:.1e}"
         cache, parts, start = model.new_cache(ids.shape[1]), [], 0
         while start < ids.shape[1]:
