@@ -76,6 +76,8 @@ def mutants(source):
     reference = ast.unparse(tree)
     seen, found = {reference}, []
     for path, node in mutable_nodes(tree):
+        if path[-1][0] == "iter" and isinstance(node, ast.Tuple):
+            continue  # the order in which values are checked is nobody's mistake
         for label, replacement in replacements(node):
             changed = copy.deepcopy(tree)
             put(changed, path, replacement)

@@ -47,19 +47,7 @@ def create_app(engine, model_name, max_requests=128):
     app = FastAPI(title="mini_engine", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.worker = worker
     _add_error_handlers(app)
-
-    @app.get("/v1/models")
-    async def models():
-        card = {"id": model_name, "object": "model", "created": 0, "owned_by": "mini_engine"}
-        return {"object": "list", "data": [{**card, "max_model_len": engine.max_model_len}]}
-
-    @app.get("/health")
-    async def health():
-        return JSONResponse({"status": "ok" if worker.is_alive else "down"}, 200 if worker.is_alive else 503)
-
-    @app.get("/metrics")
-    async def metrics_page():
-        return PlainTextResponse(metrics.render(worker.snapshot), media_type="text/plain; version=0.0.4")
+    _add_info_routes(app, worker, metrics, model_name)
 
     @app.post("/v1/completions")
     async def completions(body: CompletionRequest, request: Request):
@@ -85,6 +73,23 @@ def create_app(engine, model_name, max_requests=128):
         return await _whole(worker, stream, answer, request)
 
     return app
+
+
+def _add_info_routes(app, worker, metrics, model_name):
+    """What is served, whether it is well, and how it fares."""
+
+    @app.get("/v1/models")
+    async def models():
+        card = {"id": model_name, "object": "model", "created": 0, "owned_by": "mini_engine"}
+        return {"object": "list", "data": [{**card, "max_model_len": worker.engine.max_model_len}]}
+
+    @app.get("/health")
+    async def health():
+        return JSONResponse({"status": "ok" if worker.is_alive else "down"}, 200 if worker.is_alive else 503)
+
+    @app.get("/metrics")
+    async def metrics_page():
+        return PlainTextResponse(metrics.render(worker.snapshot), media_type="text/plain; version=0.0.4")
 
 
 async def _token_ids(engine, prompt, field):

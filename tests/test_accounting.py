@@ -169,6 +169,8 @@ def test_roofline():
     assert math.isclose(acc.tokens_per_second_ceiling(30e9, 10e9, 2e12, batch=8), 400)
     assert round(acc.decode_floor_ms(acc.weight_bytes(LLAMA_3_70B) / 8, 0, 2.039e12), 2) == 8.65
     assert acc.decode_speedup_bound(16e9, 4e9) == 4
+    ridges = [round(acc.ridge_point(device.peak_flops, device.bandwidth)) for device in acc.DEVICES.values()]
+    assert ridges == [153, 295, 206]
 
 
 def test_lifetime_ratio():

@@ -12,7 +12,7 @@ import zipfile
 import nbformat
 import pytest
 
-from autograder import collect, course, demo, intake
+from autograder import collect, course, demo, end_to_end, intake
 from autograder.script import read_script
 
 TOPIC = "04_kv_cache"
@@ -289,6 +289,11 @@ def test_every_stock_command_works_on_a_fresh_clone(clone):
     assert not (clone / "submitted").exists() and not (clone / "gradebook.db").exists(), (
         "a step wrote beside autograder/"
     )
+
+
+def test_nbgrader_scores_what_the_audit_scores():
+    differences, compared = end_to_end.compare(TOPIC, count=2)
+    assert compared >= len(EXERCISES) and not differences, "\n".join(differences)
 
 
 NAMES = {

@@ -18,6 +18,7 @@ import uvicorn
 
 from mini_engine import loading
 from mini_engine.engine import Engine
+from mini_engine.load_test import load_test
 from mini_engine.metrics import Histogram
 from mini_engine.sequence import SamplingParams
 from mini_engine.server import bind, create_app
@@ -140,6 +141,11 @@ def test_32_concurrent_streams_get_their_own_text(served):
     assert texts == [plain(served, prompt, 24) for prompt in prompts]
     assert served.metric("requests_running") == 0
     assert served.metric("kv_blocks_available") == NUM_BLOCKS
+
+
+def test_a_load_test_of_32_streams(served):
+    report = load_test(served.url, num_requests=48, concurrency=32, max_tokens=12, ignore_eos=True, progress=False)
+    assert (report["num_ok"], report["num_failed"], report["num_output_tokens"]) == (48, 0, 48 * 12)
 
 
 def test_clients_that_vanish_free_their_blocks(served):
