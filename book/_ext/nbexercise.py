@@ -68,7 +68,7 @@ def written_points(cell):
 def read_exercise(root, assignment, name):
     """Everything that the book shows of one exercise.
 
-    Returns a dict: title, effort (the line with stars, minutes and points, or ""), lead (Markdown), hints (list of
+    Returns a dict: grade_id, title, effort (the line with stars, minutes and points, or ""), lead (Markdown), hints (list of
     (summary, Markdown)), starter, solution (code, or Markdown for a written answer), written (bool), checks (source of
     the visible tests, or ""). Raises ExerciseError.
     """
@@ -92,6 +92,7 @@ def read_exercise(root, assignment, name):
     checks = next((c.source for c in cells if grade_id(c) == f"test_{name}"), "")
     answer = MODEL_ANSWER.search(cell.source)
     return {
+        "grade_id": grade_id(cell),
         "title": title,
         "effort": effort.group(0).strip() if effort else written_points(cell) if written else "",
         "lead": HINT.sub("", body).strip(),
@@ -103,8 +104,9 @@ def read_exercise(root, assignment, name):
     }
 
 
-def live_attributes(root, assignment, name, exercise):
+def live_attributes(root, assignment, exercise):
     """The data attributes by which live.js knows an exercise: its kind ("live", "notebook", "written") and counts."""
+    name = exercise["grade_id"]
     attrs = {"data_topic": assignment, "data_name": name, "data_kind": "written" if exercise["written"] else "notebook"}
     if exercise["written"]:
         return attrs
@@ -141,7 +143,7 @@ class NbExercise(SphinxDirective):
         parts += parse_markdown(self, exercise["lead"].splitlines(), source)
         if exercise["starter"]:
             parts.append(self.code(exercise["starter"], "exercise-starter"))
-        live = live_attributes(root, assignment, name, exercise)
+        live = live_attributes(root, assignment, exercise)
         if live.get("data_kind") == "notebook":
             parts.append(text("p", "This one needs torch: do it in the notebook.", class_="exercise-elsewhere"))
         for summary, hint in exercise["hints"]:

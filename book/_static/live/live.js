@@ -197,7 +197,7 @@
     for (const cell of notebook.cells) {
       const marks = cell.metadata.nbgrader;
       if (!marks || !marks.solution) continue;
-      const { code } = Work.get(topic, marks.grade_id).code === undefined ? Work.get(topic, marks.grade_id.replace(/^answer_/, "")) : Work.get(topic, marks.grade_id);
+      const { code } = Work.get(topic, marks.grade_id);
       if (code !== undefined) cell.source = code;
     }
     Work.save(`${topic}.ipynb`, `${JSON.stringify(notebook, null, 1)}\n`, "application/x-ipynb+json");
