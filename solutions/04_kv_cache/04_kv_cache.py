@@ -275,12 +275,12 @@ hidden_kv_cache_bytes()
 # %% [markdown] task="tokens_processed" stars=2 minutes=15
 # ## 3. How many tokens go through the model
 #
-# Count the work instead of timing it. A request has a prompt of $P$ tokens and writes $n$ new ones. Count the token positions that are pushed through the layers, over all passes: write `tokens_processed(prompt, new, cached)`.
+# Count the work instead of timing it. A request has a prompt of $N$ tokens and writes $n$ new ones. Count the token positions that are pushed through the layers, over all passes: write `tokens_processed(prompt, new, cached)`.
 #
-# - **Without a cache** each pass starts again from the first token. The first pass sees $P$ tokens and writes one, the second sees $P + 1$, and so on: $P + (P+1) + \dots + (P+n-1)$.
-# - **With a cache** the first pass sees the prompt, and each later pass sees only the token written last. The very last token is written and never fed back, so $n$ new tokens take $n$ passes, not $n + 1$: $P + (n - 1)$. (Many texts say $P + n$; it counts a pass nobody needs.)
+# - **Without a cache** each pass starts again from the first token. The first pass sees $N$ tokens and writes one, the second sees $N + 1$, and so on: $N + (N+1) + \dots + (N+n-1)$.
+# - **With a cache** the first pass sees the prompt, and each later pass sees only the token written last. The very last token is written and never fed back, so $n$ new tokens take $n$ passes, not $n + 1$: $N + (n - 1)$. (Many texts say $N + n$; it counts a pass nobody needs.)
 #
-# Example, $P = 3$, $n = 4$: without a cache $3 + 4 + 5 + 6 = 18$, with one $3 + 1 + 1 + 1 = 6$.
+# Example, $N = 3$, $n = 4$: without a cache $3 + 4 + 5 + 6 = 18$, with one $3 + 1 + 1 + 1 = 6$.
 #
 # Return an `int`, exact for any size. No new token means no pass: 0 either way. A prompt shorter than 1 or a negative `new` raises `ValueError` with the value in the message.
 #
@@ -329,7 +329,7 @@ def test_tokens_processed():
     assert got != 25, "25 = 3+4+5+6+7 has five passes: four new tokens need four"
     assert got == 18, f"3 prompt tokens, 4 new, no cache: 3+4+5+6 = 18, you returned {got}"
     got = tokens_processed(3, 4, cached=True)
-    assert got != 7, "with a cache 7 = P + n feeds the last token back, and nobody reads what comes out"
+    assert got != 7, "with a cache 7 = 3 + 4 feeds the last token back, and nobody reads what comes out"
     assert got == 6, f"3 prompt tokens, 4 new, cache: 3+1+1+1 = 6, you returned {got}"
     got = tokens_processed(100, 1000, cached=False)
     assert got == 599_500, f"prompt 100, 1000 new, no cache: 599500, you returned {got}"
@@ -386,7 +386,7 @@ hidden_tokens_processed()
 #
 # Write `cache_work_ratio(prompt, new)`: the tokens processed without a cache, divided by the tokens processed with one, as a float. You may call your `tokens_processed`.
 #
-# Example, $P = 3$, $n = 4$: $18 / 6 = 3.0$. One new token: $1.0$, the cache saves nothing.
+# Example, $N = 3$, $n = 4$: $18 / 6 = 3.0$. One new token: $1.0$, the cache saves nothing.
 #
 # A request that writes no token has no ratio: a `new` below 1 (or a prompt below 1) raises `ValueError` with the value in the message.
 #
@@ -479,7 +479,7 @@ hidden_cache_work_ratio()
 
 # %% [markdown] answer="cache_work_ratio" points=4
 # ### BEGIN SOLUTION
-# **Model answer.** Without a cache the passes see P, P+1, …, P+n−1 tokens, about nP + n²/2 in all; with one, P + n − 1. At a fixed prompt the ratio nears n/2 for large n, so twice the answer is twice the saving. At a fixed n it rises with the prompt towards n, because then every pass costs about the same P and there are n of them. The price is memory: 2·L·H_kv·d_h numbers for every token of every request, held as long as the request lives, and read again at every step, which makes decode wait for memory bandwidth. A server computes again where memory is short or reading back is slower than computing: a preempted request whose blocks went to others, a chat that comes back after an hour, a short prompt that would have to be fetched from a slow disk.
+# **Model answer.** Without a cache the passes see N, N+1, …, N+n−1 tokens, about nN + n²/2 in all; with one, N + n − 1. At a fixed prompt the ratio nears n/2 for large n, so twice the answer is twice the saving. At a fixed n it rises with the prompt towards n, because then every pass costs about the same N and there are n of them. The price is memory: 2·L·H_kv·d_h numbers for every token of every request, held as long as the request lives, and read again at every step, which makes decode wait for memory bandwidth. A server computes again where memory is short or reading back is slower than computing: a preempted request whose blocks went to others, a chat that comes back after an hour, a short prompt that would have to be fetched from a slow disk.
 #
 # **Rubric, 1 point each.** (a) fixed prompt: grows like n/2, or "linearly in n" with the reason. (b) fixed n, growing prompt: nears n. (c) the price: memory that grows with every token and every request, or the bytes read at each step. (d) one sound case for recomputing.
 # ### END SOLUTION
@@ -1250,10 +1250,10 @@ hidden_Decoder()
 #
 # Write `generate(model, ids, max_new_tokens, use_cache)`: greedy decoding, both ways, with the same tokens as a result. `model` is a `Decoder` (or anything with `model(ids, cache)`, `model.new_cache(max_tokens, batch)` and `model.config`).
 #
-# - `ids` is the prompt: a list of ints, or a tensor `[P]` or `[B, P]` (prompts of equal length). The result is a tensor of ids, prompt first, then the new ones: `[P + n]` or `[B, P + n]`. The prompt that was passed in stays as it is.
+# - `ids` is the prompt: a list of ints, or a tensor `[N]` or `[B, N]` (prompts of equal length). The result is a tensor of ids, prompt first, then the new ones: `[N + n]` or `[B, N + n]`. The prompt that was passed in stays as it is.
 # - Without the cache, each step feeds the whole text so far. With it, the first pass feeds the prompt and each later pass one token, the newest; the last new token is never fed. That is exactly the count of `tokens_processed`.
 # - Each new token is the argmax of the **last** position's logits.
-# - Reserve a cache that holds all the tokens that will be fed. Every fed token needs a position: where $P + n - 1$ exceeds `model.config.max_position_embeddings`, raise `ValueError` before any work. So also for an empty prompt or a negative `max_new_tokens`. Zero new tokens return the prompt, without a pass.
+# - Reserve a cache that holds all the tokens that will be fed. Every fed token needs a position: where $N + n - 1$ exceeds `model.config.max_position_embeddings`, raise `ValueError` before any work. So also for an empty prompt or a negative `max_new_tokens`. Zero new tokens return the prompt, without a pass.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1271,7 +1271,7 @@ hidden_Decoder()
 def generate(model, ids, max_new_tokens, use_cache):
     """Greedy decoding: the prompt and max_new_tokens new ids behind it.
 
-    model: see above. ids: list of P ints, or tensor [P] or [B, P]. Returns a tensor [P + n] or [B, P + n]. Raises
+    model: see above. ids: list of N ints, or tensor [N] or [B, N]. Returns a tensor [N + n] or [B, N + n]. Raises
     ValueError for an empty prompt, a negative max_new_tokens, or more fed tokens than the model has positions.
     """
     ### BEGIN SOLUTION
