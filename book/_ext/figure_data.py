@@ -4,7 +4,9 @@ A function here takes nothing and returns what JSON can hold. `{figure-live} nam
 into the page as `window.figureData.models`, by a plain script, so that it also loads from file://.
 """
 
+import json
 from dataclasses import asdict
+from pathlib import Path
 
 from mini_engine.config import MODELS
 from mini_engine.speed import DEVICES
@@ -20,4 +22,9 @@ def devices():
     return {name: asdict(device) for name, device in DEVICES.items()}
 
 
-FIGURE_DATA = {"models": models, "devices": devices}
+def weight_row():
+    """128 neighbouring weights of the real model, for the quantizer: {source, weights}."""
+    return json.loads((Path(__file__).parents[1] / "data" / "weight_row.json").read_text())
+
+
+FIGURE_DATA = {"models": models, "devices": devices, "weight_row": weight_row}
