@@ -4,14 +4,9 @@ PORT ?= 8000
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-BOOK := _build/html/.built
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # 2 cores: a thread per core in one process, one thread each where tests run side by side
 TEST_JOBS ?= 2
-
-SCRIPTS := $(wildcard solutions/*/*.py)
-BOOK_SOURCES := _config.yml _toc.yml $(SCRIPTS) $(shell find book mini_engine autograder/audit_table.json -type f \
-	-not -path '*/__pycache__/*' -not -path '*/vendor/*' 2>/dev/null)
 
 .PHONY: help setup system book serve notebooks check grade audit lab test lint linkcheck clean
 help:
@@ -34,14 +29,11 @@ system:
 notebooks: $(READY)
 	$(PY) -m autograder.build_notebooks
 
-book: $(BOOK)
-	@echo "The book is built: open _build/html/index.html, or run 'make serve' to run code in the page."
-$(BOOK): $(READY) $(BOOK_SOURCES)
-	$(PY) -m autograder.build_notebooks
-	$(PY) book/_ext/build_book.py
-	@touch $@
+# build_book.py compares a digest of the sources, so a book that is up to date is not built again
+book: notebooks
+	$(PY) book/_ext/build_book.py --if-stale
 
-serve: $(BOOK)
+serve: book
 	$(PY) book/_ext/serve.py --port $(PORT)
 
 grade: $(READY)
@@ -57,7 +49,7 @@ lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-test: $(READY) system lint $(BOOK)
+test: system lint book
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_JOBS) --dist loadfile
 
 linkcheck: $(READY)

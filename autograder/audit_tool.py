@@ -8,6 +8,8 @@ holds is an error too.
 """
 
 import ast
+import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -99,18 +101,25 @@ def candidates_of(exercise, source, bank):
         yield ("mutant", exercise, mutant.change), {exercise: mutant.source}
 
 
-def audit_topic(name, root=None, exercises=None, jobs=2, progress=None):
-    """The rows of one topic. Scores run in a temporary folder that holds the topic's data files."""
-    root, here = root or ROOT, os.getcwd()
+@contextlib.contextmanager
+def scratch_folder(source):
+    """Changes into a temporary folder that holds the data files of the assignment in the folder `source`."""
+    here = os.getcwd()
     with tempfile.TemporaryDirectory(prefix="audit-") as scratch:
-        source = root / "solutions" / name
         ignore = shutil.ignore_patterns("*.py", "*.ipynb", "__pycache__", ".*")
         shutil.copytree(source, scratch, dirs_exist_ok=True, ignore=ignore)
         os.chdir(scratch)
         try:
-            return audit_here(name, root, exercises, jobs, progress)
+            yield
         finally:
             os.chdir(here)
+
+
+def audit_topic(name, root=None, exercises=None, jobs=2, progress=None):
+    """The rows of one topic: those of `exercises`, or all."""
+    root = root or ROOT
+    with scratch_folder(root / "solutions" / name):
+        return audit_here(name, root, exercises, jobs, progress)
 
 
 def audit_here(name, root, exercises, jobs, progress):
@@ -132,7 +141,7 @@ def audit_here(name, root, exercises, jobs, progress):
         row.faults += banks[exercise][3]
         for key, answers in candidates_of(exercise, topic.exercises[exercise]["solution"].source, banks[exercise]):
             kind = key[0]
-            limit = 3 + 10 * row.cpu_s if kind != "right" else 30 + 10 * row.cpu_s
+            limit = {"right": 30, "mutant": 0.3}.get(kind, 3) + 10 * row.cpu_s
             work.append((key, answers, [exercise], limit, kind == "mutant"))
     for done, (key, run) in enumerate(score_all(topic, jobs, work), 1):
         outcomes[key[1]].append((key[0], key[2], run))
@@ -206,6 +215,7 @@ def add_arguments(parser):
     parser.add_argument("-v", "--verbose", action="store_true", help="also say what each wrong answer loses and why")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="children at a time")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON instead of a table")
+    parser.add_argument("--end-to-end", type=int, metavar="N", help="grade N drawn submissions by nbgrader and compare")
 
 
 def run(options):
@@ -215,6 +225,8 @@ def run(options):
     if unknown:
         print(f"no assignment {', '.join(unknown)} in solutions/", file=sys.stderr)
         return 1
+    if options.end_to_end:
+        return importlib.import_module("autograder.end_to_end").run(topics, options.end_to_end)
     rows = []
     for name in topics:
         rows += audit_topic(name, exercises=options.exercise, jobs=options.jobs, progress=progress_of(name))

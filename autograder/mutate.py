@@ -54,6 +54,7 @@ MIXED_UP = (
     ("hidden_size", "intermediate_size"),
 )
 OTHER_NAME = {name: other for pair in MIXED_UP for name, other in (pair, pair[::-1])} | {"append": "extend"}
+LEFT_ALONE = ("rtol", "atol", "strict")
 DELETABLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.For, ast.Delete, ast.Break, ast.Continue, ast.Raise)
 
 
@@ -69,12 +70,14 @@ class Mutant:
 def mutants(source):
     """Every mutant of a solution cell's text, each once, in the order of its lines.
 
-    Signatures, docstrings and the text of error messages are left alone.
+    Signatures, docstrings, the text of error messages and tolerances are left alone.
     """
     tree = ast.parse(source)
     reference = ast.unparse(tree)
     seen, found = {reference}, []
     for path, node in mutable_nodes(tree):
+        if path[-1][0] == "iter" and isinstance(node, ast.Tuple):
+            continue  # the order in which values are checked is nobody's mistake
         for label, replacement in replacements(node):
             changed = copy.deepcopy(tree)
             put(changed, path, replacement)
@@ -102,6 +105,8 @@ def mutable_nodes(tree):
             if field in ("exc", "cause") and isinstance(node, ast.Raise) or field == "msg":
                 continue
             if isinstance(node, ast.JoinedStr | ast.arguments | ast.Import | ast.ImportFrom):
+                continue
+            if isinstance(node, ast.keyword) and node.arg in LEFT_ALONE:
                 continue
             if isinstance(value, ast.AST):
                 stack.append(([*path, (field, None)], value))
@@ -153,6 +158,11 @@ def shifted(node, by):
     return ast.BinOp(copy.deepcopy(node), ast.Add() if by > 0 else ast.Sub(), ast.Constant(abs(by)))
 
 
+def has_constant(node):
+    """Is it a number, or a sum with one? Then the constant's own mutants shift it."""
+    return isinstance(node, ast.Constant) or isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant)
+
+
 def swaps(items):
     """The list with two neighbours swapped, for each pair."""
     for i in range(len(items) - 1):
@@ -199,6 +209,8 @@ def mutate_constant(node):
 
 def mutate_call(node):
     for i, keyword in enumerate(node.keywords):
+        if keyword.arg in LEFT_ALONE:
+            continue
         yield f"{keyword.arg}= dropped", changed(node, keywords=node.keywords[:i] + node.keywords[i + 1 :])
     if node.args and not isinstance(node.args[0], ast.Starred):
         yield "call unwrapped", copy.deepcopy(node.args[0])
@@ -210,7 +222,7 @@ def mutate_call(node):
         yield "last argument dropped", changed(node, args=node.args[:-1])
     if isinstance(node.func, ast.Name) and node.func.id == "range":
         for i, bound in enumerate(node.args):
-            if not isinstance(bound, ast.Constant):
+            if not has_constant(bound):
                 for by in (1, -1):
                     yield "off by one", changed(node, args=[*node.args[:i], shifted(bound, by), *node.args[i + 1 :]])
 
@@ -233,13 +245,13 @@ def mutate_slice(node):
         if bound is None:
             continue
         yield f"{end} bound dropped", changed(node, **{end: None})
-        if end != "step" and not isinstance(bound, ast.Constant):
+        if end != "step" and not has_constant(bound):
             for by in (1, -1):
                 yield "off by one", changed(node, **{end: shifted(bound, by)})
 
 
 def mutate_subscript(node):
-    if isinstance(node.ctx, ast.Load) and isinstance(node.slice, ast.Name | ast.BinOp):
+    if isinstance(node.ctx, ast.Load) and isinstance(node.slice, ast.Name | ast.BinOp) and not has_constant(node.slice):
         yield "index off by one", changed(node, slice=shifted(node.slice, -1))
 
 
@@ -260,7 +272,7 @@ def mutate_choice(node):
 
 
 def mutate_return(node):
-    if node.value is not None:
+    if node.value is not None and not (isinstance(node.value, ast.Constant) and not node.value.value):
         yield "nothing returned", ast.Return(ast.Constant(None))
 
 

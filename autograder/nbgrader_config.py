@@ -27,6 +27,7 @@ from nbgrader.preprocessors import (  # noqa: E402
 )
 
 from autograder import intake  # noqa: E402
+from autograder.collect import CourseCollector, CourseExtractor  # noqa: E402
 from autograder.execute import CourseExecute  # noqa: E402
 from autograder.feedback import FeedbackView  # noqa: E402
 
@@ -46,13 +47,10 @@ c.CourseDirectory.ignore = [".ipynb_checkpoints", "__pycache__", "*.py", "*.pyc"
 c.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
 c.ClearSolutions.text_stub = "Write your answer here."
 
-# Archives from an LMS go to autograder/downloaded/NN_topic/archive; a name is like ada_NN_topic.ipynb or
-# NN_topic_ada_attempt_2026-11-21-10-00-00_NN_topic.ipynb, or a folder named after the student holds the notebook.
-c.ZipCollectApp.downloaded_directory = str((HERE if WORK == HERE else WORK) / "downloaded")
-c.FileNameCollectorPlugin.named_regexp = (
-    r".*?/extracted/(?:.*_(?=\w+_attempt_))?(?P<student_id>[A-Za-z0-9.-]+)"
-    r"(?:_attempt_(?P<timestamp>[0-9-]+))?(?:_|/)(?P<file_id>[^/]+)$"
-)
+# Archives from an LMS are put into autograder/downloaded/NN_topic/archive; their names: autograder/collect.py.
+c.ZipCollectApp.collect_directory_structure = str(WORK / "{downloaded}" / "{assignment_id}" / "{collect_step}")
+c.ZipCollectApp.collector_plugin = CourseCollector
+c.ZipCollectApp.extractor_plugin = CourseExtractor
 
 # What arrives is rebuilt from the release with only the student's own cells, see autograder/intake.py.
 intake.install()

@@ -147,8 +147,8 @@ class Child:
 
     def __init__(self, topic, key, answers, exercises, cpu_limit_s, stop_early):
         self.topic, self.key, self.exercises = topic, key, exercises
-        self.cpu_limit_s = max(1, round(cpu_limit_s))
-        self.deadline = time.monotonic() + 6 * self.cpu_limit_s + 10
+        self.cpu_limit_s = cpu_limit_s
+        self.deadline = time.monotonic() + 6 * cpu_limit_s + 10
         self.received = b""
         self.read_end, write_end = os.pipe()
         self.pid = os.fork()
@@ -185,8 +185,8 @@ class Child:
             answer = json.loads(self.received)
         except ValueError:
             killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-            late = killed in (signal.SIGXCPU, signal.SIGKILL)
-            why = f"ran longer than {self.cpu_limit_s} s" if late else f"ended the process (signal {killed})"
+            late = killed in (signal.SIGPROF, signal.SIGXCPU, signal.SIGKILL)
+            why = f"ran longer than {self.cpu_limit_s:g} s" if late else f"ended the process (signal {killed})"
             answer = {"reasons": {}, "cpu_s": float(self.cpu_limit_s)}
         else:
             why = "not run"
@@ -207,8 +207,9 @@ def limit_this_process(cpu_limit_s):
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    used = round(sum(os.times()[:2]))
-    resource.setrlimit(resource.RLIMIT_CPU, (used + cpu_limit_s, used + cpu_limit_s + 1))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, cpu_limit_s)  # finer than RLIMIT_CPU, which counts whole seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (round(cpu_limit_s) + 2, round(cpu_limit_s) + 3))
     try:
         with open("/proc/self/statm") as statm:
             mapped = int(statm.read().split()[0]) * resource.getpagesize()

@@ -8,6 +8,10 @@ and can be imported from here too.
 import math
 
 from mini_engine.speed import (  # noqa: F401  (the second half of this home)
+    A100_80GB,
+    DEVICES,
+    H100_80GB,
+    H200_141GB,
     attention_intensity_decode,
     attention_intensity_prefill,
     best_draft_length,
@@ -103,14 +107,16 @@ def cache_work_ratio(prompt, new):
 
 
 def forward_flops(config, n_tokens, context=0):
-    """FLOPs of all matmuls in a pass over n_tokens new tokens after `context` cached ones, logits for each of them.
+    """FLOPs of all matmuls in a pass over n_tokens new tokens after `context` cached ones.
 
-    Causal: new token i attends to context + i + 1 positions, two multiply-adds (QK and PV) for each query channel.
-    Norms, softmax, RoPE and SiLU are left out (under 1 %). Method of Hoffmann et al. 2022 (2203.15556), appendix F.
+    Causal: new token i attends to context + i + 1 positions, two multiply-adds (QK, PV) for
+    each query channel. Logits for every new token. Norms, softmax, RoPE and SiLU are left out
+    (a percent or two). Method of Hoffmann et al. 2022 (2203.15556), appendix F.
     """
     need_not_negative(n_tokens=n_tokens, context=context)
     pairs = n_tokens * context + n_tokens * (n_tokens + 1) // 2
-    attention = 4 * config.num_hidden_layers * config.num_attention_heads * config.head_dim * pairs
+    channels = config.num_attention_heads * config.head_dim
+    attention = 4 * config.num_hidden_layers * channels * pairs
     return 2 * n_tokens * matmul_parameters(config) + attention
 
 
@@ -142,7 +148,8 @@ def request_flops_simple(config, input_tokens, output_tokens):
 
 def decode_attention_ops(context, d_model):
     """The T · d proxy for the work of attention in one decode step of one layer: grows with the context."""
-    need_positive(context=context, d_model=d_model)
+    need_not_negative(context=context)
+    need_positive(d_model=d_model)
     return context * d_model
 
 
@@ -163,9 +170,10 @@ class BatchSize(int):
 
 
 def concurrent_users(config, free_bytes, context, kv_bytes_per=2):
-    """Whole requests of `context` tokens whose KV cache fits into free_bytes; 0 where free_bytes is negative."""
+    """Whole requests of `context` tokens whose KV cache fits into free_bytes."""
+    need_not_negative(free_bytes=free_bytes)
     need_positive(context=context, kv_bytes_per=kv_bytes_per)
-    return max(0, int(free_bytes // (kv_bytes_per_token(config, kv_bytes_per) * context)))
+    return int(free_bytes // (kv_bytes_per_token(config, kv_bytes_per) * context))
 
 
 def max_batch_size(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2):

@@ -4,6 +4,25 @@ Intensity is FLOPs per byte moved to or from memory, bandwidth bytes per second,
 `_ms`. Sizes that make no sense raise ValueError with the value.
 """
 
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Device:
+    """The two ceilings of one GPU and its memory: peak_flops in FLOP/s (dense bf16), bandwidth in bytes/s, bytes."""
+
+    name: str
+    peak_flops: float
+    bandwidth: float
+    memory_bytes: float
+
+
+# NVIDIA's data sheets, SXM versions, dense (the sheets' larger figures are with 2:4 sparsity)
+A100_80GB = Device("A100 80GB", 312e12, 2.039e12, 80e9)
+H100_80GB = Device("H100 80GB", 989e12, 3.35e12, 80e9)
+H200_141GB = Device("H200 141GB", 989e12, 4.8e12, 141e9)
+DEVICES = {device.name: device for device in (A100_80GB, H100_80GB, H200_141GB)}
+
 
 def need_positive(**values):
     """Raise ValueError, naming the value, unless each one is above zero."""
@@ -62,7 +81,10 @@ def read_seconds(n_bytes, bandwidth):
 
 
 def decode_floor_ms(weight_bytes, kv_bytes, bandwidth):
-    """Milliseconds below which no decode step can go: weights and the KV cache of the whole batch are read once."""
+    """Milliseconds below which no decode step can go.
+
+    The weights and the KV cache of the whole batch are each read once.
+    """
     need_not_negative(weight_bytes=weight_bytes, kv_bytes=kv_bytes)
     return 1e3 * read_seconds(weight_bytes + kv_bytes, bandwidth)
 

@@ -29,7 +29,8 @@ def make_weights(config=TINY, seed=SEED):
 
     Each matrix has standard deviation gain / sqrt(in). The gains are chosen so that attention is neither uniform nor
     one-hot, both branches change the residual stream about as much as the embedding does, and logits spread by about
-    1 (so float32 keeps them to 1e-5): then a wrong mask, a missing norm gain or a shifted position moves the logits far beyond any tolerance.
+    1, where float32 still keeps 1e-5: then a wrong mask, a missing norm gain or a shifted position moves the logits
+    far beyond any tolerance.
     """
     rng = np.random.default_rng(seed)
 

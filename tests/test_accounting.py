@@ -169,6 +169,8 @@ def test_roofline():
     assert math.isclose(acc.tokens_per_second_ceiling(30e9, 10e9, 2e12, batch=8), 400)
     assert round(acc.decode_floor_ms(acc.weight_bytes(LLAMA_3_70B) / 8, 0, 2.039e12), 2) == 8.65
     assert acc.decode_speedup_bound(16e9, 4e9) == 4
+    ridges = [round(acc.ridge_point(device.peak_flops, device.bandwidth)) for device in acc.DEVICES.values()]
+    assert ridges == [153, 295, 206]
 
 
 def test_lifetime_ratio():
@@ -221,7 +223,7 @@ def test_capacity_table_and_users():
     assert round(table["parameter_memory_gb"], 2) == 16.06 and round(table["kv_per_request_gb"], 3) == 1.074
     assert acc.concurrent_users(LLAMA_3_8B, 10e9, 8192, 2) == 9
     assert acc.concurrent_users(LLAMA_3_8B, 10e9, 8192, 1) == 18
-    assert acc.concurrent_users(LLAMA_3_8B, -1, 8192, 2) == 0
+    assert acc.concurrent_users(LLAMA_3_8B, 0, 8192, 2) == 0
 
 
 def test_latency():
@@ -271,6 +273,7 @@ def test_expected_tokens_is_the_mean_over_all_outcomes(alpha, k):
         lambda: acc.max_batch_size(TINY, 1, -1),
         lambda: acc.max_batch_size_tp(TINY, 1, 1, tp=-1),
         lambda: acc.concurrent_users(TINY, 1, -1),
+        lambda: acc.concurrent_users(TINY, -1, 1),
         lambda: acc.lifetime_ratio(-1, 1, 1, 1),
         lambda: acc.ttft_ms(-1, 1, 1),
         lambda: acc.total_latency_ms(1, 1, -1),

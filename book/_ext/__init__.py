@@ -1,11 +1,11 @@
 """The course's own Sphinx parts: exercises, predict-then-reveal questions, live figures, self-hosted maths."""
 
-from book._ext import figure_live, mathjax, nbexercise, predict
+from book._ext import course_path, figure_live, mathjax, nbexercise, predict
 
 
 def setup(app):
     # Jupyter Book sets this for sphinx_comments, which _config.yml leaves out
     app.add_config_value("comments_config", {}, "html")
-    for part in (mathjax, nbexercise, predict, figure_live):
+    for part in (mathjax, nbexercise, predict, figure_live, course_path):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -23,6 +23,8 @@ sys.path.insert(0, str(ROOT))
 
 from book._ext import vendor  # noqa: E402 (the script may be started from anywhere)
 
+# what a reference to a chapter outside a quick build leads to
+UNRESOLVED = ["myst.xref_missing", "ref.doc", "ref.ref", "ref.numref"]
 ALWAYS = ["book/notation", "book/glossary", "book/references"]
 SOURCES = ("_config.yml", "_toc.yml", "book", "mini_engine", "notebooks", "solutions", "autograder/nbgrader_config.py")
 
@@ -37,7 +39,8 @@ def source_digest(root=ROOT):
     for name in SOURCES:
         path = root / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc":
+            kept = not any(part == "__pycache__" or part.startswith(".") for part in file.relative_to(root).parts)
+            if file.is_file() and kept:
                 digest.update(f"{file.relative_to(root)}\0".encode())
                 digest.update(file.read_bytes())
     return digest.hexdigest()
@@ -97,7 +100,7 @@ def write_quick_settings(folder, chapters, student):
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     if chapters:
         toc = quick_toc(chapters)
-        config["sphinx"]["config"]["suppress_warnings"] += ["myst.xref_missing", "ref.doc", "ref.ref", "toc.not_readable"]
+        config["sphinx"]["config"]["suppress_warnings"] += UNRESOLVED
     (folder / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
     (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     return folder / "_toc.yml", folder / "_config.yml"
@@ -105,7 +108,15 @@ def write_quick_settings(folder, chapters, student):
 
 def run_jupyter_book(build_folder, toc, config):
     """Run jupyter-book on the repository. Returns its exit code."""
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "-W", "-n", "--keep-going"]
+    command = [
+        sys.executable,
+        "-c",
+        "from jupyter_book.cli.main import main; main()",
+        "build",
+        "-W",
+        "-n",
+        "--keep-going",
+    ]
     command += ["--toc", str(toc), "--config", str(config), "--path-output", str(build_folder.parent), str(ROOT)]
     # the kernels import mini_engine from this checkout, whichever one is installed
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -7,6 +7,7 @@ into the page as `window.figureData.models`, by a plain script, so that it also 
 from dataclasses import asdict
 
 from mini_engine.config import MODELS
+from mini_engine.speed import DEVICES
 
 
 def models():
@@ -14,4 +15,9 @@ def models():
     return {name: asdict(config) for name, config in MODELS.items()}
 
 
-FIGURE_DATA = {"models": models}
+def devices():
+    """The GPUs of the cost figures: {name: {peak_flops, bandwidth, memory_bytes}}."""
+    return {name: asdict(device) for name, device in DEVICES.items()}
+
+
+FIGURE_DATA = {"models": models, "devices": devices}

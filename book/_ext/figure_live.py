@@ -25,7 +25,9 @@ def write_data(name, outdir):
     path = Path(outdir) / "_static" / relative
     path.parent.mkdir(parents=True, exist_ok=True)
     value = json.dumps(FIGURE_DATA[name](), allow_nan=False, separators=(",", ":"))
-    path.write_text(f"window.figureData = window.figureData || {{}};\nwindow.figureData[{json.dumps(name)}] = {value};\n")
+    path.write_text(
+        f"window.figureData = window.figureData || {{}};\nwindow.figureData[{json.dumps(name)}] = {value};\n"
+    )
     return relative
 
 

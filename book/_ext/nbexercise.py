@@ -51,6 +51,19 @@ def starter_source(cell, config):
     return copy.source
 
 
+def split_title(prompt):
+    """Title and body of a lead-in: its heading, or the bold question that a written answer opens with."""
+    heading = re.match(r"#+ +(.+)\n?|\*\*(.+?)\*\*\s*", prompt)
+    if heading is None:
+        return "Written answer", prompt
+    return (heading[1] or heading[2]).strip(), prompt[heading.end() :]
+
+
+def written_points(cell):
+    points = cell.metadata["nbgrader"].get("points")
+    return f"written answer · {points} points" if points else ""
+
+
 def read_exercise(root, assignment, name):
     """Everything that the book shows of one exercise.
 
@@ -72,14 +85,14 @@ def read_exercise(root, assignment, name):
         if before.cell_type != "markdown":
             raise ExerciseError(f"{assignment}: the cell before {name!r} is not its lead-in")
         prompt = before.source
-    heading, _, body = prompt.strip().partition("\n")
+    title, body = split_title(prompt.strip())
     effort = EFFORT.search(body)
     body = EFFORT.sub("", body, count=1)
     checks = next((c.source for c in cells if grade_id(c) == f"test_{name}"), "")
     answer = MODEL_ANSWER.search(cell.source)
     return {
-        "title": heading.lstrip("# ").strip(),
-        "effort": effort.group(0).strip() if effort else "",
+        "title": title,
+        "effort": effort.group(0).strip() if effort else written_points(cell) if written else "",
         "lead": HINT.sub("", body).strip(),
         "hints": [(summary.strip(), hint.strip()) for summary, hint in HINT.findall(body)],
         "starter": "" if written else starter_source(cell, course_config(root)),

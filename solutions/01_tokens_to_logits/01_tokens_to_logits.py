@@ -643,6 +643,7 @@ def hidden_generate():
         )
     step, calls = make(5, 1, 1)
     got = generate(step, np.array([1, 2]), 1)
+    assert all(isinstance(i, int) for i in got), "a prompt given as an array: the ids should be plain Python ints"
     assert list(got) == [1, 2, 0], f"a prompt given as an array should work: expected [1, 2, 0], you returned {got}"
     got = generate(step, [1, 2], 3, 0)
     assert list(got) == [1, 2, 0], f"eos_id=0 is an id like any other: expected [1, 2, 0], you returned {got}"
@@ -810,11 +811,13 @@ def kv_unchanged(step_kv, ids, t):
     ### BEGIN SOLUTION
     if not 0 <= t < len(ids):
         raise IndexError(f"position t={t} is outside the {len(ids)} tokens")
-    first = step_kv(ids[: t + 1])
+    k_first, v_first = (array[..., t, :] for array in step_kv(ids[: t + 1]))
     for n in range(t + 2, len(ids) + 1):
-        for old, new in zip(first, step_kv(ids[:n]), strict=True):
-            if not np.allclose(old[..., t, :], new[..., t, :], rtol=1e-5, atol=1e-6):
-                return False
+        k, v = (array[..., t, :] for array in step_kv(ids[:n]))
+        same_k = np.allclose(k, k_first, rtol=1e-5, atol=1e-6)
+        same_v = np.allclose(v, v_first, rtol=1e-5, atol=1e-6)
+        if not (same_k and same_v):
+            return False
     return True
     ### END SOLUTION
 
@@ -845,7 +848,9 @@ def test_kv_unchanged():
     got = kv_unchanged(stays, ids, 1)
     assert got is not None, "kv_unchanged returned None: is there a return statement?"
     assert got, "K and V of each position depend on its own token alone here: the answer is True"
-    assert not kv_unchanged(sees_all, ids, 1), "every key holds the sum of all ids here: it changes with each new token"
+    got = kv_unchanged(sees_all, ids, 1)
+    assert isinstance(got, bool | np.bool), f"return True or False, not {got}"
+    assert not got, "every key holds the sum of all ids here: it changes with each new token"
     assert kv_unchanged(sees_all, ids, 3), "position 3 is the last: no later token can change it, the answer is True"
     for bad in (4, -1):
         try:
@@ -894,6 +899,18 @@ def hidden_kv_unchanged():
                     for other in set(range(n)) - {t}:
                         got = kv_unchanged(model((which, n, other, 1.0), heads), ids, t)
                         assert got, f"only position {other} changes, you were asked about t={t}"
+    for value, step, same in ((100.0, 5e-4, True), (100.0, 1.5e-3, False), (0.0, 5e-7, True), (0.0, 1.5e-6, False)):
+        for which in (0, 1):
+
+            def nearly(ids, value=value, step=step, which=which):
+                pair = [np.full((len(ids), 2), value) for _ in "kv"]
+                pair[which][0, 0] += step if len(ids) == 3 else 0.0
+                return pair
+
+            got = kv_unchanged(nearly, [1, 2, 3], 0)
+            assert got == same, (
+                f"{'KV'[which]} goes from {value} to {value} + {step}: with rtol=1e-5, atol=1e-6 the answer is {same}"
+            )
     for bad in (6, 7, -1, -6):
         try:
             kv_unchanged(model(), ids, bad)

@@ -21,16 +21,13 @@
 import math
 import time
 
-import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 import torch
 import torch.nn.functional as F
 
-from mini_engine.config import LLAMA_2_7B, LLAMA_3_8B, SMOLLM2_135M, TINY
+from mini_engine.config import LLAMA_2_7B, LLAMA_3_8B, SMOLLM2_135M
+from mini_engine.plotting import figure, show
 from mini_engine.weights import load_tiny
-
-sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
 
 
 def apply_rope(x, positions, theta):
@@ -54,13 +51,16 @@ class PlainCache:
     def append(self, layer, k, v):
         """Add k, v [..., H_kv, n, d_h] to a layer; returns everything that the layer holds now."""
         old = self.layers[layer]
-        self.layers[layer] = (k, v) if old is None else tuple(np.concatenate(p, -2) for p in zip(old, (k, v)))
+        self.layers[layer] = (
+            (k, v) if old is None else tuple(np.concatenate(p, -2) for p in zip(old, (k, v), strict=True))
+        )
         return self.layers[layer]
 
     @property
     def length(self):
         """Tokens that every layer holds."""
         return min(0 if held is None else held[0].shape[-2] for held in self.layers)
+
 
 # %% [markdown] task="kv_bytes_per_token" stars=1 minutes=10
 # ## 1. Bytes per token
@@ -86,6 +86,7 @@ class PlainCache:
 #
 # </details>
 
+
 # %% solution="kv_bytes_per_token"
 def kv_bytes_per_token(config, bytes_per=2):
     """Bytes that one token adds to the KV cache of all layers.
@@ -103,6 +104,7 @@ def kv_bytes_per_token(config, bytes_per=2):
 # %% tryit="kv_bytes_per_token"
 for spec in (SMOLLM2_135M, LLAMA_2_7B, LLAMA_3_8B):
     print(f"{spec.name:14} {kv_bytes_per_token(spec) / 1024:8.1f} KiB per token")
+
 
 # %% test="kv_bytes_per_token" points=1
 def test_kv_bytes_per_token():
@@ -126,6 +128,7 @@ def test_kv_bytes_per_token():
 
 test_kv_bytes_per_token()
 
+
 # %% hidden="kv_bytes_per_token" points=2
 def hidden_kv_bytes_per_token():
     import numpy as np
@@ -136,7 +139,9 @@ def hidden_kv_bytes_per_token():
     assert kv_bytes_per_token(LLAMA_3_70B) == 327_680, "Llama-3-70B stores 327680 bytes per token"
     assert kv_bytes_per_token(LLAMA_3_70B, 1) == 163_840, "with one byte per number the cache halves"
     got = kv_bytes_per_token(SMOLLM2_135M, 0.5)
-    assert got == 5_760 and isinstance(got, int), f"int4 is half a byte per number: 5760 as an int, you returned {got!r}"
+    assert got == 5_760 and isinstance(got, int), (
+        f"int4 is half a byte per number: 5760 as an int, you returned {got!r}"
+    )
     rng = np.random.default_rng(4)
     for _ in range(20):
         layers, kv, rep, half, b = (int(n) for n in rng.integers(1, 9, 5))
@@ -179,6 +184,7 @@ hidden_kv_bytes_per_token()
 #
 # </details>
 
+
 # %% solution="kv_cache_bytes"
 def kv_cache_bytes(batch, layers, tokens, kv_heads, head_dim, bytes_per):
     """Bytes of the KV cache of a batch of requests of equal length.
@@ -202,6 +208,7 @@ for tokens in (1_000, 8_000, 128_000):
     size = kv_cache_bytes(1, 32, tokens, 8, 128, 2)
     print(f"Llama-3-8B, {tokens:7,} tokens: {size / 1e9:6.2f} GB = {size / 2**30:6.2f} GiB per request")
 
+
 # %% test="kv_cache_bytes" points=1
 def test_kv_cache_bytes():
     got = kv_cache_bytes(4, 24, 2048, 8, 128, 2)
@@ -224,6 +231,7 @@ def test_kv_cache_bytes():
 
 
 test_kv_cache_bytes()
+
 
 # %% hidden="kv_cache_bytes" points=2
 def hidden_kv_cache_bytes():
@@ -267,12 +275,12 @@ hidden_kv_cache_bytes()
 # %% [markdown] task="tokens_processed" stars=2 minutes=15
 # ## 3. How many tokens go through the model
 #
-# Count the work instead of timing it. A request has a prompt of $P$ tokens and writes $n$ new ones. Count the token positions that are pushed through the layers, over all passes: write `tokens_processed(prompt, new, cached)`.
+# Count the work instead of timing it. A request has a prompt of $N$ tokens and writes $n$ new ones. Count the token positions that are pushed through the layers, over all passes: write `tokens_processed(prompt, new, cached)`.
 #
-# - **Without a cache** each pass starts again from the first token. The first pass sees $P$ tokens and writes one, the second sees $P + 1$, and so on: $P + (P+1) + \dots + (P+n-1)$.
-# - **With a cache** the first pass sees the prompt, and each later pass sees only the token written last. The very last token is written and never fed back, so $n$ new tokens take $n$ passes, not $n + 1$: $P + (n - 1)$. (Many texts say $P + n$; it counts a pass nobody needs.)
+# - **Without a cache** each pass starts again from the first token. The first pass sees $N$ tokens and writes one, the second sees $N + 1$, and so on: $N + (N+1) + \dots + (N+n-1)$.
+# - **With a cache** the first pass sees the prompt, and each later pass sees only the token written last. The very last token is written and never fed back, so $n$ new tokens take $n$ passes, not $n + 1$: $N + (n - 1)$. (Many texts say $N + n$; it counts a pass nobody needs.)
 #
-# Example, $P = 3$, $n = 4$: without a cache $3 + 4 + 5 + 6 = 18$, with one $3 + 1 + 1 + 1 = 6$.
+# Example, $N = 3$, $n = 4$: without a cache $3 + 4 + 5 + 6 = 18$, with one $3 + 1 + 1 + 1 = 6$.
 #
 # Return an `int`, exact for any size. No new token means no pass: 0 either way. A prompt shorter than 1 or a negative `new` raises `ValueError` with the value in the message.
 #
@@ -286,6 +294,7 @@ hidden_kv_cache_bytes()
 # Python's `sum` over a `range` is exact and short. The range starts at `prompt` and has `new` members.
 #
 # </details>
+
 
 # %% solution="tokens_processed"
 def tokens_processed(prompt, new, cached):
@@ -312,6 +321,7 @@ for prompt, new in ((3, 4), (100, 1000), (512, 2000)):
     without, with_cache = (tokens_processed(prompt, new, cached) for cached in (False, True))
     print(f"prompt {prompt:4}, {new:5} new: {without:9,} tokens without a cache, {with_cache:5,} with one")
 
+
 # %% test="tokens_processed" points=1
 def test_tokens_processed():
     got = tokens_processed(3, 4, cached=False)
@@ -319,7 +329,7 @@ def test_tokens_processed():
     assert got != 25, "25 = 3+4+5+6+7 has five passes: four new tokens need four"
     assert got == 18, f"3 prompt tokens, 4 new, no cache: 3+4+5+6 = 18, you returned {got}"
     got = tokens_processed(3, 4, cached=True)
-    assert got != 7, "with a cache 7 = P + n feeds the last token back, and nobody reads what comes out"
+    assert got != 7, "with a cache 7 = 3 + 4 feeds the last token back, and nobody reads what comes out"
     assert got == 6, f"3 prompt tokens, 4 new, cache: 3+1+1+1 = 6, you returned {got}"
     got = tokens_processed(100, 1000, cached=False)
     assert got == 599_500, f"prompt 100, 1000 new, no cache: 599500, you returned {got}"
@@ -335,6 +345,7 @@ def test_tokens_processed():
 
 
 test_tokens_processed()
+
 
 # %% hidden="tokens_processed" points=2
 def hidden_tokens_processed():
@@ -375,7 +386,7 @@ hidden_tokens_processed()
 #
 # Write `cache_work_ratio(prompt, new)`: the tokens processed without a cache, divided by the tokens processed with one, as a float. You may call your `tokens_processed`.
 #
-# Example, $P = 3$, $n = 4$: $18 / 6 = 3.0$. One new token: $1.0$, the cache saves nothing.
+# Example, $N = 3$, $n = 4$: $18 / 6 = 3.0$. One new token: $1.0$, the cache saves nothing.
 #
 # A request that writes no token has no ratio: a `new` below 1 (or a prompt below 1) raises `ValueError` with the value in the message.
 #
@@ -389,6 +400,7 @@ hidden_tokens_processed()
 # `tokens_processed` already refuses a prompt below 1; only `new == 0` slips through it.
 #
 # </details>
+
 
 # %% solution="cache_work_ratio"
 def cache_work_ratio(prompt, new):
@@ -404,14 +416,15 @@ def cache_work_ratio(prompt, new):
 
 
 # %% tryit="cache_work_ratio"
-fig, ax = plt.subplots(figsize=(7, 4))
+fig, ax = figure()
 lengths = np.unique(np.geomspace(1, 4000, 60).astype(int))
 for prompt in (10, 100, 1000):
     ax.loglog(lengths, [cache_work_ratio(prompt, int(new)) for new in lengths], label=f"prompt {prompt}")
 ax.loglog(lengths, lengths / 2, "k:", label="new / 2")
 ax.set(xlabel="new tokens", ylabel="tokens without a cache / with one", title="Work that the cache saves")
 ax.legend()
-plt.show()
+show(fig, alt="The ratio rises with the new tokens and nears half their number, for every prompt length.")
+
 
 # %% test="cache_work_ratio" points=1
 def test_cache_work_ratio():
@@ -434,6 +447,7 @@ def test_cache_work_ratio():
 
 
 test_cache_work_ratio()
+
 
 # %% hidden="cache_work_ratio" points=1
 def hidden_cache_work_ratio():
@@ -465,7 +479,7 @@ hidden_cache_work_ratio()
 
 # %% [markdown] answer="cache_work_ratio" points=4
 # ### BEGIN SOLUTION
-# **Model answer.** Without a cache the passes see P, P+1, …, P+n−1 tokens, about nP + n²/2 in all; with one, P + n − 1. At a fixed prompt the ratio nears n/2 for large n, so twice the answer is twice the saving. At a fixed n it rises with the prompt towards n, because then every pass costs about the same P and there are n of them. The price is memory: 2·L·H_kv·d_h numbers for every token of every request, held as long as the request lives, and read again at every step, which makes decode wait for memory bandwidth. A server computes again where memory is short or reading back is slower than computing: a preempted request whose blocks went to others, a chat that comes back after an hour, a short prompt that would have to be fetched from a slow disk.
+# **Model answer.** Without a cache the passes see N, N+1, …, N+n−1 tokens, about nN + n²/2 in all; with one, N + n − 1. At a fixed prompt the ratio nears n/2 for large n, so twice the answer is twice the saving. At a fixed n it rises with the prompt towards n, because then every pass costs about the same N and there are n of them. The price is memory: 2·L·H_kv·d_h numbers for every token of every request, held as long as the request lives, and read again at every step, which makes decode wait for memory bandwidth. A server computes again where memory is short or reading back is slower than computing: a preempted request whose blocks went to others, a chat that comes back after an hour, a short prompt that would have to be fetched from a slow disk.
 #
 # **Rubric, 1 point each.** (a) fixed prompt: grows like n/2, or "linearly in n" with the reason. (b) fixed n, growing prompt: nears n. (c) the price: memory that grows with every token and every request, or the bytes read at each step. (d) one sound case for recomputing.
 # ### END SOLUTION
@@ -490,6 +504,7 @@ hidden_cache_work_ratio()
 #
 # </details>
 
+
 # %% solution="tokens_until_ratio"
 def tokens_until_ratio(prompt, ratio):
     """The smallest number of new tokens at which a cache saves at least the factor `ratio` in tokens processed.
@@ -511,8 +526,11 @@ def tokens_until_ratio(prompt, ratio):
 
 # %% tryit="tokens_until_ratio"
 for prompt in (10, 100, 1000, 10_000):
-    print(f"prompt {prompt:6,}: factor 10 after {tokens_until_ratio(prompt, 10):3} new tokens, "
-          f"factor 100 after {tokens_until_ratio(prompt, 100):3}")
+    print(
+        f"prompt {prompt:6,}: factor 10 after {tokens_until_ratio(prompt, 10):3} new tokens, "
+        f"factor 100 after {tokens_until_ratio(prompt, 100):3}"
+    )
+
 
 # %% test="tokens_until_ratio" points=1
 def test_tokens_until_ratio():
@@ -534,6 +552,7 @@ def test_tokens_until_ratio():
 
 test_tokens_until_ratio()
 
+
 # %% hidden="tokens_until_ratio" points=2
 def hidden_tokens_until_ratio():
     from fractions import Fraction
@@ -542,7 +561,7 @@ def hidden_tokens_until_ratio():
 
     rng = np.random.default_rng(45)
     cases = [(1, 50.5), (1, 50), (7, 0.25), (1000, 1.5), (1, 1.5), (3, 3)]
-    cases += [(int(p), float(r)) for p, r in zip(rng.integers(1, 300, 12), rng.integers(2, 40, 12) / 2)]
+    cases += [(int(p), float(r)) for p, r in zip(rng.integers(1, 300, 12), rng.integers(2, 40, 12) / 2, strict=True)]
     for prompt, ratio in cases:
         new = 1
         while Fraction(new * prompt + new * (new - 1) // 2, prompt + new - 1) < Fraction(ratio):
@@ -591,6 +610,7 @@ hidden_tokens_until_ratio()
 #
 # </details>
 
+
 # %% solution="KVCache"
 class KVCache:
     """Keys and values of all layers, in memory reserved once.
@@ -604,8 +624,8 @@ class KVCache:
         for size in self.shape:
             if size < 1:
                 raise ValueError(f"every size must be at least 1, got {size} in {self.shape}")
-        self.keys = np.zeros(self.shape, dtype)
-        self.values = np.zeros(self.shape, dtype)
+        self.keys = np.empty(self.shape, dtype)
+        self.values = np.empty(self.shape, dtype)
         self.counts = [0] * n_layers
         ### END SOLUTION
 
@@ -650,7 +670,10 @@ for num_new in (3, 1):
     for layer in range(2):
         k = np.full((1, 3, num_new, 4), 10 * layer + num_new)
         keys, values = cache.append(layer, k, -k)
-        print(f"layer {layer}, {num_new} new: keys {keys.shape}, first column {keys[0, 0, :, 0]}, length {cache.length}")
+        print(
+            f"layer {layer}, {num_new} new: keys {keys.shape}, first column {keys[0, 0, :, 0]}, length {cache.length}"
+        )
+
 
 # %% test="KVCache" points=2
 def test_KVCache():
@@ -674,7 +697,9 @@ def test_KVCache():
     np.testing.assert_array_equal(values, v, err_msg="the values that come back are not the values that went in")
     assert np.shares_memory(first[0], keys), "the second append moved the old keys: write into reserved memory instead"
     keys, values = cache.append(1, v[:, :, 3:], k[:, :, 3:])
-    np.testing.assert_array_equal(keys, v, err_msg="layer 1 gave back other keys than it got: does each layer have its own?")
+    np.testing.assert_array_equal(
+        keys, v, err_msg="layer 1 gave back other keys than it got: does each layer have its own?"
+    )
     try:
         cache.append(0, k[:, :, :2], v[:, :, :2])
     except ValueError as error:
@@ -685,6 +710,7 @@ def test_KVCache():
 
 
 test_KVCache()
+
 
 # %% hidden="KVCache" points=4
 def hidden_KVCache():
@@ -717,7 +743,7 @@ def hidden_KVCache():
                 new = data[:, layer, :, :, held : held + chunk].copy()
                 pair = cache.append(layer, *new)
                 new[:] = 77  # what the caller does with its array later must not reach the cache
-                for name, have, want in zip("kv", pair, data[:, layer, :, :, : held + chunk]):
+                for name, have, want in zip("kv", pair, data[:, layer, :, :, : held + chunk], strict=True):
                     assert have.dtype == want.dtype, f"{case}: stored {name} are {have.dtype}, expected {want.dtype}"
                     np.testing.assert_array_equal(have, want, err_msg=f"{case}: {name} of layer {layer} are wrong")
                     old = stores.get((layer, name))
@@ -739,6 +765,7 @@ def hidden_KVCache():
     for what, k, v in (
         ("one head where the cache has 2", one[:, :1], one[:, :1]),
         ("v with fewer heads than k", one, one[:, :1]),
+        ("k with fewer heads than v", one[:, :1], one),
         ("v with fewer tokens than k", one, one[:, :, :0]),
         ("heads of 1 number where the cache has 6", one[..., :1], one[..., :1]),
         ("a batch of 2 in a cache for 1", np.repeat(one, 2, 0), np.repeat(one, 2, 0)),
@@ -749,7 +776,7 @@ def hidden_KVCache():
     assert cache.length == 4, f"refused appends change nothing: length should be 4, it is {cache.length}"
     empty = bad[:, :, :0]
     for layer, want in ((0, (keep, other)), (1, (other, keep))):
-        for have, rows in zip(cache.append(layer, empty, empty), want):
+        for have, rows in zip(cache.append(layer, empty, empty), want, strict=True):
             message = f"layer {layer} changed by refused appends (or zero new tokens do not return what is held)"
             np.testing.assert_array_equal(have, rows[None], err_msg=message)
     keys, _ = cache.append(1, one, one)
@@ -762,12 +789,18 @@ def hidden_KVCache():
     assert keys.shape == (2, 4, 6), f"k without a batch axis: the views lack it too, (2, 4, 6), got {keys.shape}"
     np.testing.assert_array_equal(keys, keep, err_msg="k without a batch axis came back wrong")
     np.testing.assert_array_equal(values, other, err_msg="v without a batch axis came back wrong")
-    refused(ValueError, "k without a batch axis in a cache for 2", lambda: KVCache(1, 2, 6, 8, batch=2).append(0, keep, other))
+    refused(
+        ValueError,
+        "k without a batch axis in a cache for 2",
+        lambda: KVCache(1, 2, 6, 8, batch=2).append(0, keep, other),
+    )
 
     good = {"n_layers": 1, "n_kv_heads": 1, "head_dim": 2, "max_tokens": 3, "batch": 1}
     for name in good:
         for value in (0, -2):
-            text = refused(ValueError, f"{name}={value}", lambda name=name, value=value: KVCache(**{**good, name: value}))
+            text = refused(
+                ValueError, f"{name}={value}", lambda name=name, value=value: KVCache(**{**good, name: value})
+            )
             assert str(value) in text, f"{name}={value}: the message should hold the bad value: {text}"
     a, b = KVCache(**good), KVCache(**good)
     a.append(0, np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 2)))
@@ -808,6 +841,7 @@ hidden_KVCache()
 #
 # </details>
 
+
 # %% solution="attention_with_cache"
 def attention_with_cache(x, weights, cache, layer, config):
     """Causal self-attention of one layer for new tokens that follow the cached ones.
@@ -844,6 +878,7 @@ cache = PlainCache(1)
 one_by_one = np.concatenate([attention_with_cache(row[None], tiny_weights["layers"][0], cache, 0, tiny) for row in x])
 print(f"6 tokens at once or one by one: largest difference {np.abs(at_once - one_by_one).max():.1e}")
 
+
 # %% test="attention_with_cache" points=2
 def test_attention_with_cache():
     import numpy as np
@@ -863,7 +898,9 @@ def test_attention_with_cache():
         turn = torch.polar(torch.ones_like(angle), angle)
         q, k = (torch.complex(h[..., :3], h[..., 3:]) * turn for h in (q, k))
         q, k = (torch.cat([h.real, h.imag], -1) for h in (q, k))
-        out = torch.nn.functional.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True, enable_gqa=True)
+        out = torch.nn.functional.scaled_dot_product_attention(
+            q[None], k[None], v[None], is_causal=True, enable_gqa=True
+        )
         return out[0].transpose(0, 1).reshape(5, 24).numpy() @ weights["w_o"]
 
     want = expected([0, 1, 2, 3, 4])
@@ -882,12 +919,15 @@ def test_attention_with_cache():
         rows.append(attention_with_cache(x[i : i + 1], weights, cache, 0, config))
     got = np.concatenate(rows)
     restarted = expected([0, 0, 0, 0, 0])
-    assert not np.allclose(got, restarted), "each new token was rotated as if it stood at position 0: start at cache.length"
+    assert not np.allclose(got, restarted), (
+        "each new token was rotated as if it stood at position 0: start at cache.length"
+    )
     message = "5 tokens one by one differ from 5 at once: positions, or attending before the append?"
     np.testing.assert_allclose(got, want, atol=1e-10, err_msg=message)
 
 
 test_attention_with_cache()
+
 
 # %% hidden="attention_with_cache" points=4
 def hidden_attention_with_cache():
@@ -918,8 +958,14 @@ def hidden_attention_with_cache():
 
     # grouped, multi-query and multi-head; head_dim is its own field; batches; chunks from one token to all.
     cases = [
-        (4, 2, 6, 7, [7], None), (4, 2, 6, 7, [1] * 7, None), (4, 1, 8, 10, [3, 4], None), (3, 3, 4, 12, [1, 5, 1], None),
-        (6, 2, 2, 5, [2, 0, 3], None), (6, 3, 4, 9, [4, 1, 2], 2), (9, 3, 4, 8, [1, 1, 3], 3), (1, 1, 2, 3, [2, 2], 1),
+        (4, 2, 6, 7, [7], None),
+        (4, 2, 6, 7, [1] * 7, None),
+        (4, 1, 8, 10, [3, 4], None),
+        (3, 3, 4, 12, [1, 5, 1], None),
+        (6, 2, 2, 5, [2, 3], None),
+        (6, 3, 4, 9, [4, 1, 2], 2),
+        (9, 3, 4, 8, [1, 1, 3], 3),
+        (1, 1, 2, 3, [2, 2], 1),
     ]
     for heads, kv, dim, d, chunks, batch in cases:
         config = ModelConfig("check", 2, d, heads, kv, 8, 16, dim, rope_theta=float(rng.integers(10, 1000)))
@@ -940,7 +986,9 @@ def hidden_attention_with_cache():
             message = f"{case}, layer {layer} of 2: differs from attention over the whole sequence"
             np.testing.assert_allclose(got, want[layer], atol=1e-10, err_msg=message)
             held = cache.layers[layer][0].shape[-3:]
-            assert held == (kv, sum(chunks), dim), f"{case}: the cache should hold {(kv, sum(chunks), dim)}, it has {held}"
+            assert held == (kv, sum(chunks), dim), (
+                f"{case}: the cache should hold {(kv, sum(chunks), dim)}, it has {held}"
+            )
         np.testing.assert_array_equal(x, before, err_msg=f"{case}: x was changed in place")
 
     config = ModelConfig("check", 1, 10, 4, 2, 8, 16, 8)
@@ -951,7 +999,9 @@ def hidden_attention_with_cache():
     assert got.dtype == np.float32, f"float32 in, float32 out: yours is {got.dtype}"
     want = expected(x[None], weights, config)[0]
     scale = np.abs(want).max()
-    np.testing.assert_allclose(got / scale, want / scale, atol=1e-4, err_msg="float32 with large scores (atol 1e-4: scores are near 1e3)")
+    np.testing.assert_allclose(
+        got / scale, want / scale, atol=1e-4, err_msg="float32 with large scores (atol 1e-4: scores are near 1e3)"
+    )
 
 
 hidden_attention_with_cache()
@@ -966,34 +1016,38 @@ from mini_engine.kv_cache import KVCache as Cache
 class CountingModel:
     """Takes the place of a Decoder in the checks: exact logits of no meaning, and a record of every call.
 
-    runs holds one list per generation: [cached?, [tokens fed in each call], time of the first call, of the last return].
-    delays: seconds that the first, second, … run of each kind takes longer.
+    runs holds a list per generation: [cached?, [tokens fed in each call], time of the first call, of the last return,
+    batch]. delays: how many seconds the first, second, … run takes longer, as a list each for cached True and False.
     """
 
-    def __init__(self, config, delays=()):
-        self.config, self.delays, self.runs = config, list(delays), []
+    def __init__(self, config, delays=None):
+        self.config, self.delays, self.runs = config, delays or {True: [], False: []}, []
 
     def new_cache(self, max_tokens, batch=1):
         """A cache that remembers the ids, and how many were announced."""
-        self.runs.append([True, [], 0.0, 0.0])
+        if not 1 <= max_tokens <= self.config.max_position_embeddings:
+            raise ValueError(f"max_tokens must be 1 to {self.config.max_position_embeddings}, got {max_tokens}")
+        self.runs.append([True, [], 0.0, 0.0, batch])
         return {"ids": None, "max_tokens": max_tokens, "batch": batch}
 
     def __call__(self, ids, cache=None):
         """Logits [B, N, V], as a Decoder gives them: the next token is 7 times the sum of all so far, plus 3."""
         start, fed = time.perf_counter(), ids.shape[1]
         if cache is None and not (self.runs and not self.runs[-1][0] and self.runs[-1][1][-1] == fed - 1):
-            self.runs.append([False, [], 0.0, 0.0])
+            self.runs.append([False, [], 0.0, 0.0, ids.shape[0]])
         run = self.runs[-1]
         if not run[1]:
             run[2] = start
             number = sum(run[0] == other[0] for other in self.runs) - 1
-            time.sleep(self.delays[number] if number < len(self.delays) else 0)
+            time.sleep(self.delays[run[0]][number] if number < len(self.delays[run[0]]) else 0)
         run[1].append(fed)
         history = ids
         if cache is not None:
             history = ids if cache["ids"] is None else torch.cat([cache["ids"], ids], 1)
             if history.shape[1] > cache["max_tokens"] or ids.shape[0] != cache["batch"]:
-                raise ValueError(f"{tuple(history.shape)} tokens in a cache made for {cache['batch']} x {cache['max_tokens']}")
+                raise ValueError(
+                    f"{tuple(history.shape)} tokens in a cache made for {cache['batch']} x {cache['max_tokens']}"
+                )
             cache["ids"] = history
         following = (7 * history.cumsum(1) + 3) % self.config.vocab_size
         run[3] = time.perf_counter()
@@ -1023,6 +1077,7 @@ class CountingModel:
 # `positions = cache.positions(N)[0]` before the layers, `cache.advance(N)` after them. `F.embedding` checks ids, `F.rms_norm(x, (d,), weight, config.rms_norm_eps)` normalises, `F.scaled_dot_product_attention(..., attn_mask=mask, enable_gqa=True)` shares KV heads; a boolean mask is True where a token may look, and is the comparison of exercise 7. `is_causal=True` would align the mask to the first key, which is wrong as soon as something is cached.
 #
 # </details>
+
 
 # %% solution="Decoder"
 class Decoder(torch.nn.Module):
@@ -1086,6 +1141,7 @@ cache = model.new_cache(6)
 in_two = torch.cat([model(ids[:, :4], cache), model(ids[:, 4:], cache)], dim=1)
 print(f"logits {tuple(logits.shape)}; at once against 4 + 2 through a cache: {(logits - in_two).abs().max():.1e}")
 
+
 # %% test="Decoder" points=2
 def test_Decoder():
     import torch
@@ -1093,22 +1149,27 @@ def test_Decoder():
     from mini_engine.weights import load_tiny, load_tiny_expected
 
     model = Decoder(*load_tiny())
-    case = load_tiny_expected()[0]
+    case = load_tiny_expected()[2]
     ids, want = torch.from_numpy(case["ids"]).long()[None], torch.from_numpy(case["logits"])[None]
     got = model(ids)
     assert got is not None, "forward returned None: is there a return statement?"
-    assert got.shape == want.shape, f"{ids.shape[1]} tokens give logits {tuple(want.shape)}, yours are {tuple(got.shape)}"
+    assert got.shape == want.shape, (
+        f"{ids.shape[1]} tokens give logits {tuple(want.shape)}, yours are {tuple(got.shape)}"
+    )
     worst = (got - want).abs().max()
     assert worst < 1e-5, f"without a cache your logits differ from transformers' by up to {worst:.1e} (allowed: 1e-5)"
     cache = model.new_cache(ids.shape[1])
     first = model(ids[:, :2], cache)
-    assert cache.length == 2, f"after 2 tokens the cache should count 2, it counts {cache.length}: advance, once per pass"
+    assert cache.length == 2, (
+        f"after 2 tokens the cache should count 2, it counts {cache.length}: advance, once per pass"
+    )
     rest = [model(ids[:, i : i + 1], cache) for i in range(2, ids.shape[1])]
     worst = (torch.cat([first, *rest], dim=1) - want).abs().max()
     assert worst < 1e-5, f"through a cache your logits differ by up to {worst:.1e}: positions, mask or what is cached?"
 
 
 test_Decoder()
+
 
 # %% hidden="Decoder" points=4
 def hidden_Decoder():
@@ -1121,8 +1182,8 @@ def hidden_Decoder():
 
     rng = np.random.default_rng(50)
     config, weights = load_tiny()
-    model = Decoder(config, weights)
-    for case in load_tiny_expected():  # logits that transformers computed
+    model = Decoder(config, weights, torch.float64)  # transformers' logits were computed in float64 too
+    for case in load_tiny_expected():
         ids, want = torch.from_numpy(case["ids"]).long()[None], torch.from_numpy(case["logits"])[None]
         worst = (model(ids) - want).abs().max()
         assert worst < 1e-5, f"ids {case['ids'].tolist()}: logits differ from transformers' by {worst:.1e}"
@@ -1135,13 +1196,30 @@ def hidden_Decoder():
         assert worst < 1e-5, f"ids {case['ids'].tolist()} in chunks through a cache: logits differ by {worst:.1e}"
 
     # other shapes against the engine's model, in float64: tied and untied, one KV head, head_dim not d / H, batches
-    for tied, heads, kv, dim, layers, eps in ((True, 3, 1, 4, 1, 1e-2), (False, 4, 4, 6, 3, 1e-5), (True, 6, 2, 2, 2, 1e-1)):
+    for tied, heads, kv, dim, layers, eps in (
+        (True, 3, 1, 4, 1, 1e-2),
+        (False, 4, 4, 6, 3, 1e-5),
+        (True, 6, 2, 2, 2, 1e-1),
+    ):
         small = ModelConfig("s", layers, 10, heads, kv, 14, 23, dim, 50.0, 64, tied, eps)
         draw = lambda *shape: rng.standard_normal(shape)
-        sizes = {"w_q": (10, heads * dim), "w_k": (10, kv * dim), "w_v": (10, kv * dim), "w_o": (heads * dim, 10),
-                 "w_gate": (10, 14), "w_up": (10, 14), "w_down": (14, 10), "attn_norm": (10,), "mlp_norm": (10,)}
-        weights = {"embedding": draw(23, 10), "final_norm": draw(10), "lm_head": draw(10, 23),
-                   "layers": [{name: draw(*size) for name, size in sizes.items()} for _ in range(layers)]}
+        sizes = {
+            "w_q": (10, heads * dim),
+            "w_k": (10, kv * dim),
+            "w_v": (10, kv * dim),
+            "w_o": (heads * dim, 10),
+            "w_gate": (10, 14),
+            "w_up": (10, 14),
+            "w_down": (14, 10),
+            "attn_norm": (10,),
+            "mlp_norm": (10,),
+        }
+        weights = {
+            "embedding": draw(23, 10),
+            "final_norm": draw(10),
+            "lm_head": draw(10, 23),
+            "layers": [{name: draw(*size) for name, size in sizes.items()} for _ in range(layers)],
+        }
         if tied:
             del weights["lm_head"]
         ids = torch.from_numpy(rng.integers(0, 23, (3, 7)))
@@ -1172,10 +1250,10 @@ hidden_Decoder()
 #
 # Write `generate(model, ids, max_new_tokens, use_cache)`: greedy decoding, both ways, with the same tokens as a result. `model` is a `Decoder` (or anything with `model(ids, cache)`, `model.new_cache(max_tokens, batch)` and `model.config`).
 #
-# - `ids` is the prompt: a list of ints, or a tensor `[P]` or `[B, P]` (prompts of equal length). The result is a tensor of ids, prompt first, then the new ones: `[P + n]` or `[B, P + n]`. The prompt that was passed in stays as it is.
+# - `ids` is the prompt: a list of ints, or a tensor `[N]` or `[B, N]` (prompts of equal length). The result is a tensor of ids, prompt first, then the new ones: `[N + n]` or `[B, N + n]`. The prompt that was passed in stays as it is.
 # - Without the cache, each step feeds the whole text so far. With it, the first pass feeds the prompt and each later pass one token, the newest; the last new token is never fed. That is exactly the count of `tokens_processed`.
 # - Each new token is the argmax of the **last** position's logits.
-# - Reserve a cache that holds all the tokens that will be fed. Every fed token needs a position: where $P + n - 1$ exceeds `model.config.max_position_embeddings`, raise `ValueError` before any work. So also for an empty prompt or a negative `max_new_tokens`. Zero new tokens return the prompt, without a pass.
+# - Reserve a cache that holds all the tokens that will be fed. Every fed token needs a position: where $N + n - 1$ exceeds `model.config.max_position_embeddings`, raise `ValueError` before any work. So also for an empty prompt or a negative `max_new_tokens`. Zero new tokens return the prompt, without a pass.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1188,11 +1266,12 @@ hidden_Decoder()
 #
 # </details>
 
+
 # %% solution="generate"
 def generate(model, ids, max_new_tokens, use_cache):
     """Greedy decoding: the prompt and max_new_tokens new ids behind it.
 
-    model: see above. ids: list of P ints, or tensor [P] or [B, P]. Returns a tensor [P + n] or [B, P + n]. Raises
+    model: see above. ids: list of N ints, or tensor [N] or [B, N]. Returns a tensor [N + n] or [B, N + n]. Raises
     ValueError for an empty prompt, a negative max_new_tokens, or more fed tokens than the model has positions.
     """
     ### BEGIN SOLUTION
@@ -1219,6 +1298,7 @@ model = Decoder(*load_tiny())
 for use_cache in (False, True):
     print(f"use_cache={use_cache!s:5}", generate(model, [5, 17, 400], 12, use_cache).tolist())
 
+
 # %% test="generate" points=2
 def test_generate():
     import torch
@@ -1233,16 +1313,21 @@ def test_generate():
         got = generate(model, torch.tensor([[11, 20, 7]]), 4, use_cache)
         case = f"use_cache={use_cache}"
         assert got is not None, "generate returned None: is there a return statement?"
-        assert tuple(got.shape) == (1, 7), f"{case}: 3 prompt ids and 4 new ones make (1, 7), yours is {tuple(got.shape)}"
+        assert tuple(got.shape) == (1, 7), (
+            f"{case}: 3 prompt ids and 4 new ones make (1, 7), yours is {tuple(got.shape)}"
+        )
         assert got[0].tolist() == want, f"{case}: expected {want}, got {got[0].tolist()} (argmax of the last position?)"
         assert len(model.runs) == 1, f"{case}: one generation, but {len(model.runs)} were begun (a cache made twice?)"
         cached, fed = model.runs[0][:2]
         assert cached == use_cache, f"{case}, but the model was called {'with' if cached else 'without'} a cache"
-        assert len(fed) == 4, f"{case}: 4 new tokens take 4 passes, yours took {len(fed)}; the last token is not fed back"
+        assert len(fed) == 4, (
+            f"{case}: 4 new tokens take 4 passes, yours took {len(fed)}; the last token is not fed back"
+        )
         assert fed == calls, f"{case}: the passes should feed {calls} tokens, yours fed {fed}"
 
 
 test_generate()
+
 
 # %% hidden="generate" points=4
 def hidden_generate():
@@ -1255,7 +1340,7 @@ def hidden_generate():
 
     rng = np.random.default_rng(51)
     small = ModelConfig("s", 1, 4, 1, 1, 4, 97, 2, max_position_embeddings=9)
-    for batch, prompt, new in ((1, 1, 1), (2, 3, 5), (3, 1, 9), (2, 9, 1), (1, 4, 0), (1, 10, 0)):
+    for batch, prompt, new in ((1, 1, 1), (2, 3, 5), (3, 1, 9), (2, 9, 1), (1, 1, 0), (1, 10, 0)):
         start = torch.from_numpy(rng.integers(0, 97, (batch, prompt)))
         want = start.tolist()
         for row in want:
@@ -1272,8 +1357,14 @@ def hidden_generate():
             assert fed == ([calls] if new else []), f"{case}: the passes should feed {calls[:new]}, yours fed {fed}"
     for ids in ([5, 6, 7], torch.tensor([5, 6, 7])):
         got = generate(CountingModel(small), ids, 2, True)
-        assert tuple(got.shape) == (5,), f"a prompt without a batch axis gives ids without one: (5,), not {tuple(got.shape)}"
-    for what, ids, new in (("9 positions, 10 to feed", [1] * 7, 4), ("an empty prompt", [], 3), ("-1 new tokens", [1, 2], -1)):
+        assert tuple(got.shape) == (5,), (
+            f"a prompt without a batch axis gives ids without one: (5,), not {tuple(got.shape)}"
+        )
+    for what, ids, new in (
+        ("9 positions, 10 to feed", [1] * 7, 4),
+        ("an empty prompt", [], 3),
+        ("-1 new tokens", [1, 2], -1),
+    ):
         for use_cache in (False, True):
             model = CountingModel(small)
             try:
@@ -1289,7 +1380,9 @@ def hidden_generate():
         for use_cache in (False, True):
             got = generate(model, torch.from_numpy(case["ids"]).long(), 8, use_cache)[len(case["ids"]) :].tolist()
             want = case["greedy"][:8].tolist()
-            assert got == want, f"ids {case['ids'].tolist()}, use_cache={use_cache}: transformers writes {want}, you {got}"
+            assert got == want, (
+                f"ids {case['ids'].tolist()}, use_cache={use_cache}: transformers writes {want}, you {got}"
+            )
 
 
 hidden_generate()
@@ -1320,6 +1413,7 @@ hidden_generate()
 #
 # </details>
 
+
 # %% solution="latency_by_length"
 def latency_by_length(model, lengths=(10, 50, 100, 500, 1000), new_tokens=8, repeats=3):
     """Seconds that generate takes for new_tokens tokens, by prompt length, with and without the cache.
@@ -1349,12 +1443,13 @@ def latency_by_length(model, lengths=(10, 50, 100, 500, 1000), new_tokens=8, rep
 
 # %% tryit="latency_by_length"
 result = latency_by_length(Decoder(*load_tiny()))
-fig, ax = plt.subplots(figsize=(7, 4))
+fig, ax = figure()
 ax.loglog(result["lengths"], result["without_cache_s"], "o-", label="without cache")
 ax.loglog(result["lengths"], result["with_cache_s"], "s-", label="with cache")
 ax.set(xlabel="prompt length (tokens)", ylabel="time for 8 new tokens (s)", title="The shipped 2-layer model")
 ax.legend()
-plt.show()
+show(fig, alt="Without the cache the time grows with the prompt; with it, it grows much less.")
+
 
 # %% test="latency_by_length" points=1
 def test_latency_by_length():
@@ -1365,19 +1460,25 @@ def test_latency_by_length():
     assert got is not None, "latency_by_length returned None: is there a return statement?"
     keys = {"lengths", "with_cache_s", "without_cache_s"}
     assert set(got) == keys, f"return a dict with the keys {sorted(keys)}, yours are {sorted(got)}"
-    assert list(got["lengths"]) == [4, 9], f"lengths should be [4, 9], as given; yours are {list(got['lengths'])}"
+    assert got["lengths"] == [4, 9], f"lengths should be the list [4, 9]; yours are {got['lengths']}"
     for key in ("with_cache_s", "without_cache_s"):
+        assert isinstance(got[key], list), (
+            f"{key}: a plain list, ready to be saved as JSON, not {type(got[key]).__name__}"
+        )
         assert len(got[key]) == 2, f"{key}: one time per length, 2; you have {len(got[key])}"
         assert all(value > 0 for value in got[key]), f"{key}: a measured time is above 0, yours are {got[key]}"
     for length in (4, 9):
         for cached, calls in ((True, [length, 1, 1]), (False, [length, length + 1, length + 2])):
-            count = sum(run[:2] == [cached, calls] for run in model.runs)
+            count = sum(run[:2] + run[4:] == [cached, calls, 1] for run in model.runs)
             way = "with" if cached else "without"
             assert count != 2, f"length {length} {way} cache ran 2 times: repeats=2 and one warm-up make 3"
-            assert count == 3, f"length {length} {way} cache: 3 runs with calls of {calls} tokens expected, saw {count}"
+            assert count == 3, (
+                f"length {length} {way} cache: 3 runs of one text with calls of {calls} tokens expected, saw {count}"
+            )
 
 
 test_latency_by_length()
+
 
 # %% hidden="latency_by_length" points=2
 def hidden_latency_by_length():
@@ -1385,14 +1486,14 @@ def hidden_latency_by_length():
 
     from mini_engine.config import TINY
 
-    # The runs of each way take 0.2 s (the warm-up), then 0.05, 0.2 and 0: the median is the run of 0.05.
-    model = CountingModel(TINY, delays=(0.2, 0.05, 0.2, 0))
+    # With a cache the runs take 0.2 s (the warm-up), then 0.05, 0.2 and 0: the median is the one of 0.05. Without: half.
+    model = CountingModel(TINY, delays={True: [0.2, 0.05, 0.2, 0], False: [0.1, 0.025, 0.1, 0]})
     got = latency_by_length(model, (6,), new_tokens=2, repeats=3)
     ended = time.perf_counter()
     assert len(model.runs) == 8, f"1 warm-up and 3 timed runs, two ways: 8 runs, yours made {len(model.runs)}"
     for key, cached in (("with_cache_s", True), ("without_cache_s", False)):
         low, high = [], []  # of each run, the least and the most that a clock around it can have shown
-        for i, (is_cached, _calls, began, returned) in enumerate(model.runs):
+        for i, (is_cached, _calls, began, returned, _batch) in enumerate(model.runs):
             if is_cached == cached:
                 before = model.runs[i - 1][3] if i else began - 1
                 after = model.runs[i + 1][2] if i + 1 < len(model.runs) else ended
@@ -1402,13 +1503,15 @@ def hidden_latency_by_length():
         value = got[key][0]
         assert low - 1e-3 <= value <= high + 1e-3, (
             f"{key}: the median of the three timed runs lies between {low:.3f} and {high:.3f} s, you returned {value:.3f} "
-            "(mean, minimum, or the warm-up among the timed runs?)"
+            "(mean, minimum, the warm-up among the timed runs, or the two ways swapped?)"
         )
     model = CountingModel(TINY)
     got = latency_by_length(model, [7, 30, 3], new_tokens=1, repeats=1)
-    assert list(got["lengths"]) == [7, 30, 3], f"keep the order of the lengths: [7, 30, 3], not {list(got['lengths'])}"
+    assert got["lengths"] == [7, 30, 3], f"keep the order of the lengths: [7, 30, 3], not {got['lengths']}"
     fed = [[run[1] for run in model.runs if run[0] == cached] for cached in (True, False)]
-    assert fed == [[[7]] * 2 + [[30]] * 2 + [[3]] * 2] * 2, f"lengths 7, 30, 3, two runs of each way: the model saw {fed}"
+    assert fed == [[[7]] * 2 + [[30]] * 2 + [[3]] * 2] * 2, (
+        f"lengths 7, 30, 3, two runs of each way: the model saw {fed}"
+    )
     for bad in (((0,), 2, 2), ((5, -3), 2, 2), ((5,), 0, 2), ((5,), 2, 0)):
         model = CountingModel(TINY)
         try:
@@ -1431,7 +1534,7 @@ hidden_latency_by_length()
 from mini_engine.weights import load_smollm2, smollm2_is_cached
 
 if not smollm2_is_cached():
-    print("SmolLM2-135M is not on this machine: skipped. `python -m mini_engine generate \"Hello\"` fetches it.")
+    print('SmolLM2-135M is not on this machine: skipped. `python -m mini_engine generate "Hello"` fetches it.')
 else:
     from mini_engine.tokenizer import load_smollm2_tokenizer
 

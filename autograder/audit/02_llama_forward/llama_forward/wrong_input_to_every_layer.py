@@ -1,0 +1,15 @@
+"""gives the embedding to every layer and keeps the last result"""
+import numpy as np
+
+
+def llama_forward(token_ids, weights, config):
+    ids = np.asarray(token_ids)
+    if ids.min() < 0 or ids.max() >= len(weights["embedding"]):
+        raise IndexError(f"ids {ids.tolist()} out of range")
+    x = weights["embedding"][ids]
+    e = x
+    for layer in weights["layers"]:
+        x = transformer_block(e, layer, config)
+    x = rms_norm(x, weights["final_norm"], config.rms_norm_eps)
+    head = weights["embedding"].T if config.tie_word_embeddings else weights["lm_head"]
+    return x @ head

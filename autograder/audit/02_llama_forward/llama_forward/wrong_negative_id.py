@@ -1,0 +1,12 @@
+"""lets a negative id wrap round"""
+import numpy as np
+
+
+def llama_forward(token_ids, weights, config):
+    ids = np.asarray(token_ids)
+    x = weights["embedding"][ids]
+    for layer in weights["layers"]:
+        x = transformer_block(x, layer, config)
+    x = rms_norm(x, weights["final_norm"], config.rms_norm_eps)
+    head = weights["embedding"].T if config.tie_word_embeddings else weights["lm_head"]
+    return x @ head

@@ -1,0 +1,13 @@
+"""applies the final norm after every layer"""
+import numpy as np
+
+
+def llama_forward(token_ids, weights, config):
+    ids = np.asarray(token_ids)
+    if ids.min() < 0 or ids.max() >= len(weights["embedding"]):
+        raise IndexError(f"ids {ids.tolist()} out of range")
+    x = weights["embedding"][ids]
+    for layer in weights["layers"]:
+        x = rms_norm(transformer_block(x, layer, config), weights["final_norm"], config.rms_norm_eps)
+    head = weights["embedding"].T if config.tie_word_embeddings else weights["lm_head"]
+    return x @ head

@@ -1,0 +1,10 @@
+"""theta to the i/d_h: forgets the 2"""
+import numpy as np
+
+
+def rope_tables(head_dim, positions, theta):
+    if head_dim < 2 or head_dim % 2:
+        raise ValueError(f"head_dim={head_dim}")
+    angles = np.outer(positions, theta ** (-np.arange(head_dim // 2) / head_dim))
+    angles = np.tile(angles, 2)
+    return np.cos(angles), np.sin(angles)

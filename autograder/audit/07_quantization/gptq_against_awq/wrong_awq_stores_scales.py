@@ -1,0 +1,13 @@
+"""Believes that AWQ stores its factors in the file."""
+def gptq_against_awq():
+    answers = {
+        "runs_the_model_on_text": "both",
+        "trains_by_backpropagation": "neither",
+        "moves_error_to_later_weights": "gptq",
+        "rescales_input_channels": "awq",
+        "uses_input_correlations": "gptq",
+        "may_raise_weight_error": "both",
+        "needs_more_bytes_per_weight": "neither",
+    }
+    answers["needs_more_bytes_per_weight"] = "awq"
+    return answers

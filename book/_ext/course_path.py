@@ -1,0 +1,76 @@
+"""The directive `course-path`: the chapters in order, with what their exercises take, read from the notebooks."""
+
+import re
+from pathlib import Path
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.util.docutils import SphinxDirective
+
+from book._ext.html_element import element, parse_markdown, text
+from book._ext.nbexercise import EFFORT, ExerciseError, load_cells
+
+NUMBERS = re.compile(r"(\d+) minutes? · (\d+) points?")
+
+
+def efforts(root, assignment):
+    """[(minutes, points)] of each exercise of an assignment; empty where it has none."""
+    try:
+        cells = load_cells(root, assignment)
+    except ExerciseError:
+        return []
+    lines = [EFFORT.search(cell.source) for cell in cells if cell.cell_type == "markdown"]
+    found = [NUMBERS.search(line.group(0)) for line in lines if line]
+    return [(int(match[1]), int(match[2])) for match in found if match]
+
+
+def hours(minutes):
+    """Minutes as a reader plans them, to the half hour: 130 -> "2 h"; 20 -> "half an hour"."""
+    halves = max(1, round(minutes / 30))
+    if halves == 1:
+        return "half an hour"
+    return f"{halves // 2} h" if halves % 2 == 0 else f"{halves // 2}½ h"
+
+
+class CoursePath(SphinxDirective):
+    """`{course-path}`, one line a chapter: `NN_topic: what you can do after it`. Without a page a line is left out."""
+
+    has_content = True
+
+    def run(self):
+        root = Path(self.env.app.confdir)
+        items = nodes.enumerated_list(enumtype="arabic", prefix="", suffix=".", classes=["course-path"])
+        for line in self.content:
+            if not line.strip():
+                continue
+            topic, _, promise = line.partition(":")
+            topic = topic.strip()
+            if f"book/{topic}" not in self.env.found_docs:
+                continue
+            notebook = root / "solutions" / topic / f"{topic}.ipynb"
+            if notebook.is_file():
+                self.env.note_dependency(str(notebook))
+            link = addnodes.pending_xref(
+                "",
+                nodes.inline("", topic),
+                refdomain="std",
+                reftype="doc",
+                reftarget=f"/book/{topic}",
+                refexplicit=False,
+                refdoc=self.env.docname,
+                refwarn=True,
+            )
+            item = nodes.list_item(
+                "", nodes.paragraph("", "", link), *parse_markdown(self, [promise.strip()], notebook)
+            )
+            found = efforts(root, topic)
+            if found:
+                minutes, points = (sum(column) for column in zip(*found, strict=True))
+                words = f"{len(found)} exercises · {hours(minutes)} · {points} points"
+                item += text("p", words, class_="exercise-effort")
+            items += item
+        return [element("div", items, class_="course-path")]
+
+
+def setup(app):
+    app.add_directive("course-path", CoursePath)

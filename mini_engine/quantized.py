@@ -1,0 +1,175 @@
+"""Quantized layers and cache for the torch engine: what runs when weights or keys and values have few bits."""
+
+import torch
+from torch import nn
+
+from . import kernels
+from .kv_cache import KVCache
+from .layers import Linear
+from .quantize import quantize
+
+
+def per_output_int8(weight):
+    """int8 integers [out, in] and float32 scales [out] of a float weight [in, out], one scale for each output."""
+    w = weight.detach().float().T
+    scales = w.abs().amax(dim=1) / 127
+    scales = torch.where(scales == 0, torch.ones_like(scales), scales)
+    return torch.round(w / scales[:, None]).to(torch.int8).contiguous(), scales
+
+
+class Int8Linear(nn.Module):
+    """y = x @ W with W in int8, one scale per output, and activations that keep 16 bits.
+
+    Each row of x becomes 16-bit integers with a scale of its own, handed to the integer matrix product as two int8
+    halves: a row costs two, but the weights are read once, and integer sums are exact. So a row's result does not
+    depend on what else is in the batch. On CUDA the kernel of kernels.py multiplies with the float row instead.
+    """
+
+    def __init__(self, weight):
+        super().__init__()
+        q, scales = per_output_int8(weight)
+        self.register_buffer("q", q)
+        self.register_buffer("scales", scales)
+
+    def forward(self, x):
+        rows = x.reshape(-1, x.shape[-1])
+        if x.is_cuda:
+            y = kernels.int8_linear(rows, self.q, self.scales[:, None])
+        else:
+            halves, row_scales = split_halves(rows.float())
+            high, low = torch._int_mm(halves, self.q.T).float().chunk(2)
+            y = torch.add(low, high, alpha=256) * row_scales * self.scales
+        return y.to(x.dtype).view(*x.shape[:-1], -1)
+
+
+def split_halves(x):
+    """Rows [M, in] as 16-bit integers in two int8 halves [2M, in], high ones first, and float scales [M, 1].
+
+    x is (256 * high + low) * scale up to half a step, a step being 1/32512 of the row's largest magnitude.
+    """
+    scale = x.abs().amax(dim=1, keepdim=True).clamp_min(1e-30) / 32512
+    steps = torch.round(x / scale)
+    high = torch.floor((steps + 128) / 256)
+    return torch.cat((high, steps - 256 * high)).to(torch.int8), scale
+
+
+class W8A8Linear(nn.Module):
+    """y = x @ W with W and x both in int8: the fastest for many rows on a CPU, and the activations lose precision too.
+
+    per_row=True gives each row of x its own scale. False takes one scale for the whole batch, as some kernels do:
+    then a row's result depends on its neighbours, and batched or speculative text can differ from single-stream text.
+    """
+
+    def __init__(self, weight, per_row=True):
+        super().__init__()
+        q, scales = per_output_int8(weight)
+        self.register_buffer("q", q)
+        self.register_buffer("scales", scales)
+        self.per_row = per_row
+
+    def forward(self, x):
+        rows = x.reshape(-1, x.shape[-1]).float()
+        size = rows.abs().amax(dim=1, keepdim=True) if self.per_row else rows.abs().max()
+        x_scale = size.clamp_min(1e-30) / 127
+        y = torch._int_mm(torch.round(rows / x_scale).to(torch.int8), self.q.T).float() * x_scale * self.scales
+        return y.to(x.dtype).view(*x.shape[:-1], -1)
+
+
+class Int4Linear(nn.Module):
+    """y = x @ W with W in 4 bits, groups of 32, a scale and a minimum each: the Q4_1 blocks of GGUF.
+
+    The integers of a Q4_1 checkpoint come back exactly. On a CPU torch's packed product takes bfloat16 rows and
+    scales (with float32 it is many times slower), which costs about three decimal digits.
+    """
+
+    group_size = 32
+
+    def __init__(self, weight):
+        super().__init__()
+        stored = quantize(weight.detach().float().cpu().numpy(), 4, self.group_size, symmetric=False)
+        q = torch.from_numpy(stored.q).T.contiguous()
+        scales = torch.from_numpy(stored.scales).T.float()
+        minima = torch.from_numpy(stored.minima).T.float()
+        if weight.is_cuda:
+            packed = kernels.pack_rows(q.to(weight.device))
+            scales, minima = scales.to(weight.device), minima.to(weight.device)
+        else:
+            packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q.int(), 1)
+            # the operator computes (q - 8) * scale + zero
+            pairs = torch.stack((scales, minima + 8 * scales), dim=-1)
+            scales, minima = pairs.transpose(0, 1).bfloat16().contiguous(), None
+        self.register_buffer("packed", packed)
+        self.register_buffer("scales", scales)
+        self.register_buffer("minima", minima)
+
+    def forward(self, x):
+        rows = x.reshape(-1, x.shape[-1])
+        if x.is_cuda:
+            y = kernels.int4_linear(rows, self.packed, self.scales, self.minima)
+        else:
+            y = torch.ops.aten._weight_int4pack_mm_for_cpu(rows.bfloat16(), self.packed, self.group_size, self.scales)
+        return y.to(x.dtype).view(*x.shape[:-1], -1)
+
+
+# scheme: (class of the layers' matrices, class of the head)
+SCHEMES = {"int8": (Int8Linear, Int8Linear), "int4": (Int4Linear, Int8Linear), "w8a8": (W8A8Linear, W8A8Linear)}
+
+
+def replace_linears(model, scheme):
+    """Replace every Linear of an engine model by a quantized one, in place, and return the model.
+
+    scheme: "int8" (weights only), "int4" (weights only, the head in int8) or "w8a8" (activations too: never where
+    equal text is claimed). A tied embedding stays float for the look-up. Raises ValueError for another scheme.
+    """
+    if scheme not in SCHEMES:
+        raise ValueError(f"unknown scheme {scheme!r}; known: {', '.join(SCHEMES)}")
+    body, head = SCHEMES[scheme]
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Linear):
+                setattr(parent, name, (head if name == "lm_head" else body)(child.weight))
+    return model
+
+
+def bytes_read_per_token(model):
+    """Bytes of the weights that one decode step reads: all linear layers and norms, not the embedding's other rows."""
+    head = getattr(model.lm_head, "weight", None)
+    tied = head is not None and head.data_ptr() == model.embedding.data_ptr()
+    tensors = {t.data_ptr(): t.nbytes for t in [*model.parameters(), *model.buffers()]}
+    if not tied:
+        tensors.pop(model.embedding.data_ptr())
+    for table in (model.cos, model.sin):
+        tensors.pop(table.data_ptr(), None)
+    return sum(tensors.values())
+
+
+class Int8KVCache(KVCache):
+    """A contiguous cache that keeps keys and values in int8, with a float16 scale for each head's vector of each token.
+
+    Head size D costs D + 2 bytes instead of 2 D in 16 bits. update() hands out all tokens as floats again, so what
+    this teaching form saves is memory held, not memory read; a fused attention kernel converts while it reads.
+    """
+
+    def __init__(self, config, max_tokens, batch=1, dtype=torch.float32, device=None):
+        super().__init__(config, max_tokens, batch, torch.int8, device)
+        self.dtype = dtype
+        self.k_scales = torch.empty((*self.k.shape[:-1], 1), dtype=torch.float16, device=device)
+        self.v_scales = torch.empty_like(self.k_scales)
+
+    @property
+    def num_bytes(self):
+        """Bytes held, full or not."""
+        return super().num_bytes + self.k_scales.nbytes + self.v_scales.nbytes
+
+    def update(self, layer, k, v):
+        """As KVCache.update; the returned k and v are the stored ones, dequantized."""
+        end = self.length + k.shape[2]
+        self._check_room(k.shape[2])
+        result = []
+        for new, stored, scales in ((k, self.k[layer], self.k_scales[layer]), (v, self.v[layer], self.v_scales[layer])):
+            step = (new.abs().amax(dim=-1, keepdim=True).float() / 127).half()
+            step = torch.where(step == 0, torch.ones_like(step), step)
+            scales[:, :, self.length : end] = step
+            stored[:, :, self.length : end] = torch.round(new / step.to(new.dtype)).clamp(-127, 127).to(torch.int8)
+            result.append(stored[:, :, :end].to(self.dtype) * scales[:, :, :end].to(self.dtype))
+        return *result, None

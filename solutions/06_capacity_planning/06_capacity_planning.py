@@ -1,0 +1,824 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 06 · Capacity planning
+#
+# In this notebook you answer the question that every deployment begins with: does the model fit, how many people can use it at once, and is it fast enough for them? At the end you plan a 70B model on eight GPUs and come to a decision. The chapter *Capacity planning* of the book tells the story; here you write the parts.
+#
+# Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
+#
+# **GB is 1e9 bytes, GiB is 2\*\*30 bytes.** Some plans read an "80 GB" GPU as 80e9 bytes, some as 80 GiB; the two differ by 7 percent, which is 6 requests of 8k tokens for Llama-3-8B. Say which one you mean.
+
+# %% setup=True
+import math
+
+from mini_engine.accounting import BatchSize, forward_flops, kv_bytes_per_token, parameter_count
+from mini_engine.config import LLAMA_3_8B, LLAMA_3_70B, MODELS, SMOLLM2_135M
+from mini_engine.plotting import figure, show
+
+# NVIDIA A100 80GB SXM, from its data sheet: bytes, bytes/s and dense bf16 FLOP/s
+A100_BYTES, A100_BANDWIDTH, A100_FLOPS = 80e9, 2.039e12, 312e12
+# what a real step reaches of the two ceilings; assumptions to replace with your own measurement
+BANDWIDTH_SHARE, FLOPS_SHARE = 0.7, 0.5
+
+# %% [markdown] task="weight_bytes" stars=1 minutes=5
+# ## 1. Bytes of the weights
+#
+# Write `weight_bytes(config, bytes_per=2)`: the bytes of all parameters, `bytes_per` bytes each. `parameter_count(config)` is imported from the engine. Return an `int`; half bytes (4-bit weights) round up to whole ones. A `bytes_per` that is not above 0 raises `ValueError` with the value in the message.
+#
+# Example: 5 parameters of half a byte are 2.5 bytes, so 3.
+#
+# <details><summary>Hint 1</summary>
+#
+# A tied LM head is stored once, and `parameter_count` already knows it.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `math.ceil` gives a whole number that is not too small.
+#
+# </details>
+
+# %% solution="weight_bytes"
+def weight_bytes(config, bytes_per=2):
+    """Bytes of all parameters of a model, as an int, rounded up.
+
+    config: a model spec. bytes_per: bytes per parameter, above 0 (2 for bf16, 0.5 for 4 bit).
+    Raises ValueError when bytes_per is not positive.
+    """
+    ### BEGIN SOLUTION
+    if bytes_per <= 0:
+        raise ValueError(f"bytes_per must be positive, got {bytes_per}")
+    return math.ceil(parameter_count(config) * bytes_per)
+    ### END SOLUTION
+
+
+# %% tryit="weight_bytes"
+for spec in MODELS.values():
+    print(f"{spec.name:14} bf16 {weight_bytes(spec) / 1e9:8.3f} GB = {weight_bytes(spec) / 2**30:8.3f} GiB")
+
+# %% test="weight_bytes" points=1
+def test_weight_bytes():
+    from mini_engine.config import LLAMA_3_8B, SMOLLM2_135M
+
+    got = weight_bytes(LLAMA_3_8B, 2)
+    assert got is not None, "weight_bytes returned None: is there a return statement?"
+    assert got != 8_030_261_248, "8030261248 is the number of parameters; each takes bytes_per bytes"
+    assert got == 16_060_522_496, f"Llama-3-8B in bf16 has 16060522496 bytes, you returned {got}"
+    assert isinstance(got, int), f"bytes are whole: return an int, not {type(got).__name__}"
+    got = weight_bytes(SMOLLM2_135M)
+    assert got == 269_030_016, f"SmolLM2-135M with 2 bytes each, the default: 269030016 bytes, you returned {got}"
+    try:
+        weight_bytes(LLAMA_3_8B, 0)
+    except ValueError as error:
+        assert "0" in str(error), f"the ValueError should name the bad value 0, it says: {error}"
+    else:
+        raise AssertionError("bytes_per=0 was accepted: raise ValueError for sizes that make no sense")
+
+
+test_weight_bytes()
+
+# %% hidden="weight_bytes" points=1
+def hidden_weight_bytes():
+    from mini_engine.config import LLAMA_2_7B, ModelConfig
+
+    assert weight_bytes(LLAMA_2_7B, 0.5) == 3_369_207_808, "Llama-2-7B in 4 bit has 3369207808 bytes"
+    assert weight_bytes(LLAMA_2_7B, 1) == 6_738_415_616, "one byte each: as many bytes as parameters"
+    odd = ModelConfig("odd", 1, 1, 1, 1, 1, 2, 2)
+    parameters = 2 + (2 + 2 + 2 + 2) + (1 + 1 + 1) + 2 + 1 + 2  # embedding, q k v o, MLP, two norms, last norm, head
+    assert weight_bytes(odd, 1) == parameters, f"{odd}: {parameters} bytes"
+    got = weight_bytes(odd, 0.25)
+    assert got == -(-parameters // 4), f"{parameters} parameters of a quarter byte: 5 bytes, rounded up, you returned {got}"
+    assert isinstance(got, int), f"bytes are whole: return an int, not {type(got).__name__}"
+    for bad in (-2, -0.5):
+        try:
+            weight_bytes(LLAMA_2_7B, bad)
+        except ValueError:
+            continue
+        raise AssertionError(f"bytes_per={bad} was accepted")
+
+
+hidden_weight_bytes()
+
+# %% [markdown] task="concurrent_users" stars=1 minutes=10
+# ## 2. Users beside the weights
+#
+# Every user with an open conversation holds a KV cache of `context` tokens. Write `concurrent_users(config, free_bytes, context, kv_bytes_per=2)`: how many such caches fit into `free_bytes`, as an `int`. A part of a user is no user.
+#
+# `kv_bytes_per_token(config, bytes_per)` is imported from the engine. `free_bytes` may be 0; a negative one raises `ValueError`, as does a `context` below 1 or a `kv_bytes_per` not above 0.
+#
+# Example: Llama-3-8B keeps 131072 bytes per token in 16 bit. A context of 1000 tokens is 131 MB, so 1 GB holds 7 users, and 15 with an 8-bit cache.
+#
+# <details><summary>Hint 1</summary>
+#
+# Bytes per user first. Does an 8-bit cache hold exactly twice as many users as a 16-bit one? Look at the example.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Whole division. `free_bytes` may be a float such as `10e9`; the answer must still be an `int`.
+#
+# </details>
+
+# %% solution="concurrent_users"
+def concurrent_users(config, free_bytes, context, kv_bytes_per=2):
+    """How many KV caches of `context` tokens fit into free_bytes, as an int.
+
+    free_bytes: 0 or more. context: tokens, at least 1. kv_bytes_per: bytes per cached number, above 0.
+    Raises ValueError for other values.
+    """
+    ### BEGIN SOLUTION
+    if free_bytes < 0 or context < 1:
+        raise ValueError(f"no users in {free_bytes} bytes with {context} tokens each")
+    per_user = kv_bytes_per_token(config, kv_bytes_per) * context  # refuses a bad kv_bytes_per itself
+    return int(free_bytes // per_user)
+    ### END SOLUTION
+
+
+# %% tryit="concurrent_users"
+for kv_bytes_per, name in ((2, "fp16"), (1, "fp8")):
+    users = concurrent_users(LLAMA_3_8B, 80e9 - 16.06e9, 8192, kv_bytes_per)
+    print(f"Llama-3-8B on 80 GB, 8192 tokens each, {name} cache: {users} users")
+
+# %% test="concurrent_users" points=1
+def test_concurrent_users():
+    from mini_engine.config import LLAMA_3_8B
+
+    got = concurrent_users(LLAMA_3_8B, 1e9, 1000)
+    assert got is not None, "concurrent_users returned None: is there a return statement?"
+    assert got != 8, "8 rounds up: the eighth user does not fit"
+    assert got != 1, "1 counts all 32 query heads; the cache holds the 8 KV heads"
+    assert got == 7, f"1 GB holds 7 caches of 1000 tokens of Llama-3-8B, you returned {got}"
+    assert isinstance(got, int), f"users are whole: return an int, not {type(got).__name__}"
+    got = concurrent_users(LLAMA_3_8B, 1e9, 1000, 1)
+    assert got == 15, f"with one byte per number 15 fit, you returned {got}"
+    for values, bad in (((-1, 8, 2), "-1"), ((9, 0, 2), "0"), ((9, 8, -2), "-2")):
+        try:
+            concurrent_users(LLAMA_3_8B, *values)
+        except ValueError as error:
+            assert bad in str(error), f"the ValueError should name the bad value {bad}, it says: {error}"
+        else:
+            raise AssertionError(f"free_bytes, context, kv_bytes_per = {values} was accepted")
+
+
+test_concurrent_users()
+
+# %% hidden="concurrent_users" points=2
+def hidden_concurrent_users():
+    import numpy as np
+
+    from mini_engine.config import LLAMA_3_70B, ModelConfig
+
+    assert concurrent_users(LLAMA_3_70B, 0, 8192) == 0, "no free memory, no users"
+    almost = 10**9 * 2_684_354_560 - 1
+    assert concurrent_users(LLAMA_3_70B, almost, 8192) == 10**9 - 1, "one byte short of 10**9 users: divide whole numbers"
+    rng = np.random.default_rng(62)
+    for _ in range(20):
+        layers, kv, rep, half, context, b = (int(n) for n in rng.integers(1, 6, 6))
+        spec = ModelConfig("random", layers, 7, kv * rep, kv, 16, 32, 2 * half)
+        user = 2 * layers * kv * 2 * half * context * b
+        for free in (user - 1, user, user + 1, 5 * user - 1, 5 * user, int(rng.integers(0, 4000))):
+            expected, left = 0, free
+            while left >= user:
+                expected, left = expected + 1, left - user
+            got = concurrent_users(spec, free, context, b)
+            assert got == expected, f"{free} bytes, {user} bytes a user: {expected} fit, you returned {got}"
+    for values in ((-1e-3, 8, 2), (9, -1, 2), (9, 8, 0)):
+        try:
+            concurrent_users(LLAMA_3_70B, *values)
+        except ValueError:
+            continue
+        raise AssertionError(f"free_bytes, context, kv_bytes_per = {values} was accepted")
+
+
+hidden_concurrent_users()
+
+# %% [markdown] task="max_batch_size" stars=2 minutes=15
+# ## 3. The largest batch on one GPU
+#
+# Write `max_batch_size(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2)`: how many whole requests of `context` tokens fit into `gpu_bytes` once the weights are in.
+#
+# Return a `BatchSize(count, message)`: an `int` that carries a `message`. The message is `""` when something fits. When nothing fits, the count is 0, never negative, and the message is one line that says what is too large: it holds the word `weights` or the word `request`. (The checks take a plain `int` too, but then the reader of a 0 must guess.)
+#
+# `gpu_bytes` and the bytes per number must be positive and `context` at least 1, else `ValueError`.
+#
+# Example: Llama-3-8B on 80e9 bytes at 8192 tokens: weights 16.06 GB, 63.94 GB are left, a request takes 1.074 GB, so 59 fit and a half one does not.
+#
+# The count is an upper bound: a real engine also needs memory for activations, CUDA graphs and its libraries, and keeps, for example, a tenth of the GPU free for them.
+#
+# <details><summary>Hint 1</summary>
+#
+# Three cases: the weights do not fit, the weights fit but no request does, something fits.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Subtract the weights; if the rest is negative, stop there. Then it is exercise 2.
+#
+# </details>
+
+# %% solution="max_batch_size"
+def max_batch_size(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2):
+    """Whole requests of `context` tokens that fit beside the weights: a BatchSize (an int with a message).
+
+    gpu_bytes: memory that may be used, above 0. context: at least 1. The message is "" unless the count is 0.
+    Raises ValueError for other values.
+    """
+    ### BEGIN SOLUTION
+    if gpu_bytes <= 0 or context < 1:
+        raise ValueError(f"need memory and a context, got {gpu_bytes} bytes and {context} tokens")
+    weights = weight_bytes(config, weight_bytes_per)
+    if weights > gpu_bytes:
+        return BatchSize(0, f"the weights need {weights / 1e9:.2f} GB, the GPU has {gpu_bytes / 1e9:.2f} GB")
+    count = concurrent_users(config, gpu_bytes - weights, context, kv_bytes_per)
+    if count == 0:
+        return BatchSize(0, f"not one request fits into the {(gpu_bytes - weights) / 1e9:.2f} GB beside the weights")
+    return BatchSize(count)
+    ### END SOLUTION
+
+
+# %% tryit="max_batch_size"
+for gpu_bytes, label in ((80e9, "80 GB "), (80 * 2**30, "80 GiB")):
+    sizes = [max_batch_size(LLAMA_3_8B, gpu_bytes, context) for context in (2048, 4096, 8192)]
+    print(f"Llama-3-8B on {label} at 2k, 4k, 8k: {sizes}")
+nothing = max_batch_size(LLAMA_3_70B, 80e9, 8192)
+print(f"Llama-3-70B on 80 GB : {nothing}, {getattr(nothing, 'message', 'no message')}")
+
+# %% test="max_batch_size" points=1
+def test_max_batch_size():
+    from mini_engine.config import LLAMA_3_8B, LLAMA_3_70B
+
+    got = max_batch_size(LLAMA_3_8B, 80e9, 8192)
+    assert got is not None, "max_batch_size returned None: is there a return statement?"
+    assert got != 60, "60 rounds up: the last request does not fit whole"
+    assert got != 74, "74 forgets the weights"
+    assert got != 14, "14 counts all 32 query heads; the cache holds the 8 KV heads"
+    assert got == 59, f"Llama-3-8B, 80e9 bytes, 8192 tokens: 59 requests, you returned {got}"
+    got = max_batch_size(LLAMA_3_8B, 80 * 2**30, 8192)
+    assert got == 65, f"with 80 GiB 65 requests fit, you returned {got}"
+    got = max_batch_size(LLAMA_3_70B, 80e9, 8192)
+    assert got >= 0, f"you returned {got}: where nothing fits the answer is 0, never negative"
+    assert got == 0, f"Llama-3-70B needs 141 GB for its weights: 0 requests on 80 GB, you returned {got}"
+    message = getattr(got, "message", "weights")  # a plain int carries none
+    assert "weights" in message, f"the message should say that the weights do not fit, it says: {message!r}"
+    for values, bad in (((-1, 8), "-1"), ((9, 0), "0")):
+        try:
+            max_batch_size(LLAMA_3_8B, *values)
+        except ValueError as error:
+            assert bad in str(error), f"the ValueError should name the bad value {bad}, it says: {error}"
+        else:
+            raise AssertionError(f"gpu_bytes, context = {values} was accepted")
+
+
+test_max_batch_size()
+
+# %% hidden="max_batch_size" points=2
+def hidden_max_batch_size():
+    import numpy as np
+
+    from mini_engine.config import LLAMA_3_8B, SMOLLM2_135M, ModelConfig
+
+    assert [max_batch_size(LLAMA_3_8B, 80e9, n) for n in (2048, 4096)] == [238, 119], "80e9 bytes: 238 at 2k, 119 at 4k"
+    assert [max_batch_size(LLAMA_3_8B, 80 * 2**30, n) for n in (2048, 4096)] == [260, 130], "80 GiB: 260 and 130"
+    rng = np.random.default_rng(63)
+    for _ in range(20):
+        layers, kv, rep, half, context, w, b = (int(n) for n in rng.integers(1, 6, 7))
+        spec = ModelConfig("random", layers, 6, kv * rep, kv, 10, 12, 2 * half)
+        attention = 2 * 6 * kv * rep * 2 * half + 2 * 6 * kv * 2 * half
+        weights = w * (layers * (attention + 3 * 6 * 10 + 2 * 6) + 6 + 2 * 12 * 6)
+        request = 2 * layers * kv * 2 * half * context * b
+        for extra in (-1, 0, request - 1, request, 3 * request - 1, 3 * request):
+            got = max_batch_size(spec, weights + extra, context, w, b)
+            expected = sum(1 for n in range(1, 5) if n * request <= extra)
+            assert got == expected, (
+                f"weights {weights}, GPU {weights + extra}, request {request} bytes: {expected} fit, you returned {got}"
+            )
+    assert max_batch_size(LLAMA_3_8B, 80e9, 8192, 2, 0.5) == 238, "a 4-bit cache takes a quarter: 238 requests"
+    assert max_batch_size(LLAMA_3_8B, 1, 8192) == 0, "one byte is memory too; nothing fits into it"
+    for gpu_bytes, word, empty in ((16_060_522_496, "request", False), (16_060_522_495, "weights", False), (80e9, "", True)):
+        message = getattr(max_batch_size(LLAMA_3_8B, gpu_bytes, 8192), "message", None)  # a plain int carries none
+        assert message is None or (word in message and (message == "") == empty), (
+            f"Llama-3-8B on {gpu_bytes} bytes: the message should be {'empty' if empty else 'about the ' + word}: {message!r}"
+        )
+    for values in ((0, 8, 2, 2), (9, -1, 2, 2), (9e9, 8, 0, 2), (9e9, 8, 2, -1)):
+        try:
+            max_batch_size(SMOLLM2_135M, *values)
+        except ValueError:
+            continue
+        raise AssertionError(f"gpu_bytes, context, weight_bytes_per, kv_bytes_per = {values} was accepted")
+
+
+hidden_max_batch_size()
+
+# %% [markdown] task="max_batch_size_tp" stars=2 minutes=20
+# ## 4. Tensor parallelism
+#
+# With tensor parallelism each of `tp` GPUs holds an even share of every weight matrix and an even share of the KV heads, so both the weights and the cache of a request are split over the GPUs.
+#
+# Write `max_batch_size_tp(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2, tp=1)`: the whole requests that fit; `gpu_bytes` is the memory of **one** GPU. Return a `BatchSize` as in exercise 3.
+#
+# KV heads cannot be cut. A `tp` that does not divide `num_key_value_heads` raises `ValueError`; the message names the `tp` and says what real engines do when `tp` is larger than the number of KV heads: they **replicate** KV heads (use that word), so that each GPU keeps a full copy of one; the cache per GPU then stops shrinking ([vLLM's LLaMA model](https://github.com/vllm-project/vllm/blob/main/vllm/model_executor/models/llama.py) does so when `tp` is a multiple of the KV heads). `tp` below 1 raises `ValueError` too.
+#
+# Example: Llama-3-8B at 8192 tokens on two GPUs of 80e9 bytes: each holds 8.03 GB of weights and 0.537 GB of each request, so 134 requests fit, more than twice the 59 of one GPU: the weights are stored once, not twice.
+#
+# <details><summary>Hint 1</summary>
+#
+# Look at a single GPU: what is its share of the weights, and of one request?
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Since everything is split evenly you may also put the memory of all GPUs together and use exercise 3. Is the check of `tp` before that?
+#
+# </details>
+
+# %% solution="max_batch_size_tp"
+def max_batch_size_tp(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2, tp=1):
+    """Whole requests that fit on tp GPUs of gpu_bytes each, weights and KV heads split evenly: a BatchSize.
+
+    tp: at least 1, a divisor of num_key_value_heads. Raises ValueError for another tp, with what real engines do
+    then, and for sizes that make no sense.
+    """
+    ### BEGIN SOLUTION
+    if tp < 1:
+        raise ValueError(f"tp must be at least 1, got {tp}")
+    if config.num_key_value_heads % tp != 0:
+        raise ValueError(
+            f"tp={tp} does not divide the {config.num_key_value_heads} KV heads; real engines replicate KV heads when "
+            "tp is a multiple of their number, and refuse the rest"
+        )
+    return max_batch_size(config, tp * gpu_bytes, context, weight_bytes_per, kv_bytes_per)
+    ### END SOLUTION
+
+
+# %% tryit="max_batch_size_tp"
+for tp in (1, 2, 4, 8):
+    batch = max_batch_size_tp(LLAMA_3_8B, 80e9, 8192, tp=tp)
+    print(f"Llama-3-8B, 8192 tokens, TP {tp}: {batch:3} requests, {batch / tp:5.1f} per GPU")
+
+# %% test="max_batch_size_tp" points=1
+def test_max_batch_size_tp():
+    from mini_engine.config import LLAMA_3_8B
+
+    got = max_batch_size_tp(LLAMA_3_8B, 80e9, 8192, tp=2)
+    assert got is not None, "max_batch_size_tp returned None: is there a return statement?"
+    assert got != 118, "118 stores all weights on both GPUs; tensor parallelism splits them"
+    assert got != 67, "67 splits the weights but not the KV cache"
+    assert got == 134, f"Llama-3-8B, 8192 tokens, TP 2: 134 requests, you returned {got}"
+    got = max_batch_size_tp(LLAMA_3_8B, 80e9, 8192)
+    assert got == 59, f"TP 1 is one GPU: 59 requests, you returned {got}"
+    try:
+        max_batch_size_tp(LLAMA_3_8B, 80e9, 8192, tp=16)
+    except ValueError as error:
+        assert "16" in str(error), f"the ValueError should name the tp 16, it says: {error}"
+        assert "replicat" in str(error).lower(), f"the message should say that engines replicate KV heads: {error}"
+    else:
+        raise AssertionError("tp=16 was accepted for 8 KV heads: refuse it and say what real engines do")
+
+
+test_max_batch_size_tp()
+
+# %% hidden="max_batch_size_tp" points=2
+def hidden_max_batch_size_tp():
+    import numpy as np
+
+    from mini_engine.config import LLAMA_3_8B, LLAMA_3_70B, ModelConfig
+
+    got = [max_batch_size_tp(LLAMA_3_8B, 80e9, 8192, tp=tp) for tp in (4, 8)]
+    assert got == [283, 581], f"Llama-3-8B, 8192 tokens, TP 4 and 8: 283 and 581, you returned {got}"
+    assert max_batch_size_tp(LLAMA_3_70B, 80e9, 8192, 2, 1, 8) == 371, "Llama-3-70B, TP 8, 8-bit cache: 371"
+    assert max_batch_size_tp(LLAMA_3_70B, 80e9, 8192, tp=1) == 0, "Llama-3-70B does not fit on one GPU: 0"
+    rng = np.random.default_rng(64)
+    for _ in range(20):
+        layers, share, tp, rep, half, context = (int(n) for n in rng.integers(1, 6, 6))
+        kv = share * tp
+        spec = ModelConfig("random", layers, 6, kv * rep, kv, 10, 12, 2 * half)
+        attention = 2 * 6 * kv * rep * 2 * half + 2 * 6 * kv * 2 * half
+        weights = 2 * (layers * (attention + 3 * 6 * 10 + 2 * 6) + 6 + 2 * 12 * 6)
+        own_weights, own_request = weights / tp, 2 * layers * share * 2 * half * context * 2
+        for extra in (own_request - 1, own_request + 1, 3 * own_request - 1, 3 * own_request + 1):
+            got = max_batch_size_tp(spec, own_weights + extra, context, tp=tp)
+            expected = sum(1 for n in range(1, 5) if n * own_request <= extra)
+            assert got == expected, (
+                f"{kv} KV heads, TP {tp}: each GPU holds {own_weights} bytes of weights and {own_request} of a request, "
+                f"{extra} bytes are left: {expected} fit, you returned {got}"
+            )
+    for tp in (0, -2, 3, 5, 16):
+        try:
+            max_batch_size_tp(LLAMA_3_8B, 80e9, 8192, tp=tp)
+        except ValueError as error:
+            assert str(tp) in str(error), f"the ValueError should name tp={tp}, it says: {error}"
+            continue
+        raise AssertionError(f"tp={tp} was accepted for 8 KV heads")
+
+
+hidden_max_batch_size_tp()
+
+# %% [markdown] task="capacity_table" stars=2 minutes=15
+# ## 5. The capacity table
+#
+# Write `capacity_table(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2, tp=1)`: the four numbers of a plan and a message, as a dict:
+#
+# | key | value |
+# |---|---|
+# | `"parameters"` | number of parameters, an `int` |
+# | `"parameter_memory_gb"` | memory of all weights in GB (1e9 bytes), a float |
+# | `"kv_per_request_gb"` | KV cache of one request of `context` tokens in GB, a float |
+# | `"max_batch"` | whole requests that fit on `tp` GPUs of `gpu_bytes` each, an `int` |
+# | `"message"` | `""`, or, where `max_batch` is 0, one line that holds the word `weights` or `request` (what does not fit) |
+#
+# Both memories are totals over all GPUs. What exercises 3 and 4 refuse, the table refuses too. The engine prints the same rows with `python -m mini_engine capacity --model llama-3-8b`.
+#
+# <details><summary>Hint 1</summary>
+#
+# You have every row already; which of your functions gives which?
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# If your `max_batch_size_tp` returns a `BatchSize`, its `.message` is the last row, and it is itself the row above.
+#
+# </details>
+
+# %% solution="capacity_table"
+def capacity_table(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2, tp=1):
+    """The rows of a capacity plan: parameters, parameter_memory_gb, kv_per_request_gb, max_batch, message.
+
+    gpu_bytes: of one GPU. GB are 1e9 bytes. Raises ValueError as max_batch_size_tp does.
+    """
+    ### BEGIN SOLUTION
+    batch = max_batch_size_tp(config, gpu_bytes, context, weight_bytes_per, kv_bytes_per, tp)
+    return {
+        "parameters": parameter_count(config),
+        "parameter_memory_gb": weight_bytes(config, weight_bytes_per) / 1e9,
+        "kv_per_request_gb": kv_bytes_per_token(config, kv_bytes_per) * context / 1e9,
+        "max_batch": batch,
+        "message": batch.message,
+    }
+    ### END SOLUTION
+
+
+# %% tryit="capacity_table"
+for spec, tp in ((SMOLLM2_135M, 1), (LLAMA_3_8B, 1), (LLAMA_3_70B, 1), (LLAMA_3_70B, 8)):
+    print(f"{spec.name}, TP {tp}, A100 80 GB, 8192 tokens")
+    for key, value in capacity_table(spec, 80e9, 8192, tp=tp).items():
+        print(f"    {key:20} {value}")
+
+# %% test="capacity_table" points=1
+def test_capacity_table():
+    from mini_engine.config import LLAMA_3_8B, LLAMA_3_70B
+
+    got = capacity_table(LLAMA_3_8B, 80e9, 8192)
+    assert got is not None, "capacity_table returned None: is there a return statement?"
+    keys = {"parameters", "parameter_memory_gb", "kv_per_request_gb", "max_batch", "message"}
+    assert set(got) == keys, f"the keys are {sorted(keys)}, yours: {sorted(got)}"
+    assert got["parameters"] == 8_030_261_248, f"Llama-3-8B has 8030261248 parameters, yours: {got['parameters']}"
+    memory = got["parameter_memory_gb"]
+    assert abs(memory - 14.957) > 0.001, "14.957 is GiB; the key says GB, 1e9 bytes"
+    assert abs(memory - 16.0605) < 0.001, f"its weights take 16.061 GB in bf16, yours: {memory}"
+    kv = got["kv_per_request_gb"]
+    assert abs(kv - 1.0737) < 0.0001, f"8192 tokens take 1.074 GB of cache, yours: {kv}"
+    assert got["max_batch"] == 59 and got["message"] == "", f"59 requests and an empty message, yours: {got}"
+    got = capacity_table(LLAMA_3_70B, 80e9, 8192)
+    assert got["max_batch"] == 0, f"Llama-3-70B does not fit on one GPU, yours: {got['max_batch']}"
+    assert "weights" in got["message"], f"the message should say that the weights do not fit: {got['message']!r}"
+
+
+test_capacity_table()
+
+# %% hidden="capacity_table" points=2
+def hidden_capacity_table():
+    from mini_engine.config import LLAMA_3_8B, LLAMA_3_70B
+
+    got = capacity_table(LLAMA_3_8B, 17e9, 8192)
+    assert got["max_batch"] == 0, f"17 GB hold the weights and no request of 1.07 GB, yours: {got['max_batch']}"
+    assert "request" in got["message"], f"the message should say that no request fits: {got['message']!r}"
+    got = capacity_table(LLAMA_3_70B, 80e9, 4096, 1, 0.5, 8)
+    expected = {"parameters": 70_553_706_496, "parameter_memory_gb": 70.553706496, "kv_per_request_gb": 0.33554432}
+    for key, value in expected.items():
+        assert abs(got[key] / value - 1) < 1e-9, f"8-bit weights, 4-bit cache, 4096 tokens: {key} {value}, yours {got[key]}"
+    assert got["max_batch"] == 1697, f"8-bit weights, 4-bit cache, TP 8: 1697 requests, yours {got['max_batch']}"
+    assert isinstance(got["max_batch"], int) and isinstance(got["parameters"], int), "counts are ints"
+    for values in ((0, 8192, 2, 2, 1), (80e9, 0, 2, 2, 1), (80e9, 8192, 0, 2, 1), (80e9, 8192, 2, 2, 3)):
+        try:
+            capacity_table(LLAMA_3_8B, *values)
+        except ValueError:
+            continue
+        raise AssertionError(f"gpu_bytes, context, weight_bytes_per, kv_bytes_per, tp = {values} was accepted")
+
+
+hidden_capacity_table()
+
+# %% [markdown] task="max_batch_for_tpot" stars=2 minutes=15
+# ## 6. The batch that is still fast enough
+#
+# Memory is one limit on the batch, speed is the other. A decode step reads the weights once and the KV cache of every sequence once. Write `max_batch_for_tpot(weight_bytes, kv_bytes_per_request, bandwidth, tpot_ms)`: the largest batch whose decode step takes at most `tpot_ms` milliseconds, as an `int`; 0 where even the weights take longer.
+#
+# `bandwidth` is that of all GPUs together in bytes per second: use a share of the data sheet's value that your kernels reach. All four arguments must be positive, else `ValueError`.
+#
+# Example: 6 GB of weights, 1 GB per request, 1 TB/s, 10 ms: in 10 ms 10 GB can be read, so 4 requests.
+#
+# <details><summary>Hint 1</summary>
+#
+# How many bytes can be read in the time allowed? Which of them are already spoken for?
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Bytes allowed minus weights, whole requests, not below 0. `tpot_ms` is in milliseconds, `bandwidth` in bytes per second.
+#
+# </details>
+
+# %% solution="max_batch_for_tpot"
+def max_batch_for_tpot(weight_bytes, kv_bytes_per_request, bandwidth, tpot_ms):
+    """Largest batch whose decode step, reading weights and all KV caches once, takes at most tpot_ms; an int.
+
+    weight_bytes, kv_bytes_per_request in bytes, bandwidth in bytes per second, tpot_ms in ms, all above 0.
+    Raises ValueError for other values.
+    """
+    ### BEGIN SOLUTION
+    if min(weight_bytes, kv_bytes_per_request, bandwidth, tpot_ms) <= 0:
+        raise ValueError(f"not positive: {weight_bytes}, {kv_bytes_per_request}, {bandwidth}, {tpot_ms}")
+    readable = bandwidth * tpot_ms / 1000
+    return max(0, math.floor((readable - weight_bytes) / kv_bytes_per_request))
+    ### END SOLUTION
+
+
+# %% tryit="max_batch_for_tpot"
+targets = [10, 20, 30, 40, 50, 60, 80, 100]
+total_bandwidth = 8 * A100_BANDWIDTH * BANDWIDTH_SHARE
+fig, ax = figure()
+for context in (2048, 8192):
+    request = kv_bytes_per_token(LLAMA_3_70B) * context
+    batches = [max_batch_for_tpot(weight_bytes(LLAMA_3_70B), request, total_bandwidth, target) for target in targets]
+    print(f"Llama-3-70B on 8 A100, {context} tokens each, batch at {targets} ms: {batches}")
+    ax.plot(targets, batches, marker="o", label=f"{context} tokens each")
+ax.set(xlabel="time per output token allowed (ms)", ylabel="batch (sequences)")
+ax.legend()
+show(fig, alt="The batch that still meets a time per token: it rises in a straight line, four times steeper at 2048 tokens.")
+
+# %% test="max_batch_for_tpot" points=1
+def test_max_batch_for_tpot():
+    got = max_batch_for_tpot(6e9, 1e9, 1e12, 10)
+    assert got is not None, "max_batch_for_tpot returned None: is there a return statement?"
+    assert got != 10, "10 forgets that the weights are read in every step as well"
+    assert got != 9994, "9994 takes tpot_ms for seconds"
+    assert got == 4, f"10 GB can be read in 10 ms, 6 are weights: 4 requests, you returned {got}"
+    got = max_batch_for_tpot(6e9, 1e9, 1e12, 5)
+    assert got == 0, f"the weights alone take 6 ms: 0 requests in 5 ms, never negative; you returned {got}"
+    for values, bad in (((0, 1, 1, 1), "0"), ((1, -2, 1, 1), "-2"), ((1, 1, -3, 1), "-3"), ((1, 1, 1, -4), "-4")):
+        try:
+            max_batch_for_tpot(*values)
+        except ValueError as error:
+            assert bad in str(error), f"the ValueError should name the bad value {bad}, it says: {error}"
+        else:
+            raise AssertionError(f"max_batch_for_tpot{values} was accepted")
+
+
+test_max_batch_for_tpot()
+
+# %% hidden="max_batch_for_tpot" points=2
+def hidden_max_batch_for_tpot():
+    import numpy as np
+
+    rng = np.random.default_rng(66)
+    for _ in range(40):
+        weights, request, milliseconds = (int(n) for n in rng.integers(1, 40, 3))
+        bandwidth = 1000 * int(rng.integers(1, 9))
+        expected = 0
+        while (weights + (expected + 1) * request) * 1000 <= milliseconds * bandwidth:
+            expected += 1
+        got = max_batch_for_tpot(weights, request, bandwidth, milliseconds)
+        assert got == expected, (
+            f"weights {weights}, request {request}, {bandwidth} bytes/s, {milliseconds} ms: {expected}, you returned {got}"
+        )
+        assert isinstance(got, int), f"a batch is whole: return an int, not {type(got).__name__}"
+    assert max_batch_for_tpot(6e9, 1e6, 1e12, 10) == 4000, "4 GB of caches of 1 MB each: 4000"
+    assert max_batch_for_tpot(0.5, 0.25, 1000, 1) == 2, "fractions of a unit are fine: 1 byte per step, half of it weights"
+    for values in ((-1, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0)):
+        try:
+            max_batch_for_tpot(*values)
+        except ValueError:
+            continue
+        raise AssertionError(f"max_batch_for_tpot{values} was accepted")
+
+
+hidden_max_batch_for_tpot()
+
+# %% [markdown] task="littles_law" stars=1 minutes=5
+# ## 7. Little's law
+#
+# In any system in a steady state, the number of things inside is the rate at which they pass through times the time that each one stays ([Little 1961](https://doi.org/10.1287/opre.9.3.383)). It holds for people in a shop, requests in a server and tokens in flight.
+#
+# Write `littles_law(throughput, latency)`: the concurrency, from a throughput per second and a latency in **seconds**. Negative values raise `ValueError`; 0 is fine.
+#
+# Example: a server gives 1000 tokens per second and each token takes 50 ms, that is 0.05 s: 50 sequences are in the batch.
+#
+# <details><summary>Hint 1</summary>
+#
+# Units: things per second times seconds.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# One product, after the checks.
+#
+# </details>
+
+# %% solution="littles_law"
+def littles_law(throughput, latency):
+    """Mean number of things in a system: throughput per second times seconds inside.
+
+    throughput, latency: 0 or more. Raises ValueError for negative values.
+    """
+    ### BEGIN SOLUTION
+    if throughput < 0 or latency < 0:
+        raise ValueError(f"throughput and latency cannot be negative, got {throughput} and {latency}")
+    return throughput * latency
+    ### END SOLUTION
+
+
+# %% tryit="littles_law"
+print(f"1000 tokens/s at 50 ms per token: {littles_law(1000, 0.05):.0f} sequences decode at a time")
+print(f"20 requests/s that take 8 s each: {littles_law(20, 8):.0f} requests are in the server")
+
+# %% test="littles_law" points=1
+def test_littles_law():
+    got = littles_law(1000, 0.05)
+    assert got is not None, "littles_law returned None: is there a return statement?"
+    assert abs(got - 20_000) > 1, "20000 divides; concurrency is a product"
+    assert abs(got - 50) < 1e-9, f"1000 per second, 0.05 s each: 50, you returned {got}"
+    for values, bad in (((-2, 1), "-2"), ((1, -3), "-3")):
+        try:
+            littles_law(*values)
+        except ValueError as error:
+            assert bad in str(error), f"the ValueError should name the bad value {bad}, it says: {error}"
+        else:
+            raise AssertionError(f"littles_law{values} was accepted")
+
+
+test_littles_law()
+
+# %% hidden="littles_law" points=1
+def hidden_littles_law():
+    import numpy as np
+
+    # watch a queue: one thing arrives each 1/rate seconds and stays `stay` seconds; count who is inside, on average
+    for rate, stay in ((4, 3), (10, 0.55), (1, 7.5)):
+        arrivals = np.arange(0, 200, 1 / rate)
+        moments = np.linspace(50, 150, 4001) + 1e-6
+        inside = ((arrivals[None] <= moments[:, None]) & (moments[:, None] < arrivals[None] + stay)).sum(1).mean()
+        got = littles_law(rate, stay)
+        assert abs(got - inside) < 0.05, f"{rate} per second, {stay} s each: {inside:.2f} were inside, you returned {got}"
+    assert littles_law(0, 5) == 0 and littles_law(5, 0) == 0, "nothing arrives, or nothing stays: 0"
+    for values in ((-0.5, 2), (2, -0.5), (-1, -1)):
+        try:
+            littles_law(*values)
+        except ValueError:
+            continue
+        raise AssertionError(f"littles_law{values} was accepted")
+
+
+hidden_littles_law()
+
+# %% [markdown] task="plan_70b" stars=3 minutes=40
+# ## 8. Plan a 70B service
+#
+# The job: serve Llama-3-70B in bf16 with up to 8192 tokens per sequence on one machine with eight A100 80GB (80e9 bytes each), tensor parallel over all eight. The product asks for a time to first token below **1 s** and at most **50 ms** between tokens. Is that feasible, and what would you change first?
+#
+# Write `plan_70b()`. Return a dict:
+#
+# | key | what |
+# |---|---|
+# | `"kv_gb"` | KV cache of one sequence of 8192 tokens, in GB |
+# | `"sequences"` | sequences that fit if all of the memory may be used |
+# | `"sequences_90"` | the same with 90 percent of each GPU, as engines do |
+# | `"sequences_8bit_kv"` | all of the memory, KV cache in 8 bit |
+# | `"weight_floor_ms"` | time to read the weights once at the full data-sheet bandwidth of eight GPUs |
+# | `"step_ms"` | a decode step with `sequences_90` full sequences at `BANDWIDTH_SHARE` of that bandwidth |
+# | `"sequences_itl"` | the most sequences that fit in 90 percent of the memory **and** keep the step within 50 ms at that share |
+# | `"ttft_s"` | prefill of 8192 tokens alone on the machine, at `FLOPS_SHARE` of the peak of eight GPUs |
+# | `"itl_verdict"`, `"ttft_verdict"` | `"feasible"`, `"only when idle"` (met by a request that finds the machine empty, missed as soon as it must share it with others), or `"infeasible"` |
+# | `"first_lever"` | the change that shortens the full decode step most: `"8-bit KV cache"`, `"4-bit weights"` or `"faster prefill"` |
+#
+# A100 figures and the two shares are in the set-up cell; `forward_flops` is the engine's. Use your functions of exercises 1 to 6. Judge the inter-token verdict with `sequences_itl` sequences, the other one with a prompt of the full 8192 tokens.
+#
+# <details><summary>Hint 1</summary>
+#
+# Eight GPUs that split everything evenly are one GPU with eight times the memory, bandwidth and FLOP/s, as long as you do not ask for the communication between them.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# For `sequences_itl` two limits hold at once. For the lever, compare what a full decode step reads: the bytes of the weights and the bytes of all caches. What is left of each if it shrinks to a quarter or to a half?
+#
+# </details>
+
+# %% solution="plan_70b"
+def plan_70b():
+    """The plan for Llama-3-70B in bf16 on 8 x A100 80GB, TP 8, 8192 tokens a sequence: a dict (keys see above)."""
+    ### BEGIN SOLUTION
+    gpus, context = 8, 8192
+    kv = kv_bytes_per_token(LLAMA_3_70B) * context
+    weights = weight_bytes(LLAMA_3_70B)
+    bandwidth = gpus * A100_BANDWIDTH
+    reached = BANDWIDTH_SHARE * bandwidth
+    plan = {"kv_gb": kv / 1e9}
+    plan["sequences"] = max_batch_size_tp(LLAMA_3_70B, A100_BYTES, context, tp=gpus)
+    plan["sequences_90"] = max_batch_size_tp(LLAMA_3_70B, 0.9 * A100_BYTES, context, tp=gpus)
+    plan["sequences_8bit_kv"] = max_batch_size_tp(LLAMA_3_70B, A100_BYTES, context, kv_bytes_per=1, tp=gpus)
+    plan["weight_floor_ms"] = 1000 * weights / bandwidth
+    plan["step_ms"] = 1000 * (weights + plan["sequences_90"] * kv) / reached
+    plan["sequences_itl"] = min(plan["sequences_90"], max_batch_for_tpot(weights, kv, reached, 50))
+    plan["ttft_s"] = forward_flops(LLAMA_3_70B, context) / (FLOPS_SHARE * gpus * A100_FLOPS)
+    plan["itl_verdict"] = "feasible"
+    plan["ttft_verdict"] = "only when idle"
+    plan["first_lever"] = "8-bit KV cache"
+    return plan
+    ### END SOLUTION
+
+
+# %% tryit="plan_70b"
+for key, value in plan_70b().items():
+    print(f"{key:18} {value if isinstance(value, (int, str)) else round(value, 3)}")
+
+# %% test="plan_70b" points=2
+def test_plan_70b():
+    got = plan_70b()
+    assert got is not None, "plan_70b returned None: is there a return statement?"
+    words = {"itl_verdict", "ttft_verdict", "first_lever"}
+    numbers = {"kv_gb", "sequences", "sequences_90", "sequences_8bit_kv", "weight_floor_ms", "step_ms", "sequences_itl"}
+    missing = (words | numbers | {"ttft_s"}) - set(got)
+    assert not missing, f"these keys are missing: {sorted(missing)}"
+    assert abs(got["kv_gb"] - 2.5) > 1e-6, "2.5 is GiB; the key says GB"
+    assert abs(got["kv_gb"] - 2.684) < 0.001, f"one sequence keeps 2.684 GB, yours: {got['kv_gb']}"
+    assert got["sequences"] != 238, "238 forgets the weights"
+    assert got["sequences"] == 185, f"185 sequences fit at 100 percent of the memory, yours: {got['sequences']}"
+    floor = got["weight_floor_ms"]
+    assert abs(floor - 69.2) > 0.1, "69.2 ms is one GPU; each of the eight reads its own eighth at the same time"
+    assert abs(floor - 8.65) < 0.01, f"the weights take 8.65 ms at TP 8, yours: {floor}"
+    verdicts = {"feasible", "only when idle", "infeasible"}
+    assert {got["itl_verdict"], got["ttft_verdict"]} <= verdicts, f"a verdict is one of {sorted(verdicts)}"
+    levers = {"8-bit KV cache", "4-bit weights", "faster prefill"}
+    assert got["first_lever"] in levers, f"the first lever is one of {sorted(levers)}"
+
+
+test_plan_70b()
+
+# %% hidden="plan_70b" points=4
+def hidden_plan_70b():
+    got = plan_70b()
+    weights, sequence, bandwidth, flops = 2 * 70_553_706_496, 327_680 * 8192, 8 * 2.039e12, 8 * 312e12
+    fit = int((0.9 * 8 * 80e9 - weights) // sequence)
+    floor = 1000 * weights / bandwidth
+    assert abs(got["weight_floor_ms"] / floor - 1) < 1e-6, f"the floor is {floor:.4f} ms, yours: {got['weight_floor_ms']}"
+    assert abs(got["kv_gb"] / 2.68435456 - 1) < 1e-6, f"one sequence keeps 2.68435456 GB, yours: {got['kv_gb']}"
+    assert got["sequences_90"] == fit == 162, f"162 sequences fit into 90 percent, yours: {got['sequences_90']}"
+    assert got["sequences_8bit_kv"] == 371, f"371 fit with an 8-bit cache, yours: {got['sequences_8bit_kv']}"
+    step = 1000 * (weights + fit * sequence) / (0.7 * bandwidth)
+    assert abs(got["step_ms"] / step - 1) < 1e-6, f"a step of 162 full sequences takes {step:.1f} ms, yours: {got['step_ms']}"
+    fast = next(n for n in range(1, 1000) if 1000 * (weights + (n + 1) * sequence) / (0.7 * bandwidth) > 50)
+    assert got["sequences_itl"] == min(fit, fast) == 160, f"160 keep within 50 ms and fit, yours: {got['sequences_itl']}"
+    matrices = 80 * (2 * 8192 * 8192 + 2 * 8192 * 1024 + 3 * 8192 * 28672) + 8192 * 128256
+    pairs = 8192 * 8193 // 2
+    ttft = (2 * 8192 * matrices + 4 * 80 * 8192 * pairs) / (0.5 * flops)
+    assert abs(got["ttft_s"] / ttft - 1) < 1e-6, f"the prefill takes {ttft:.3f} s at half of the peak, yours: {got['ttft_s']}"
+    assert got["itl_verdict"] == "feasible", "160 sequences of full length keep within 50 ms: feasible"
+    assert got["ttft_verdict"] == "only when idle", (
+        f"a full prompt alone takes {ttft:.2f} s of the 1 s; any queue, or decode steps in between, break it: only when idle"
+    )
+    half_cache, quarter_weights = weights + fit * sequence / 2, weights / 4 + fit * sequence
+    assert half_cache < quarter_weights, "the caches are three quarters of what a full step reads"
+    assert got["first_lever"] == "8-bit KV cache", (
+        f"halving the caches leaves {half_cache / 1e9:.0f} GB to read per step, quartering the weights "
+        f"{quarter_weights / 1e9:.0f} GB, and prefill is not part of the step"
+    )
+
+
+hidden_plan_70b()
+
+# %% [markdown] answer="plan_70b" points=4
+# ## 9. The recommendation
+#
+# *Written answer.* Write the recommendation you would send with these numbers, eight sentences at most: how many sequences the machine serves, whether the 50 ms and the 1 s can be promised and under which condition, which change comes first and why, and which of your assumptions you would measure before you sign.
+#
+# ### BEGIN SOLUTION
+# **Model answer.** Eight A100 hold the model (141 GB of 640 GB) and, with a tenth of the memory kept free, 162 sequences of 8192 tokens; 160 of them keep a decode step within 50 ms if kernels reach 70 percent of the bandwidth, so the inter-token target can be promised for up to 160 full sequences, with more room when contexts are shorter. The first token within 1 s cannot be promised for prompts of 8192 tokens: the prefill alone takes 0.98 s at half of the peak, so it holds only on an idle machine, and a prefill in one piece would hold up everybody else's next token for as long. It can be promised for prompts of about 2000 tokens (0.23 s), or for long prompts whose beginning is cached. The first change is an 8-bit KV cache: the caches are three quarters of the bytes of a full step, so it cuts the step from 50 to 31 ms and doubles the sequences, at no new hardware. The time it frees pays for chunked prefill between decode steps. 4-bit weights would help a small batch more, since there the weights are most of the bytes. Before signing I would measure the bandwidth share and the FLOP share on this machine with its communication, and the real distribution of prompt lengths.
+#
+# **Rubric, 1 point each.** (1) Memory: about 160 sequences, with the reserve named. (2) ITL feasible with its condition; TTFT not for full prompts under load, with the prefill time as reason. (3) A first lever argued from the bytes of the step (8-bit KV cache; another one if it is argued by numbers for a stated workload). (4) An assumption to be measured: efficiency shares, communication, prompt lengths, arrival pattern.
+# ### END SOLUTION
+
+# %% [markdown]
+# ## What to take along
+#
+# What must stay true: whole requests only, weights before caches, KV heads and not query heads, GB or GiB and never "G". What was computed, not measured: the two shares in the set-up cell stand for kernels, communication and scheduling; the GPU lab and the capstone measure them.

@@ -1,0 +1,446 @@
+"""The built book, read as a reader does: in a browser, from disk, at two widths and in both themes."""
+
+import io
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from book._ext import build_book, serve, vendor
+
+ROOT = Path(__file__).resolve().parents[1]
+HTML = ROOT / "_build" / "html"
+PAGES = build_book.toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
+CHAPTERS = [page for page in PAGES if (ROOT / "solutions" / Path(page).name).is_dir() and page.startswith("book/")]
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LOCAL = ("file:", "data:", "blob:")
+
+
+def find_chromium():
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+
+
+@pytest.fixture(scope="module")
+def book():
+    """The folder of the built book, built now when it is missing or older than its sources."""
+    if not build_book.is_fresh(HTML):
+        assert build_book.main([]) == 0, "the book does not build: run 'make book' and read the first WARNING"
+    return HTML
+
+
+@pytest.fixture(scope="module")
+def browser():
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no Chromium: the pages are NOT checked. As root on Debian: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class Reader:
+    """One browser tab with everything it complained about or asked for from elsewhere."""
+
+    def __init__(self, browser, theme="light", width=1280, **options):
+        size = {"width": width, "height": 900}
+        self.context = browser.new_context(viewport=size, color_scheme=theme, **options)
+        self.page = self.context.new_page()
+        self.complaints, self.outside = [], []
+        self.page.on(
+            "console", lambda message: self.complaints.append(message.text) if message.type == "error" else None
+        )
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self.note_request)
+
+    def note_request(self, request):
+        if not request.url.startswith(LOCAL):
+            self.outside.append(request.url)
+
+    def open(self, path):
+        self.page.goto(Path(path).as_uri(), wait_until="load")
+        self.page.evaluate("window.MathJax?.startup?.promise")
+        return self.page
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.context.close()
+
+
+UNRENDERED_MATH = """() => [...document.querySelectorAll('.math')].filter(node =>
+    !node.querySelector('mjx-container') || node.querySelector('[data-mjx-error], mjx-merror, [data-mml-node=merror]')
+).map(node => node.textContent.slice(0, 80))"""
+
+IMAGES_WITHOUT_WORDS = """() => [...document.querySelectorAll('article img')].filter(img =>
+    !(img.getAttribute('alt') || '').trim() || (img.complete && img.naturalWidth === 0 && img.offsetParent !== null)
+).map(img => img.outerHTML.slice(0, 120)).concat([...document.querySelectorAll('article svg[role=img]')]
+  .filter(svg => !svg.getAttribute('aria-label') && !svg.closest('mjx-container')).map(() => 'svg'))"""
+
+TOO_WIDE = """() => {
+  const limit = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= limit) return [];
+  return [...document.querySelectorAll('main *, footer *')].filter(node => node.getBoundingClientRect().right > limit)
+    .map(node => node.tagName + '.' + node.className).concat([String(document.documentElement.scrollWidth)]).slice(-8);
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("page_name", PAGES)
+def test_page_reads_well_from_disk(book, browser, page_name, theme):
+    with Reader(browser, theme) as reader:
+        page = reader.open(book / f"{page_name}.html")
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+        page.evaluate("document.querySelectorAll('article details').forEach(d => { d.hidden = false; d.open = true; })")
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            wide = page.evaluate(TOO_WIDE)
+            assert not wide, f"{page_name} scrolls sideways at {width} px: {wide}"
+        assert not page.evaluate(UNRENDERED_MATH), "formulas stay unrendered"
+        assert not page.evaluate(IMAGES_WITHOUT_WORDS), "images without alt text, or broken"
+        assert not reader.complaints, f"console errors on {page_name}: {reader.complaints}"
+        assert not reader.outside, f"{page_name} asks the network for {reader.outside}"
+
+
+def released_cells(topic):
+    cells = nbformat.read(ROOT / "notebooks" / topic / f"{topic}.ipynb", as_version=4).cells
+    return {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in cells}
+
+
+def without_marks(source):
+    return "\n".join(line for line in source.splitlines() if "### BEGIN SOLUTION" not in line and "### END" not in line)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_exercises_shown_are_those_of_the_notebook(book, browser, chapter):
+    topic = Path(chapter).name
+    released = released_cells(topic)
+    source = nbformat.read(ROOT / "solutions" / topic / f"{topic}.ipynb", as_version=4).cells
+    full = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in source}
+    wanted = [name for name, cell in full.items() if name and cell.metadata["nbgrader"]["solution"]]
+    with Reader(browser) as reader:
+        page = reader.open(book / f"{chapter}.html")
+        shown = page.evaluate(
+            """() => Object.fromEntries([...document.querySelectorAll('.exercise')].map(box => [
+                 box.id.replace('exercise-', ''),
+                 {starter: box.querySelector('.exercise-starter pre')?.textContent ?? null,
+                  solution: box.querySelector('.exercise-solution pre')?.textContent ?? null,
+                  titled: Boolean(document.getElementById(box.getAttribute('aria-labelledby'))),
+                  links: [...box.querySelectorAll('.exercise-buttons a')].map(a => a.getAttribute('href'))}]))"""
+        )
+        text = page.content()
+    assert sorted(shown) == sorted(name.removeprefix("answer_") if name not in shown else name for name in wanted)
+    assert "hidden_" not in text and "BEGIN HIDDEN" not in text, "a hidden test got into the page"
+    for name, box in shown.items():
+        assert box["titled"] and len(box["links"]) == 2, f"{name} lacks its title or its two buttons"
+        for link in box["links"]:
+            assert (book / chapter).parent.joinpath(link.partition("#")[0]).is_file(), f"{name}: {link} leads nowhere"
+        cell = full.get(name)
+        if cell is None or cell.cell_type != "code":
+            continue
+        assert box["starter"].rstrip() == released[name].source.rstrip(), f"the starter of {name} is not the notebook's"
+        assert box["solution"].rstrip() == without_marks(cell.source).rstrip(), f"the solution of {name} is another"
+
+
+def test_predict_keeps_the_answer_back_until_the_reader_has_guessed(book, browser):
+    with Reader(browser) as reader:
+        page = reader.open(book / "book/notation.html")
+        block = page.locator(".predict").first
+        assert block.locator(".predict-answer").is_hidden()
+        page.keyboard.press("Tab")
+        block.locator("input").focus()
+        page.keyboard.type("eighty")
+        page.keyboard.press("Enter")
+        assert "number first" in block.locator("[role=status]").inner_text()
+        assert block.locator(".predict-answer").is_hidden()
+        block.locator("input").fill("21.475")
+        page.keyboard.press("Enter")
+        assert "4 times too low" in block.locator("[role=status]").inner_text()
+        assert "85.9 GB" in block.locator(".predict-answer").inner_text()
+        page.reload()
+        assert "21.475" in block.locator("[role=status]").inner_text(), "the guess is not kept"
+        block.get_by_text("Ask me again").click()
+        assert block.locator(".predict-answer").is_hidden()
+        block.locator("input").fill("85,9")
+        page.keyboard.press("Enter")
+        assert "exactly right" in block.locator("[role=status]").inner_text()
+
+
+def test_predict_and_figures_are_plain_text_without_javascript(book, browser):
+    with Reader(browser, java_script_enabled=False) as reader:
+        page = reader.page
+        page.goto((book / "book/notation.html").as_uri())
+        assert page.locator(".predict form").count() == 0
+        page.locator(".predict summary").first.click()
+        assert "85.9 GB" in page.locator(".predict-answer").first.inner_text()
+
+
+def figure_pages():
+    return [page for page in CHAPTERS if "{figure-live}" in build_book.page_source(page).read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("chapter", figure_pages())
+def test_figures_work_by_keyboard_and_speak(book, browser, chapter):
+    with Reader(browser) as reader:
+        page = reader.open(book / f"{chapter}.html")
+        figures = page.locator(".figure-live")
+        for i in range(figures.count()):
+            figure = figures.nth(i)
+            assert figure.locator(".figure-static").count() == 0, "the script did not take the element over"
+            before = figure.locator(".fig-say").inner_text()
+            assert before.strip(), "the figure has no sentence for a screen reader"
+            moved = False
+            for handle in figure.locator("input[type=range]").all():
+                assert handle.get_attribute("aria-valuetext")
+                handle.focus()
+                page.keyboard.press("End")
+                page.keyboard.press("ArrowLeft")
+                moved = moved or figure.locator(".fig-say").inner_text() != before
+            for button in figure.locator(".fig-buttons button").all():
+                button.focus()
+                page.keyboard.press("Enter")
+                moved = moved or figure.locator(".fig-say").inner_text() != before
+            assert moved, "no control changes what the figure says"
+        assert not reader.complaints, reader.complaints
+
+
+# What the build refuses ----------------------------------------------------------------------------------------------
+
+
+def build_page(tmp_path, body, **overrides):
+    """Build one page with the course's extension. Returns the HTML, or raises with the first warning."""
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    (source / "index.md").write_text(f"# Page\n\n{body}\n")
+    for name in ("solutions", "notebooks", "autograder"):
+        (source / name).symlink_to(ROOT / name)
+    (source / "conf.py").write_text("")
+    settings = {
+        "extensions": ["myst_nb", "sphinx.ext.mathjax", "book._ext"],
+        "myst_enable_extensions": ["dollarmath"],
+        "exclude_patterns": ["solutions", "notebooks", "autograder"],
+        "nb_execution_mode": "force",
+        "nb_execution_raise_on_error": True,
+        **overrides,
+    }
+    log = io.StringIO()
+    with patch_docutils(str(source)), docutils_namespace():
+        app = Sphinx(
+            source, source, out, tmp_path / "doctrees", "html", settings, status=None, warning=log, warningiserror=False
+        )
+        app.build()
+    if log.getvalue():
+        raise AssertionError(log.getvalue())
+    return (out / "index.html").read_text()
+
+
+REFUSED = {
+    "an exercise that is not there": ("```{nbexercise} 04_kv_cache/no_such\n```", "no exercise 'no_such'"),
+    "an assignment that is not there": ("```{nbexercise} 99_nothing/f\n```", "make notebooks"),
+    "a figure without its script": ("```{figure-live} no-such\nText.\n```", "no script"),
+    "a figure named like a path": ("```{figure-live} ../course\nText.\n```", "no script"),
+    "an answer that is no number": ("```{predict}\n:answer: many\n\nHow many?\n\n---\n\nSo many.\n```", "not a number"),
+    "an answer outside the choices": ("```{predict}\n:answer: c\n:choices: a | b\n\nQ?\n\n---\n\nA.\n```", "choices"),
+    "a question without its arithmetic": ("```{predict}\n:answer: 1\n\nHow many?\n```", "'---'"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_build_refuses(tmp_path, case):
+    body, symptom = REFUSED[case]
+    with pytest.raises(AssertionError, match=symptom):
+        build_page(tmp_path, body)
+
+
+def test_student_edition_has_the_starter_and_no_solution(tmp_path):
+    exercise = "```{nbexercise} 04_kv_cache/kv_bytes_per_token\n```"
+    page = build_page(tmp_path, exercise, exercise_solutions=False)
+    assert "NotImplementedError" in page and "Hint 1" in page
+    assert "Solution" not in page and "num_key_value_heads</span> <span" not in page
+    (tmp_path / "whole").mkdir()
+    assert "Solution" in build_page(tmp_path / "whole", exercise)
+
+
+def test_chapter_with_cells_and_no_jupytext_header_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(build_book, "ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\n```{code-cell} python\n1 / 0\n```\n")
+    with pytest.raises(build_book.BuildError, match="would not run"):
+        build_book.check_header(page)
+
+
+def test_quick_build_fails_on_a_raising_cell_and_names_no_page(tmp_path):
+    header = (ROOT / "book/intro.md").read_text().split("\n---\n", 1)[0] + "\n---\n"
+    page = ROOT / "book" / "zz_raising_cell.md"
+    page.write_text(f"{header}\n# Raises\n\n```{{code-cell}} python\nraise RuntimeError('on purpose')\n```\n")
+    try:
+        done = subprocess.run(
+            [sys.executable, "book/_ext/build_book.py", "zz_raising_cell", "--output", str(tmp_path)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        page.unlink()
+    assert done.returncode == 1
+    assert "on purpose" in done.stdout + done.stderr and "the build failed" in done.stderr
+
+
+# Serving, plots, vendored files, facts -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_site(tmp_path):
+    (tmp_path / "index.html").write_text("<h1>front</h1>")
+    (tmp_path / "404.html").write_text("<h1>lost</h1>")
+    for name in ("a.mjs", "a.wasm", "a.js", "a.whl"):
+        (tmp_path / name).write_text("x")
+    return tmp_path
+
+
+def test_serve_gives_the_types_that_python_in_the_page_needs(small_site):
+    server = serve.make_server(small_site, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        wanted = {"a.mjs": "text/javascript", "a.wasm": "application/wasm", "a.js": "text/javascript"}
+        for name, kind in wanted.items():
+            assert urllib.request.urlopen(f"{base}/{name}").headers.get_content_type() == kind
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{base}/nowhere")
+        assert caught.value.code == 404 and b"lost" in caught.value.read()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_serve_refuses_a_taken_port_and_an_unbuilt_book(small_site, tmp_path, capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert serve.main(["--port", str(port), "--folder", str(small_site)]) == 1
+    assert f"port {port} is taken" in capsys.readouterr().err
+    assert serve.main(["--port", "70000", "--folder", str(small_site)]) == 2
+    assert serve.main(["--folder", str(tmp_path / "nothing")]) == 1
+    assert "make book" in capsys.readouterr().err
+
+
+def test_plot_has_a_light_and_a_dark_picture_with_alt_text(monkeypatch):
+    import base64
+    from urllib.parse import unquote
+
+    import IPython
+    import IPython.display
+
+    from mini_engine import plotting
+
+    shown = []
+    fig, ax = plotting.figure()
+    monkeypatch.setenv("COURSE_BOOK_BUILD", "1")
+    monkeypatch.setattr(IPython, "get_ipython", lambda: object())
+    monkeypatch.setattr(IPython.display, "display", lambda thing: shown.append(thing.data))
+    ax.plot([1, 2], [3, 4], label="a line")
+    ax.set(xlabel="tokens", ylabel="bytes", title="growth")
+    ax.legend()
+    with pytest.raises(ValueError, match="alt"):
+        plotting.show(fig, alt="  ")
+    plotting.show(fig, alt='bytes grow with "tokens"')
+    (html,) = shown
+    assert html.count('alt="bytes grow with &quot;tokens&quot;"') == 2
+    light, dark = (unquote(part.split('"')[0]) for part in html.split("data:image/svg+xml,")[1:])
+    for colors in (plotting.INK, plotting.SERIES[0]):
+        assert colors[0] in light and colors[0] not in dark
+        assert colors[1] in dark and colors[1] not in light
+    assert base64.b64decode(base64.b64encode(plotting.to_png(fig)))[:4] == b"\x89PNG"
+
+
+def luminance(color):
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one, other):
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_plot_colours_stand_out_in_both_themes():
+    from mini_engine.plotting import INK, MUTED, SERIES
+
+    for light, dark in (INK, MUTED):
+        assert contrast(light, "#ffffff") >= 4.5 and contrast(dark, "#121212") >= 4.5
+    for light, dark in SERIES:
+        assert contrast(light, "#ffffff") >= 3 and contrast(dark, "#121212") >= 3
+
+
+def test_a_vendored_file_with_another_checksum_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(vendor, "VENDOR", tmp_path)
+    path = tmp_path / vendor.MATHJAX.target
+    assert not vendor.present(vendor.MATHJAX)
+    path.parent.mkdir(parents=True)
+    path.write_text("something else")
+    assert not vendor.present(vendor.MATHJAX)
+
+
+def test_vendor_says_in_one_line_what_could_not_be_fetched(tmp_path, monkeypatch):
+    wrong = vendor.VendoredFile("no-such-package-of-the-course==0", "0" * 64, "x", "x.js", "0" * 64)
+    monkeypatch.setattr(vendor, "VENDOR", tmp_path)
+    monkeypatch.setattr(vendor, "FILES", (wrong,))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    (line,) = vendor.fetch_missing()
+    assert "no-such-package-of-the-course" in line and "\n" not in line
+
+
+def test_notation_gives_the_config_of_llama_3_8b():
+    from mini_engine.accounting import parameter_count
+    from mini_engine.config import LLAMA_3_8B
+
+    text = (ROOT / "book/notation.md").read_text()
+    for field in ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads"):
+        row = next(line for line in text.splitlines() if f"`{field}`" in line)
+        assert row.split("|")[4].strip() == f"{getattr(LLAMA_3_8B, field):,}", row
+    assert f"{parameter_count(LLAMA_3_8B):,}" in text
+
+
+def test_bibliography_is_sorted_and_has_every_key_once():
+    keys = [
+        line.split("{")[1].rstrip(",\n")
+        for line in (ROOT / "book/references.bib").read_text().splitlines()
+        if line.startswith("@")
+    ]
+    assert keys == sorted(keys), "book/references.bib is sorted by key"
+    assert len(keys) == len(set(keys))
+
+
+def test_figure_data_is_json_and_holds_every_model():
+    from book._ext.figure_data import FIGURE_DATA
+    from mini_engine.config import MODELS
+
+    for name, make in FIGURE_DATA.items():
+        assert json.loads(json.dumps(make(), allow_nan=False)), name
+    assert set(FIGURE_DATA["models"]()) == set(MODELS)

@@ -1,0 +1,84 @@
+"""The interactive figures compute what mini_engine computes: their `compute` runs in node on random inputs."""
+
+import json
+import math
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mini_engine import accounting
+from mini_engine.config import MODELS, ModelConfig
+
+FIGURES = Path(__file__).resolve().parents[1] / "book" / "_static" / "figures"
+NODE = shutil.which("node")
+pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed: the figures' formulas are not checked")
+
+# The least of a browser that lib.js and a figure touch before they are shown.
+RUN = """
+const fs = require("fs"), vm = require("vm");
+const { scripts, name, states, data } = JSON.parse(fs.readFileSync(0, "utf8"));
+globalThis.window = globalThis;
+globalThis.figureData = data;
+globalThis.HTMLElement = class {};
+globalThis.customElements = { define() {} };
+for (const script of scripts) vm.runInThisContext(fs.readFileSync(script, "utf8"), script);
+console.log(JSON.stringify(states.map((state) => Figure.compute(name, state))));
+"""
+
+
+def figure_results(name, states, data=None):
+    """What the figure `name` computes for each of the states. data: what the page would hold in window.figureData."""
+    scripts = [str(FIGURES / "lib.js"), str(FIGURES / f"{name}.js")]
+    asked = json.dumps({"scripts": scripts, "name": name, "states": states, "data": data or {}})
+    done = subprocess.run([NODE, "-e", RUN], input=asked, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def kv_state(config, tokens, batch, bytes_per, tp):
+    fields = ("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim")
+    shape = {field: getattr(config, field) for field in fields}
+    return {**shape, "tokens": tokens, "batch": batch, "bytes_per": str(bytes_per), "tp": tp}
+
+
+def test_kv_calculator_agrees_with_accounting():
+    rng = random.Random(4)
+    cases = [(config, 8192, 16, 2, tp) for config in MODELS.values() for tp in (1, 2, 3, 4, 8, 16)]
+    for _ in range(300):
+        kv_heads = rng.choice((1, 2, 3, 4, 8))
+        heads = kv_heads * rng.randint(1, 8)
+        config = ModelConfig("random", rng.randint(1, 100), 64, heads, kv_heads, 64, 64, 2 * rng.randint(1, 128))
+        size = rng.randint(1, 131_072), rng.randint(1, 512), rng.choice((4, 2, 1, 0.5)), rng.choice((1, 2, 4, 8, 16))
+        cases.append((config, *size))
+    replicated = refused = 0
+    for (config, tokens, batch, bytes_per, tp), got in zip(
+        cases, figure_results("kv-calculator", [kv_state(*case) for case in cases]), strict=True
+    ):
+        case = f"{config}, {tokens=}, {batch=}, {bytes_per=}, {tp=}"
+        layers, kv_heads, dim = config.num_hidden_layers, config.num_key_value_heads, config.head_dim
+        assert got["per_token"] == accounting.kv_bytes_per_token(config, bytes_per), case
+        total = accounting.kv_cache_bytes(batch, layers, tokens, kv_heads, dim, bytes_per)
+        assert got["total"] == total, case
+        assert got["per_request"] == accounting.kv_cache_bytes(1, layers, tokens, kv_heads, dim, bytes_per), case
+        heads = config.num_attention_heads
+        assert got["query_heads_total"] == accounting.kv_cache_bytes(batch, layers, tokens, heads, dim, bytes_per), case
+        try:
+            kept = accounting.kv_heads_per_gpu(config, tp, replicate_kv=True)
+        except ValueError:
+            refused += 1
+            assert got["kept"] == 0, f"{case}: accounting refuses this split"
+            continue
+        assert got["kept"] == kept, case
+        assert got["copies"] == kept * tp / kv_heads, case
+        assert got["per_gpu"] == math.ceil(total * kept / kv_heads), case
+        replicated += got["copies"] > 1
+    assert replicated > 10 and refused > 10, "the random cases should hold splits of every kind"
+
+
+def test_kv_calculator_refuses_uneven_heads():
+    state = kv_state(MODELS["llama-3-8b"], 100, 1, 2, 1)
+    (got,) = figure_results("kv-calculator", [{**state, "num_key_value_heads": 3}])
+    assert not got["valid"], "32 query heads cannot share 3 KV heads"
