@@ -55,11 +55,11 @@ class LoopCache:
 
 
 def random_weights(config, seed=0):
-    """Weights of a model's shape, uniform and small: the speed of a step does not depend on their values."""
+    """Weights of a model's shape, uniform around 0: the speed of a step does not depend on their values."""
     generator = torch.Generator().manual_seed(seed)
 
     def matrix(*shape):
-        return (torch.rand(shape, generator=generator) * 0.02).numpy()
+        return ((torch.rand(shape, generator=generator) - 0.5) * 0.2).numpy()
 
     d, inner, kv = config.hidden_size, config.intermediate_size, config.num_key_value_heads * config.head_dim
     shapes = {
