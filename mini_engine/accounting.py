@@ -107,14 +107,16 @@ def cache_work_ratio(prompt, new):
 
 
 def forward_flops(config, n_tokens, context=0):
-    """FLOPs of all matmuls in a pass over n_tokens new tokens after `context` cached ones, logits for each of them.
+    """FLOPs of all matmuls in a pass over n_tokens new tokens after `context` cached ones.
 
-    Causal: new token i attends to context + i + 1 positions, two multiply-adds (QK and PV) for each query channel.
-    Norms, softmax, RoPE and SiLU are left out (under 1 %). Method of Hoffmann et al. 2022 (2203.15556), appendix F.
+    Causal: new token i attends to context + i + 1 positions, two multiply-adds (QK, PV) for
+    each query channel. Logits for every new token. Norms, softmax, RoPE and SiLU are left out
+    (a percent or two). Method of Hoffmann et al. 2022 (2203.15556), appendix F.
     """
     need_not_negative(n_tokens=n_tokens, context=context)
     pairs = n_tokens * context + n_tokens * (n_tokens + 1) // 2
-    attention = 4 * config.num_hidden_layers * config.num_attention_heads * config.head_dim * pairs
+    channels = config.num_attention_heads * config.head_dim
+    attention = 4 * config.num_hidden_layers * channels * pairs
     return 2 * n_tokens * matmul_parameters(config) + attention
 
 

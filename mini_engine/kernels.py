@@ -31,11 +31,13 @@ def use_triton(x):
 def check_shapes(x, num_out, num_in, scales):
     """Raise ValueError unless x [M, in] and scales [out, groups] fit a weight [out, in]."""
     if x.shape[-1] != num_in or scales.shape[0] != num_out or num_in % scales.shape[1]:
-        raise ValueError(f"x {tuple(x.shape)}, weight ({num_out}, {num_in}) and scales {tuple(scales.shape)} do not fit")
+        raise ValueError(
+            f"x {tuple(x.shape)}, weight ({num_out}, {num_in}) and scales {tuple(scales.shape)} do not fit"
+        )
 
 
 def pack_rows(q):
-    """uint8 [out, in] with values 0..15 as uint8 [out, in / 2]: input i in the low half of byte i, i + in/2 in the high.
+    """Values 0..15, uint8 [out, in], as uint8 [out, in / 2]: input i in the low half of byte i, i + in/2 in the high.
 
     The halves are split at the middle of the row, so that either half of a byte meets one contiguous run of x.
     """
@@ -49,7 +51,7 @@ def unpack_rows(packed):
 
 
 def int8_reference(x, q, scales):
-    """x [M, in] @ dequantized weight: q int8 [out, in], scales [out, groups]. In x's dtype, float64 for exact checks."""
+    """x [M, in] @ dequantized weight: q int8 [out, in], scales [out, groups]. In x's dtype (float64 to check)."""
     w = q.to(x.dtype).view(q.shape[0], scales.shape[1], -1) * scales.to(x.dtype)[:, :, None]
     return x @ w.view(q.shape).T
 

@@ -48,7 +48,7 @@ def check_format(num_in, bits, group_size):
 
 
 def group_scales(groups, bits):
-    """Symmetric float16 scales [G, out] of float groups [G, group_size, out]: the largest weight lands on the last step.
+    """Symmetric float16 scales [G, out] of groups [G, group_size, out]: the largest weight lands on the last step.
 
     An all-zero group gets scale 1, so that dividing by it is harmless.
     """
@@ -60,7 +60,7 @@ def group_scales(groups, bits):
 
 
 def round_to(w, scales, bits):
-    """Nearest symmetric int8 step of w for float16 scales that broadcast against it; ties to even, never -2**(bits-1)."""
+    """Nearest symmetric step of w, int8, for float16 scales that broadcast; ties to even, never -2**(bits-1)."""
     limit = 2 ** (bits - 1) - 1
     return np.clip(np.rint(w / scales.astype(np.float32)), -limit, limit).astype(np.int8)
 

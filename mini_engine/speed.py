@@ -81,7 +81,10 @@ def read_seconds(n_bytes, bandwidth):
 
 
 def decode_floor_ms(weight_bytes, kv_bytes, bandwidth):
-    """Milliseconds below which no decode step can go: weights and the KV cache of the whole batch are read once."""
+    """Milliseconds below which no decode step can go.
+
+    The weights and the KV cache of the whole batch are each read once.
+    """
     need_not_negative(weight_bytes=weight_bytes, kv_bytes=kv_bytes)
     return 1e3 * read_seconds(weight_bytes + kv_bytes, bandwidth)
 

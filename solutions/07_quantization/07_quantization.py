@@ -55,6 +55,7 @@ layer_x[:, [3, 40, 77, 150, 201]] *= 25
 #
 # </details>
 
+
 # %% solution="quantize_absmax"
 def quantize_absmax(w, bits=8):
     """Symmetric integers for a float array, with one scale for all of it.
@@ -77,6 +78,7 @@ def quantize_absmax(w, bits=8):
 for bits in (8, 4, 2):
     q, scale = quantize_absmax(np.array([-2.54, 0.03, 1.0]), bits)
     print(f"{bits} bits: q = {q}, scale = {scale:.4f}, back to {np.round(q * scale, 3)}")
+
 
 # %% test="quantize_absmax" points=1
 def test_quantize_absmax():
@@ -105,6 +107,7 @@ def test_quantize_absmax():
 
 test_quantize_absmax()
 
+
 # %% hidden="quantize_absmax" points=2
 def hidden_quantize_absmax():
     import numpy as np
@@ -122,9 +125,13 @@ def hidden_quantize_absmax():
             assert q.dtype == np.int8, f"q is {q.dtype}"
             assert isinstance(scale, float), f"the scale should be a Python float, it is {type(scale).__name__}"
             largest = max(abs(float(v)) for v in w.flat)
-            assert abs(scale * last - largest) <= 1e-5 * largest, f"{bits} bits: scale {scale} does not map {largest} to {last}"
-            assert int(q.min()) == -last, f"{bits} bits: the largest weight is negative and must become {-last}, got {q.min()}"
-            for value, step in zip(w.flat, q.flat):
+            assert abs(scale * last - largest) <= 1e-5 * largest, (
+                f"{bits} bits: scale {scale} does not map {largest} to {last}"
+            )
+            assert int(q.min()) == -last, (
+                f"{bits} bits: the largest weight is negative and must become {-last}, got {q.min()}"
+            )
+            for value, step in zip(w.flat, q.flat, strict=True):
                 exact = float(value) / scale
                 assert abs(exact - int(step)) <= 0.5 + 1e-4, f"{exact:.3f} steps became {step}: not the nearest step"
     assert quantize_absmax(np.array([3, -6]), 4)[0].tolist() in ([4, -7], [3, -7]), "integer input must work too"
@@ -164,6 +171,7 @@ hidden_quantize_absmax()
 #
 # </details>
 
+
 # %% solution="dequantize"
 def dequantize(q, scale, zero=None):
     """Float32 weights from integers: (q - zero) * scale.
@@ -188,6 +196,7 @@ def dequantize(q, scale, zero=None):
 # %% tryit="dequantize"
 print(dequantize(np.array([[1], [2], [3], [4]], np.int8), np.array([[10], [100]], np.float16)).T)
 
+
 # %% test="dequantize" points=1
 def test_dequantize():
     import numpy as np
@@ -199,7 +208,9 @@ def test_dequantize():
     q = np.array([[1], [2], [3], [4]], np.int8)
     got = dequantize(q, np.array([[10], [100]], np.float16))
     assert got.shape == (4, 1), f"four inputs, one output: expected shape (4, 1), got {got.shape}"
-    assert got.ravel().tolist() != [10, 200, 30, 400], "groups are runs of neighbours: rows 0 and 1 share the first scale"
+    assert got.ravel().tolist() != [10, 200, 30, 400], (
+        "groups are runs of neighbours: rows 0 and 1 share the first scale"
+    )
     assert got.ravel().tolist() == [10, 20, 300, 400], f"expected [10, 20, 300, 400], got {got.ravel().tolist()}"
     got = dequantize(np.array([[3], [9]], np.uint8), np.array([[0.5]], np.float16), np.array([[5]], np.uint8))
     assert got[0, 0] != 127, "3 - 5 wrapped round to 254: convert to float32 before you subtract"
@@ -213,6 +224,7 @@ def test_dequantize():
 
 
 test_dequantize()
+
 
 # %% hidden="dequantize" points=2
 def hidden_dequantize():
@@ -228,7 +240,9 @@ def hidden_dequantize():
         kept = q.copy()
         got, plain = dequantize(q, scale, zero), dequantize(signed, scale)
         assert np.array_equal(q, kept), "your function changed q"
-        assert got.dtype == np.float32 and plain.dtype == np.float32, f"expected float32, got {got.dtype}, {plain.dtype}"
+        assert got.dtype == np.float32 and plain.dtype == np.float32, (
+            f"expected float32, got {got.dtype}, {plain.dtype}"
+        )
         assert got.shape == q.shape, f"shape {got.shape} instead of {q.shape}"
         for i in range(groups * run):
             for o in range(num_out):
@@ -238,7 +252,11 @@ def hidden_dequantize():
                 exact = int(signed[i, o]) * s
                 assert abs(plain[i, o] - exact) <= 1e-6 * abs(exact) + 1e-9, f"{signed[i, o]} * {s} gave {plain[i, o]}"
     cube = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    np.testing.assert_allclose(dequantize(cube, 0.5, 3), (np.arange(24).reshape(2, 3, 4) - 3) / 2, err_msg="one scale and one zero point must work for any shape")
+    np.testing.assert_allclose(
+        dequantize(cube, 0.5, 3),
+        (np.arange(24).reshape(2, 3, 4) - 3) / 2,
+        err_msg="one scale and one zero point must work for any shape",
+    )
     for groups in (4, 5):
         try:
             dequantize(np.ones((6, 2), np.int8), np.ones((groups, 2), np.float16))
@@ -280,6 +298,7 @@ hidden_dequantize()
 #
 # </details>
 
+
 # %% solution="quantize_groups"
 def quantize_groups(w, bits, group_size, symmetric=True):
     """Integers with one float16 scale (and zero point) per group of inputs.
@@ -316,7 +335,10 @@ def quantize_groups(w, bits, group_size, symmetric=True):
 column = np.array([[-1.0], [0.0], [2.0], [0.01], [0.02], [0.03]])
 for symmetric in (True, False):
     q, scales, zeros = quantize_groups(column, 4, 3, symmetric)
-    print(f"symmetric={symmetric}: q = {q.ravel()}, scales = {scales.ravel()}, zeros = {zeros if zeros is None else zeros.ravel()}")
+    print(
+        f"symmetric={symmetric}: q = {q.ravel()}, scales = {scales.ravel()}, zeros = {zeros if zeros is None else zeros.ravel()}"
+    )
+
 
 # %% test="quantize_groups" points=2
 def test_quantize_groups():
@@ -330,9 +352,13 @@ def test_quantize_groups():
     assert zeros is None, "the symmetric form has no zero point: return None as the third"
     assert scales.dtype == np.float16, f"scales should be float16, they are {scales.dtype}"
     assert q.dtype == np.int8, f"symmetric integers should be int8, they are {q.dtype}"
-    assert q.ravel().tolist() == [-4, 0, 7], f"4 bits, one group [-1, 0, 2]: expected [-4, 0, 7], got {q.ravel().tolist()}"
+    assert q.ravel().tolist() == [-4, 0, 7], (
+        f"4 bits, one group [-1, 0, 2]: expected [-4, 0, 7], got {q.ravel().tolist()}"
+    )
     q, scales, zeros = quantize_groups(w, 4, 3, symmetric=False)
-    assert q.dtype == np.uint8 and zeros.dtype == np.uint8, f"asymmetric q and zeros should be uint8: {q.dtype}, {zeros.dtype}"
+    assert q.dtype == np.uint8 and zeros.dtype == np.uint8, (
+        f"asymmetric q and zeros should be uint8: {q.dtype}, {zeros.dtype}"
+    )
     assert zeros.tolist() == [[5]], f"the zero point of [-1, 0, 2] is 1 / 0.2 = 5, got {zeros.tolist()}"
     assert q.ravel().tolist() == [0, 5, 15], f"expected [0, 5, 15], got {q.ravel().tolist()}"
     w = np.array([[127.0, 254.0], [64.0, 2.0], [508.0, 0.25], [4.0, -63.5]])
@@ -342,7 +368,9 @@ def test_quantize_groups():
         f"the group of inputs 0 and 1 of output 0 holds 127 and 64: its scale is 1; the four scales are [[1, 2], [4, 0.5]], "
         f"yours are {scales.tolist()} (groups run along the inputs, axis 0, and every output has its own)"
     )
-    assert q.tolist() == [[127, 127], [64, 1], [127, 0], [1, -127]], f"expected [[127, 127], [64, 1], [127, 0], [1, -127]], got {q.tolist()}"
+    assert q.tolist() == [[127, 127], [64, 1], [127, 0], [1, -127]], (
+        f"expected [[127, 127], [64, 1], [127, 0], [1, -127]], got {q.tolist()}"
+    )
     for bits, group_size in ((8, 3), (8, 0), (9, 2)):
         try:
             quantize_groups(w, bits, group_size)
@@ -352,6 +380,7 @@ def test_quantize_groups():
 
 
 test_quantize_groups()
+
 
 # %% hidden="quantize_groups" points=4
 def hidden_quantize_groups():
@@ -367,7 +396,9 @@ def hidden_quantize_groups():
         kept = w.copy()
         q, scales, zeros = quantize_groups(w, bits, run, symmetric)
         assert np.array_equal(w, kept), "your function changed w"
-        assert q.shape == w.shape and scales.shape == (groups, num_out), f"shapes {q.shape}, {scales.shape} for w {w.shape}"
+        assert q.shape == w.shape and scales.shape == (groups, num_out), (
+            f"shapes {q.shape}, {scales.shape} for w {w.shape}"
+        )
         assert scales.dtype == np.float16, f"scales are {scales.dtype}"
         assert q.dtype == (np.int8 if symmetric else np.uint8), f"q is {q.dtype}"
         assert (zeros is None) if symmetric else zeros.dtype == np.uint8, "zeros: None when symmetric, uint8 otherwise"
@@ -384,15 +415,21 @@ def hidden_quantize_groups():
                 z = 0 if symmetric else int(zeros[g, o])
                 if not symmetric:
                     wanted = min(max(round(-min(column + [0.0]) / s), 0), last)
-                    assert abs(z - wanted) <= (abs(-min(column + [0.0]) / s % 1 - 0.5) < 1e-3), f"{column}: zero {z}, not {wanted}"
-                for v, step in zip(column, q[g * run : (g + 1) * run, o]):
+                    assert abs(z - wanted) <= (abs(-min(column + [0.0]) / s % 1 - 0.5) < 1e-3), (
+                        f"{column}: zero {z}, not {wanted}"
+                    )
+                for v, step in zip(column, q[g * run : (g + 1) * run, o], strict=True):
                     exact = min(max(v / s + z, least), last)
                     # a tie of w / scale may round either way once the zero point is added before rounding
-                    assert abs(int(step) - exact) <= 0.5 + 1e-3, f"{v} is step {exact:.3f} of scale {s} (zero {z}), you stored {step}"
+                    assert abs(int(step) - exact) <= 0.5 + 1e-3, (
+                        f"{v} is step {exact:.3f} of scale {s} (zero {z}), you stored {step}"
+                    )
     one_big = np.full((8, 2), 0.01, np.float32)
     one_big[6, 0] = 100
     q, scales, _zeros = quantize_groups(one_big, 8, 4)
-    assert float(scales[0, 0]) < 1e-3 < 0.5 < float(scales[1, 0]), "a large weight must not change the scale of other groups"
+    assert float(scales[0, 0]) < 1e-3 < 0.5 < float(scales[1, 0]), (
+        "a large weight must not change the scale of other groups"
+    )
     assert float(scales[1, 1]) < 1e-3, "a large weight must not change the scale of other outputs"
     # 1e-7 / 127 is below the smallest float16: the scale underflows to zero and must not divide by it
     for symmetric in (True, False):
@@ -404,8 +441,12 @@ def hidden_quantize_groups():
         coarse = np.array([[1.05e-5], [-1.05e-5], [-2.1e-5], [-2e-5]], np.float32)
         q, scales, zeros = quantize_groups(coarse, 8, 2, symmetric)
         back = (q.astype(float) - (0 if symmetric else zeros.repeat(2, 0).astype(float))) * scales.repeat(2, 0)
-        assert np.abs(back - coarse).max() < 8e-6, f"1e-5 came back as {back.ravel()}: a float16 scale is coarse here, clip"
-    assert quantize_groups(np.array([[3.0], [3.0]]), 4, 2, False)[0].ravel().tolist() == [15, 15], "a constant group is its own maximum"
+        assert np.abs(back - coarse).max() < 8e-6, (
+            f"1e-5 came back as {back.ravel()}: a float16 scale is coarse here, clip"
+        )
+    assert quantize_groups(np.array([[3.0], [3.0]]), 4, 2, False)[0].ravel().tolist() == [15, 15], (
+        "a constant group is its own maximum"
+    )
     # 100 / 127 is 0.78740 and float16 stores 0.78760: 78.354 is step 99.51 of the first and 99.48 of the second
     q, scales, _zeros = quantize_groups(np.array([[100.0], [78.354]], np.float32), 8, 2)
     assert int(q[1, 0]) == 99, "divide by the float16 scale, the one that is stored"
@@ -413,7 +454,9 @@ def hidden_quantize_groups():
         try:
             quantize_groups(np.ones((4, 2)), bits, group_size)
         except ValueError as error:
-            assert str(group_size) in str(error) or str(bits) in str(error), f"name the bad value in the message: {error}"
+            assert str(group_size) in str(error) or str(bits) in str(error), (
+                f"name the bad value in the message: {error}"
+            )
             continue
         raise AssertionError(f"bits={bits}, group_size={group_size} with 4 inputs was accepted")
 
@@ -442,6 +485,7 @@ hidden_quantize_groups()
 #
 # </details>
 
+
 # %% solution="pack_int4"
 def pack_int4(q):
     """Two 4-bit integers per byte along the last axis, the first in the low nibble.
@@ -463,6 +507,7 @@ def pack_int4(q):
 for pair in ([3, -1], [-8, 7], [0, 0]):
     print(f"{pair} -> {int(pack_int4(np.array(pair, np.int8))[0]):08b}")
 
+
 # %% test="pack_int4" points=1
 def test_pack_int4():
     import numpy as np
@@ -474,7 +519,9 @@ def test_pack_int4():
     assert got[0] != 63, "[3, -1] gave 63: the first number of a pair belongs in the low nibble"
     assert got.tolist() == [243, 120], f"expected [243, 120], got {got.tolist()}"
     rows = pack_int4(np.array([[1, 2], [3, 4], [5, 6]], np.int8))
-    assert rows.tolist() == [[33], [67], [101]], f"neighbours along the last axis pair up: expected [[33], [67], [101]], got {rows.tolist()}"
+    assert rows.tolist() == [[33], [67], [101]], (
+        f"neighbours along the last axis pair up: expected [[33], [67], [101]], got {rows.tolist()}"
+    )
     for bad in ([1, 2, 3], [0, 8], [-9, 0]):
         try:
             pack_int4(np.array(bad))
@@ -484,6 +531,7 @@ def test_pack_int4():
 
 
 test_pack_int4()
+
 
 # %% hidden="pack_int4" points=2
 def hidden_pack_int4():
@@ -498,12 +546,14 @@ def hidden_pack_int4():
             assert np.array_equal(q, kept), "your function changed q"
             assert packed.dtype == np.uint8, f"{packed.dtype} is not uint8"
             assert packed.shape == (*shape[:-1], shape[-1] // 2), f"{shape} packs to {packed.shape}"
-            for low, high, byte in zip(q[..., 0::2].ravel(), q[..., 1::2].ravel(), packed.ravel()):
+            for low, high, byte in zip(q[..., 0::2].ravel(), q[..., 1::2].ravel(), packed.ravel(), strict=True):
                 exact = int(low) % 16 + 16 * (int(high) % 16)
                 assert int(byte) == exact, f"({low}, {high}) is the byte {exact}, you stored {byte}"
     for low in range(-8, 8):
         for high in range(-8, 8):
-            assert int(pack_int4(np.array([low, high]))[0]) == low % 16 + 16 * (high % 16), f"the pair ({low}, {high}) is wrong"
+            assert int(pack_int4(np.array([low, high]))[0]) == low % 16 + 16 * (high % 16), (
+                f"the pair ({low}, {high}) is wrong"
+            )
     for bad in ([7, 7, 8, 0], [0, -9], [100, 0], [0], [[1, 2, 3], [4, 5, 6]]):
         try:
             pack_int4(np.array(bad))
@@ -532,6 +582,7 @@ hidden_pack_int4()
 #
 # </details>
 
+
 # %% solution="unpack_int4"
 def unpack_int4(packed):
     """The 4-bit integers of packed bytes, sign restored.
@@ -551,6 +602,7 @@ def unpack_int4(packed):
 numbers = np.arange(-8, 8, dtype=np.int8)
 print(numbers.nbytes, "bytes ->", pack_int4(numbers).nbytes, "bytes ->", unpack_int4(pack_int4(numbers)))
 
+
 # %% test="unpack_int4" points=1
 def test_unpack_int4():
     import numpy as np
@@ -566,6 +618,7 @@ def test_unpack_int4():
 
 
 test_unpack_int4()
+
 
 # %% hidden="unpack_int4" points=2
 def hidden_unpack_int4():
@@ -612,6 +665,7 @@ hidden_unpack_int4()
 #
 # </details>
 
+
 # %% solution="quantized_bytes"
 def quantized_bytes(n_params, bits, group_size, scale_bytes=2, zero_bytes=0):
     """Bytes of n_params weights of `bits` bits each, with their scales and zero points.
@@ -641,6 +695,7 @@ for label, args in {
     n_bytes = quantized_bytes(7e9, *args)
     print(f"7B in {label:40} {n_bytes / 1e9:7.3f} GB, {8 * n_bytes / 7e9:6.3f} bits per weight")
 
+
 # %% test="quantized_bytes" points=1
 def test_quantized_bytes():
     got = quantized_bytes(7e9, 8, 128)
@@ -651,7 +706,9 @@ def test_quantized_bytes():
     got = quantized_bytes(7e9, 4, 128)
     assert got == 3_609_375_000, f"int4, groups of 128: 3609375000 bytes, you returned {got}"
     got = quantized_bytes(7e9, 4, 32, zero_bytes=2)
-    assert got == 4_375_000_000, f"int4, groups of 32 with a zero point of 2 bytes: 4375000000 bytes, you returned {got}"
+    assert got == 4_375_000_000, (
+        f"int4, groups of 32 with a zero point of 2 bytes: 4375000000 bytes, you returned {got}"
+    )
     assert quantized_bytes(7e9, 16, None) == 14_000_000_000, "float16 without groups: 14000000000 bytes"
     try:
         quantized_bytes(100, 4, 0)
@@ -663,22 +720,29 @@ def test_quantized_bytes():
 
 test_quantized_bytes()
 
+
 # %% hidden="quantized_bytes" points=2
 def hidden_quantized_bytes():
     import numpy as np
 
-    assert quantized_bytes(5, 4, 4) == 3 + 2 * 2, "5 weights of 4 bits fill 3 bytes; a group of 4 and a group of 1 need 2 scales"
+    assert quantized_bytes(5, 4, 4) == 3 + 2 * 2, (
+        "5 weights of 4 bits fill 3 bytes; a group of 4 and a group of 1 need 2 scales"
+    )
     assert quantized_bytes(0, 4, 32) == 0, "no weights, no bytes"
     assert quantized_bytes(1, 1, 1, 0, 0) == 1, "one bit still takes a byte"
     assert quantized_bytes(70_553_706_496, 4, 128) == 36_379_254_912, "Llama-3-70B in int4, groups of 128"
     assert quantized_bytes(2**60 + 1, 8, None) == 2**60 + 1, "large counts must stay exact: divide integers, not floats"
-    assert quantized_bytes(2**55 + 1, 8, 2, 1) == 2**55 + 1 + 2**54 + 1, "large counts must stay exact: divide integers, not floats"
+    assert quantized_bytes(2**55 + 1, 8, 2, 1) == 2**55 + 1 + 2**54 + 1, (
+        "large counts must stay exact: divide integers, not floats"
+    )
     rng = np.random.default_rng(76)
     for _ in range(30):
         n, bits, group, scale, zero = (int(v) for v in rng.integers((1, 1, 1, 0, 0), (200, 17, 40, 5, 5)))
         bytes_counted = len(range(0, n * bits, 8)) + sum(scale + zero for _start in range(0, n, group))
         got = quantized_bytes(n, bits, group, scale, zero)
-        assert got == bytes_counted, f"{n} weights, {bits} bits, groups of {group}, {scale}+{zero} bytes: counted {bytes_counted}, you returned {got}"
+        assert got == bytes_counted, (
+            f"{n} weights, {bits} bits, groups of {group}, {scale}+{zero} bytes: counted {bytes_counted}, you returned {got}"
+        )
         assert isinstance(got, int), f"return an int, not {type(got).__name__}"
     for args in ((-1, 4, 32), (10, 0, 32), (10, 4, -1), (10, 4, 32, -1), (10, 4, 32, 2, -2), (10, 4, 0)):
         try:
@@ -710,6 +774,7 @@ hidden_quantized_bytes()
 #
 # </details>
 
+
 # %% solution="decode_speedup_bound"
 def decode_speedup_bound(bytes_before, bytes_after):
     """Largest factor by which a bandwidth-bound step can get faster when it reads fewer bytes.
@@ -729,6 +794,7 @@ for context, extra in (("no context", 0), ("4096 tokens of context", kv_bytes)):
     bound = decode_speedup_bound(14e9 + extra, 3_609_375_000 + extra)
     print(f"Llama-2-7B, float16 to int4, {context}: at most {bound:.2f} times faster")
 
+
 # %% test="decode_speedup_bound" points=1
 def test_decode_speedup_bound():
     got = decode_speedup_bound(14e9, 7e9)
@@ -745,6 +811,7 @@ def test_decode_speedup_bound():
 
 
 test_decode_speedup_bound()
+
 
 # %% hidden="decode_speedup_bound" points=1
 def hidden_decode_speedup_bound():
@@ -790,6 +857,7 @@ hidden_decode_speedup_bound()
 #
 # </details>
 
+
 # %% solution="int8_linear"
 def int8_linear(x, q, scales, group_size):
     """x @ W for a W stored as int8 with a scale per group, never building W in float.
@@ -814,7 +882,10 @@ def int8_linear(x, q, scales, group_size):
 # %% tryit="int8_linear"
 y_float = layer_x @ layer_w
 y_int8 = int8_linear(layer_x, *quantize_groups(layer_w, 8, 64)[:2], 64)
-print(f"output error of int8, groups of 64: {np.linalg.norm(y_int8 - y_float) / np.linalg.norm(y_float):.4f} of the output")
+print(
+    f"output error of int8, groups of 64: {np.linalg.norm(y_int8 - y_float) / np.linalg.norm(y_float):.4f} of the output"
+)
+
 
 # %% test="int8_linear" points=1
 def test_int8_linear():
@@ -839,7 +910,9 @@ def test_int8_linear():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     limit = 4 * q.size // 4
-    assert peak < limit, f"peak memory was {peak} bytes, the float32 matrix alone has {4 * q.size}: convert one group at a time"
+    assert peak < limit, (
+        f"peak memory was {peak} bytes, the float32 matrix alone has {4 * q.size}: convert one group at a time"
+    )
     try:
         int8_linear(x, q, scales, 96)
     except ValueError:
@@ -849,6 +922,7 @@ def test_int8_linear():
 
 
 test_int8_linear()
+
 
 # %% hidden="int8_linear" points=3
 def hidden_int8_linear():
@@ -866,14 +940,21 @@ def hidden_int8_linear():
         w = [[int(q[i, o]) * float(scales[i // run, o]) for o in range(num_out)] for i in range(groups * run)]
         exact = x.astype(float) @ np.array(w)
         # float32 sums of up to 64 products of about 500: 1e-4 of the row's size is far above rounding
-        np.testing.assert_allclose(got, exact, atol=1e-4 * (1 + np.abs(exact).max()), err_msg=f"q {q.shape} in groups of {run}")
+        np.testing.assert_allclose(
+            got, exact, atol=1e-4 * (1 + np.abs(exact).max()), err_msg=f"q {q.shape} in groups of {run}"
+        )
         assert got.dtype == np.float32, f"the output is {got.dtype}"
     from mini_engine.quantize import quantize
 
     w = rng.normal(size=(512, 64)).astype(np.float32)
     stored = quantize(w, 8, 128)
     x = rng.normal(size=(5, 512)).astype(np.float32)
-    np.testing.assert_allclose(int8_linear(x, stored.q, stored.scales, 128), x @ stored.dequantize(), atol=1e-3, err_msg="against the engine's dequantized weights")
+    np.testing.assert_allclose(
+        int8_linear(x, stored.q, stored.scales, 128),
+        x @ stored.dequantize(),
+        atol=1e-3,
+        err_msg="against the engine's dequantized weights",
+    )
     for rows in (1, 3):
         q = rng.integers(-127, 128, (4096, 192)).astype(np.int8)
         scales = np.ones((64, 192), np.float16)
@@ -883,14 +964,26 @@ def hidden_int8_linear():
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < q.size, f"peak memory was {peak} bytes for {q.size} weights: the whole matrix was converted"
-        assert np.array_equal(got, np.tile(q.sum(0, dtype=np.int64), (rows, 1))), "with x and scales of 1 the answer is the column sums"
+        assert np.array_equal(got, np.tile(q.sum(0, dtype=np.int64), (rows, 1))), (
+            "with x and scales of 1 the answer is the column sums"
+        )
     q, scales, x = np.ones((8, 3), np.int8), np.ones((2, 3), np.float16), np.ones((2, 8), np.float32)
-    for args in ((x, q, scales, 0), (x, q, scales, 3), (x, q, scales, 2), (x[:, :4], q, scales, 4), (np.ones((2, 12), np.float32), q, scales, 4), (x, q, scales[:, :2], 4), (x, q, scales, -4)):
+    for args in (
+        (x, q, scales, 0),
+        (x, q, scales, 3),
+        (x, q, scales, 2),
+        (x[:, :4], q, scales, 4),
+        (np.ones((2, 12), np.float32), q, scales, 4),
+        (x, q, scales[:, :2], 4),
+        (x, q, scales, -4),
+    ):
         try:
             int8_linear(*args)
         except ValueError:
             continue
-        raise AssertionError(f"x {args[0].shape}, q {args[1].shape}, scales {args[2].shape}, groups of {args[3]} were accepted")
+        raise AssertionError(
+            f"x {args[0].shape}, q {args[1].shape}, scales {args[2].shape}, groups of {args[3]} were accepted"
+        )
 
 
 hidden_int8_linear()
@@ -919,6 +1012,7 @@ hidden_int8_linear()
 #
 # </details>
 
+
 # %% solution="quantization_error"
 def quantization_error(w, bits, group_sizes):
     """Relative weight error of symmetric rounding for several group sizes.
@@ -943,7 +1037,11 @@ ax.set_yscale("log")
 ax.set_xlabel("group size (inputs per scale)")
 ax.set_ylabel("relative weight error")
 ax.legend()
-show(fig, alt="Weight error against group size, both logarithmic: three rising lines, int8 below 0.01, int4 near 0.1, int3 near 0.25.")
+show(
+    fig,
+    alt="Weight error against group size, both logarithmic: three rising lines, int8 below 0.01, int4 near 0.1, int3 near 0.25.",
+)
+
 
 # %% test="quantization_error" points=1
 def test_quantization_error():
@@ -952,12 +1050,16 @@ def test_quantization_error():
     got = quantization_error(np.array([[1.0], [0.4]]), 2, [2])
     assert got is not None, "quantization_error returned None: is there a return statement?"
     assert list(got) == [2], f"the dictionary should have one key for each group size, here 2: you returned {got}"
-    assert abs(got[2] - 0.16) > 1e-3 and abs(got[2] - 0.138) > 1e-3, "take the root: the error is a norm over a norm, not squares"
+    assert abs(got[2] - 0.16) > 1e-3 and abs(got[2] - 0.138) > 1e-3, (
+        "take the root: the error is a norm over a norm, not squares"
+    )
     assert abs(got[2] - 0.371391) < 1e-4, f"0.4 / sqrt(1.16) is 0.3714, you returned {got[2]}"
     w = np.random.default_rng(9).normal(size=(256, 32))
     int8, int4 = (quantization_error(w, bits, (16, 64, 256)) for bits in (8, 4))
     assert max(int8.values()) < 0.01, f"int8 of normal weights loses under 1%, you found {int8}"
-    assert 0.05 < min(int4.values()) < max(int4.values()) < 0.2, f"int4 of normal weights loses about 10%, you found {int4}"
+    assert 0.05 < min(int4.values()) < max(int4.values()) < 0.2, (
+        f"int4 of normal weights loses about 10%, you found {int4}"
+    )
     assert int4[16] < int4[64] < int4[256], f"smaller groups lose less, you found {int4}"
     try:
         quantization_error(w, 4, [100])
@@ -968,6 +1070,7 @@ def test_quantization_error():
 
 
 test_quantization_error()
+
 
 # %% hidden="quantization_error" points=2
 def hidden_quantization_error():
@@ -991,7 +1094,9 @@ def hidden_quantization_error():
                     step = float(np.float16(max(abs(v) for v in column) / (2 ** (bits - 1) - 1)))
                     lost += sum((v - step * round(v / step)) ** 2 for v in column)
                     whole += sum(v * v for v in column)
-            assert abs(error - math.sqrt(lost / whole)) < 1e-3 * error + 1e-6, f"{bits} bits, groups of {group}: {error}, expected {math.sqrt(lost / whole)}"
+            assert abs(error - math.sqrt(lost / whole)) < 1e-3 * error + 1e-6, (
+                f"{bits} bits, groups of {group}: {error}, expected {math.sqrt(lost / whole)}"
+            )
     zero = quantization_error(np.zeros((8, 2)), 4, [8, 4])
     assert zero == {8: 0.0, 4: 0.0}, f"a matrix of zeros loses nothing, you returned {zero}"
     assert quantization_error(w, 4, []) == {}, "no group sizes, no entries"
@@ -1028,6 +1133,7 @@ hidden_quantization_error()
 #
 # </details>
 
+
 # %% solution="awq_scale_search"
 def awq_scale_search(w, x, bits, group_size):
     """The per-input scales that lose least of a layer's output when the scaled weights are rounded.
@@ -1056,7 +1162,10 @@ y = layer_x @ layer_w
 for label, scales in (("plain rounding", np.ones(256)), ("AWQ", s)):
     w_hat = fake_quantize(layer_w * scales[:, None], 4, 64) / scales[:, None]
     w_error = np.linalg.norm(w_hat - layer_w) / np.linalg.norm(layer_w)
-    print(f"{label:15} weight error {w_error:.3f}, output error {np.linalg.norm(layer_x @ w_hat - y) / np.linalg.norm(y):.3f}")
+    print(
+        f"{label:15} weight error {w_error:.3f}, output error {np.linalg.norm(layer_x @ w_hat - y) / np.linalg.norm(y):.3f}"
+    )
+
 
 # %% test="awq_scale_search" points=2
 def test_awq_scale_search():
@@ -1085,7 +1194,9 @@ def test_awq_scale_search():
         "your scales are as good as plain rounding: the search found alpha = 0 best. "
         "Is the error that of x / s with the scaled weights (and not of x itself)?"
     )
-    assert found < 0.6 * plain, f"output error {found:.1f}, plain rounding has {plain:.1f}: well under 0.6 of it is possible here"
+    assert found < 0.6 * plain, (
+        f"output error {found:.1f}, plain rounding has {plain:.1f}: well under 0.6 of it is possible here"
+    )
     try:
         awq_scale_search(w, x[:, :63], 4, 32)
     except ValueError as error:
@@ -1095,6 +1206,7 @@ def test_awq_scale_search():
 
 
 test_awq_scale_search()
+
 
 # %% hidden="awq_scale_search" points=3
 def hidden_awq_scale_search():
@@ -1123,8 +1235,12 @@ def hidden_awq_scale_search():
         s = np.asarray(awq_scale_search(w, x, bits, group), dtype=float)
         assert s.shape == (48,) and np.isfinite(s).all() and (s > 0).all(), "48 positive, finite scales are expected"
         found = float(np.linalg.norm(x @ w - (x / s) @ fake_quantize(w * s[:, None], bits, group)))
-        assert found <= 1.002 * min(errors), f"your scales leave the output error {found:.4f}; the best of the 21 leaves {min(errors):.4f}"
-        assert abs(s.max() * s.min() - 1) < 1e-3, f"divide s by the root of max * min: yours has max * min = {s.max() * s.min():.3g}"
+        assert found <= 1.002 * min(errors), (
+            f"your scales leave the output error {found:.4f}; the best of the 21 leaves {min(errors):.4f}"
+        )
+        assert abs(s.max() * s.min() - 1) < 1e-3, (
+            f"divide s by the root of max * min: yours has max * min = {s.max() * s.min():.3g}"
+        )
     # data on which alpha = 1, the last of the grid, is best
     rng = np.random.default_rng(113)
     w = rng.normal(size=(16, 4)).astype(np.float32)
@@ -1134,7 +1250,9 @@ def hidden_awq_scale_search():
     last = np.abs(x).mean(0) / np.sqrt(np.abs(x).mean(0).max() * np.abs(x).mean(0).min())
     s = np.asarray(awq_scale_search(w, x, 3, 8), dtype=float)
     errors = [float(np.linalg.norm(x @ w - (x / t) @ fake_quantize(w * t[:, None], 3, 8))) for t in (s, last)]
-    assert errors[0] <= 1.002 * errors[1], f"alpha = 1 leaves the output error {errors[1]:.4f}, your scales {errors[0]:.4f}: the grid ends at 1"
+    assert errors[0] <= 1.002 * errors[1], (
+        f"alpha = 1 leaves the output error {errors[1]:.4f}, your scales {errors[0]:.4f}: the grid ends at 1"
+    )
     for bad in (np.ones((3, 7)), np.ones((3, 9))):
         try:
             awq_scale_search(np.ones((8, 2)), bad, 4, 4)
@@ -1173,6 +1291,7 @@ hidden_awq_scale_search()
 # `np.linalg.cholesky(np.linalg.inv(H)).T` is $U$. The update of all rows behind `i` is one outer product of `U[i, i+1:]` and `e`.
 #
 # </details>
+
 
 # %% solution="gptq_quantize"
 def gptq_quantize(w, x, bits, group_size, damp=0.01):
@@ -1216,7 +1335,10 @@ def gptq_quantize(w, x, bits, group_size, damp=0.01):
 q, scales = gptq_quantize(layer_w, layer_x, 4, 64)
 for label, w_hat in (("plain rounding", fake_quantize(layer_w, 4, 64)), ("GPTQ", dequantize(q, scales))):
     w_error = np.linalg.norm(w_hat - layer_w) / np.linalg.norm(layer_w)
-    print(f"{label:15} weight error {w_error:.3f}, output error {np.linalg.norm(layer_x @ w_hat - y) / np.linalg.norm(y):.3f}")
+    print(
+        f"{label:15} weight error {w_error:.3f}, output error {np.linalg.norm(layer_x @ w_hat - y) / np.linalg.norm(y):.3f}"
+    )
+
 
 # %% test="gptq_quantize" points=2
 def test_gptq_quantize():
@@ -1230,31 +1352,47 @@ def test_gptq_quantize():
     answer = gptq_quantize(w, x, 4, 3)
     assert answer is not None, "gptq_quantize returned None: is there a return statement?"
     q, scales = answer
-    assert scales.dtype == np.float16 and scales.tolist() == [[1, 1]], f"the largest weight is 7 = 7 steps of 1, your scales are {scales}"
+    assert scales.dtype == np.float16 and scales.tolist() == [[1, 1]], (
+        f"the largest weight is 7 = 7 steps of 1, your scales are {scales}"
+    )
     assert q.dtype == np.int8, f"q should be int8, it is {q.dtype}"
     assert q[:2, 0].tolist() != [0, 0], "0.4 and 0.4 became 0 and 0: hand the first row's error to the rows behind it"
-    assert q[:2].tolist() == [[0, 3], [1, 3]], f"two equal inputs: 0.4 + 0.4 should become 0 and 1, and 3, 3 stay; got {q[:2].tolist()}"
+    assert q[:2].tolist() == [[0, 3], [1, 3]], (
+        f"two equal inputs: 0.4 + 0.4 should become 0 and 1, and 3, 3 stay; got {q[:2].tolist()}"
+    )
     rng = np.random.default_rng(11)
     w = rng.normal(size=(96, 24))
     x = rng.normal(size=(160, 12)) @ rng.normal(size=(12, 96)) + 0.3 * rng.normal(size=(160, 96))
     kept_w, kept_x = w.copy(), x.copy()
     q, scales = gptq_quantize(w, x, 4, 32)
     assert np.array_equal(w, kept_w) and np.array_equal(x, kept_x), "your function changed its inputs: work on a copy"
-    assert q.shape == (96, 24) and scales.shape == (3, 24), f"96 inputs in groups of 32: shapes {q.shape}, {scales.shape}"
+    assert q.shape == (96, 24) and scales.shape == (3, 24), (
+        f"96 inputs in groups of 32: shapes {q.shape}, {scales.shape}"
+    )
     w_hat = q * scales.astype(float).repeat(32, 0)
     plain = float(np.linalg.norm(x @ (w - fake_quantize(w, 4, 32))))
     found = float(np.linalg.norm(x @ (w - w_hat)))
-    assert found < 0.6 * plain, f"output error {found:.1f}; plain rounding has {plain:.1f}, and GPTQ should halve it here"
-    for args, value in (((w, x[:, :50], 4, 32), "50"), ((w, x, 4, 36), "36"), ((w, x, 4, 32, -0.1), "-0.1"), ((w, x, 1, 32), "1")):
+    assert found < 0.6 * plain, (
+        f"output error {found:.1f}; plain rounding has {plain:.1f}, and GPTQ should halve it here"
+    )
+    for args, value in (
+        ((w, x[:, :50], 4, 32), "50"),
+        ((w, x, 4, 36), "36"),
+        ((w, x, 4, 32, -0.1), "-0.1"),
+        ((w, x, 1, 32), "1"),
+    ):
         try:
             gptq_quantize(*args)
         except ValueError as error:
             assert value in str(error), f"the ValueError should name the bad value {value}, it says: {error}"
             continue
-        raise AssertionError(f"x {args[1].shape}, bits and group {args[2:]} were accepted for w (96, 24): raise ValueError")
+        raise AssertionError(
+            f"x {args[1].shape}, bits and group {args[2:]} were accepted for w (96, 24): raise ValueError"
+        )
 
 
 test_gptq_quantize()
+
 
 # %% hidden="gptq_quantize" points=4
 def hidden_gptq_quantize():
@@ -1291,16 +1429,29 @@ def hidden_gptq_quantize():
             w[12:, 2] = 0
         exact_q, exact_scales = slow_gptq(w, x, bits, group, damp)
         q, scales = gptq_quantize(w, x, bits, group, damp)
-        assert q.dtype == np.int8 and scales.dtype == np.float16, f"expected int8 and float16, got {q.dtype} and {scales.dtype}"
-        assert int(np.abs(q.astype(int)).max()) < 2 ** (bits - 1), f"{bits} bits: a step of {np.abs(q.astype(int)).max()} does not fit"
+        assert q.dtype == np.int8 and scales.dtype == np.float16, (
+            f"expected int8 and float16, got {q.dtype} and {scales.dtype}"
+        )
+        assert int(np.abs(q.astype(int)).max()) < 2 ** (bits - 1), (
+            f"{bits} bits: a step of {np.abs(q.astype(int)).max()} does not fit"
+        )
         # a value on the very edge between two steps may fall to either side, and what follows with it
         same = float(np.mean(q == exact_q))
-        assert same > 0.97, f"{bits} bits, groups of {group}, damp {damp}: only {same:.0%} of the integers are those of the definition"
-        np.testing.assert_allclose(scales.astype(float), exact_scales.astype(float), rtol=0.02, err_msg="scales come from the rows as they are when the group begins")
+        assert same > 0.97, (
+            f"{bits} bits, groups of {group}, damp {damp}: only {same:.0%} of the integers are those of the definition"
+        )
+        np.testing.assert_allclose(
+            scales.astype(float),
+            exact_scales.astype(float),
+            rtol=0.02,
+            err_msg="scales come from the rows as they are when the group begins",
+        )
     default, explicit = gptq_quantize(w, x, 4, 6), gptq_quantize(w, x, 4, 6, 0.01)
     assert np.array_equal(default[0], explicit[0]), "the default of damp is 0.01"
     q, scales = gptq_quantize(np.zeros((4, 2)), np.ones((3, 4)), 4, 2)
-    assert not q.any() and np.isfinite(scales).all() and (scales > 0).all(), f"weights of zero stay zero with scales above 0, got {scales}"
+    assert not q.any() and np.isfinite(scales).all() and (scales > 0).all(), (
+        f"weights of zero stay zero with scales above 0, got {scales}"
+    )
     q, scales = gptq_quantize(w[:6], x[:, :6], 4, 1)
     assert (np.abs(q.astype(int)) == 7).all(), "in groups of one every weight is the largest of its group: 7 steps"
     # two inputs equal to 1 part in 100000: X'X needs float64 to tell them apart
@@ -1317,7 +1468,15 @@ def hidden_gptq_quantize():
     q, scales = gptq_quantize(grid, rng.normal(size=(30, 12)), 4, 6)
     assert np.array_equal(gptq_quantize(grid.astype(int), np.eye(12), 4, 6)[0], grid), "integer weights must work too"
     assert np.array_equal(q, grid) and (scales == 1).all(), "weights that lie on the steps must come back as they are"
-    for args in ((grid, np.ones((3, 11)), 4, 6), (grid, np.ones((3, 13)), 4, 6), (grid, np.ones((3, 12)), 9, 6), (grid, np.ones((3, 12)), 4, 5), (grid, np.ones((3, 12)), 4, 0), (grid, np.ones((3, 12)), 4, -6), (grid, np.ones((3, 12)), 4, 6, -1e-9)):
+    for args in (
+        (grid, np.ones((3, 11)), 4, 6),
+        (grid, np.ones((3, 13)), 4, 6),
+        (grid, np.ones((3, 12)), 9, 6),
+        (grid, np.ones((3, 12)), 4, 5),
+        (grid, np.ones((3, 12)), 4, 0),
+        (grid, np.ones((3, 12)), 4, -6),
+        (grid, np.ones((3, 12)), 4, 6, -1e-9),
+    ):
         try:
             gptq_quantize(*args)
         except ValueError:
@@ -1355,6 +1514,7 @@ hidden_gptq_quantize()
 #
 # </details>
 
+
 # %% solution="gptq_against_awq"
 def gptq_against_awq():
     """Which of the two methods each statement is true of.
@@ -1378,6 +1538,7 @@ def gptq_against_awq():
 for statement, method in gptq_against_awq().items():
     print(f"{statement:30} {method}")
 
+
 # %% test="gptq_against_awq" points=1
 def test_gptq_against_awq():
     got = gptq_against_awq()
@@ -1399,14 +1560,21 @@ def test_gptq_against_awq():
 
 test_gptq_against_awq()
 
+
 # %% hidden="gptq_against_awq" points=2
 def hidden_gptq_against_awq():
     got = gptq_against_awq()
     why = {
         "runs_the_model_on_text": ("both", "both functions take x, activations of a calibration text"),
-        "trains_by_backpropagation": ("neither", "both look at one layer's output at a time; no gradient of the loss is taken"),
+        "trains_by_backpropagation": (
+            "neither",
+            "both look at one layer's output at a time; no gradient of the loss is taken",
+        ),
         "rescales_input_channels": ("awq", "the s of exercise 10 multiplies rows and divides activations"),
-        "uses_input_correlations": ("gptq", "H = X'X holds products of different inputs; AWQ uses one mean for each input"),
+        "uses_input_correlations": (
+            "gptq",
+            "H = X'X holds products of different inputs; AWQ uses one mean for each input",
+        ),
         "may_raise_weight_error": ("both", "both trade weight error for output error, as the try-it cells print"),
         "needs_more_bytes_per_weight": ("neither", "both end in the same integers and scales as rounding"),
     }
@@ -1451,6 +1619,7 @@ hidden_gptq_against_awq()
 #
 # </details>
 
+
 # %% solution="perplexity"
 def perplexity(logits, targets):
     """exp of the mean negative log-probability (nats) of the targets.
@@ -1473,6 +1642,7 @@ def perplexity(logits, targets):
 # %% tryit="perplexity"
 print(perplexity(np.zeros((1, 4)), [2]), perplexity(np.log([[3.0, 1.0]]), [0]), perplexity(np.log([[3.0, 1.0]]), [1]))
 
+
 # %% test="perplexity" points=1
 def test_perplexity():
     import numpy as np
@@ -1487,7 +1657,9 @@ def test_perplexity():
         "(1.829 or 3.345: log2 and exp do not go together; 2.667: the mean of 1/p)"
     )
     got = perplexity(np.array([[1e4, 0.0], [0.0, 1e4]]), np.array([0, 1]))
-    assert got == 1, f"two certain predictions have perplexity 1, you returned {got}: take the maximum out of the exponentials"
+    assert got == 1, (
+        f"two certain predictions have perplexity 1, you returned {got}: take the maximum out of the exponentials"
+    )
     for targets, error in (([0], ValueError), ([0, 2], IndexError), ([0, -1], IndexError)):
         try:
             perplexity(logits, np.array(targets))
@@ -1497,6 +1669,7 @@ def test_perplexity():
 
 
 test_perplexity()
+
 
 # %% hidden="perplexity" points=2
 def hidden_perplexity():
@@ -1511,18 +1684,24 @@ def hidden_perplexity():
         targets = rng.integers(0, vocab, rows)
         kept = logits.copy()
         surprise = 0.0
-        for z, t in zip(logits.tolist(), targets.tolist()):
+        for z, t in zip(logits.tolist(), targets.tolist(), strict=True):
             surprise += math.log(math.fsum(math.exp(v - z[t]) for v in z))
         got = perplexity(logits, targets)
         assert np.array_equal(logits, kept), "your function changed the logits"
-        assert abs(got / math.exp(surprise / rows) - 1) < 1e-9, f"expected {math.exp(surprise / rows)}, you returned {got}"
+        assert abs(got / math.exp(surprise / rows) - 1) < 1e-9, (
+            f"expected {math.exp(surprise / rows)}, you returned {got}"
+        )
         moved = perplexity(logits.astype(float) + 1e6, targets)
         assert abs(moved / got - 1) < 1e-6, "the same number added to all logits must change nothing"
     got = perplexity([[0.0, -1000.0], [0.0, -1000.0]], [1, 0])
-    assert abs(got / math.exp(500) - 1) < 1e-9, f"a chance of e**-1000 has a logarithm, do not compute it through the chance: got {got}"
+    assert abs(got / math.exp(500) - 1) < 1e-9, (
+        f"a chance of e**-1000 has a logarithm, do not compute it through the chance: got {got}"
+    )
     assert isinstance(perplexity(np.zeros((2, 3), np.float32), [1, 2]), float), "return a float"
     got = perplexity([[1e4, 0.0], [0.0, 1.0]], [0, 1])
-    assert abs(got / (1 + math.exp(-1)) ** 0.5 - 1) < 1e-9, f"take each row's own maximum out: rows of 10000 and 1 gave {got}"
+    assert abs(got / (1 + math.exp(-1)) ** 0.5 - 1) < 1e-9, (
+        f"take each row's own maximum out: rows of 10000 and 1 gave {got}"
+    )
     # 2000 float32 rows: means in float32 would be off by more than this
     logits = np.tile(np.array([[8.0, 0.1, 0.2]], np.float32), (2000, 1))
     exact = 1 + math.exp(float(np.float32(0.1)) - 8) + math.exp(float(np.float32(0.2)) - 8)
@@ -1537,7 +1716,9 @@ def hidden_perplexity():
         try:
             perplexity(logits, np.array(targets, dtype=int))
         except error as caught:
-            assert error is IndexError or str(len(logits)) in str(caught), f"name the counts in the message, it says: {caught}"
+            assert error is IndexError or str(len(logits)) in str(caught), (
+                f"name the counts in the message, it says: {caught}"
+            )
             continue
         raise AssertionError(f"targets {targets} for logits {logits.shape} were accepted: raise {error.__name__}")
 
@@ -1564,6 +1745,7 @@ hidden_perplexity()
 #
 # </details>
 
+
 # %% solution="text_perplexity"
 def text_perplexity(logits, token_ids):
     """Perplexity of a text: row i of the logits predicts token_ids[i + 1].
@@ -1579,6 +1761,7 @@ def text_perplexity(logits, token_ids):
 # %% tryit="text_perplexity"
 sure_of_one = np.array([[0.0, 5.0], [0.0, 5.0], [0.0, 5.0]])
 print(text_perplexity(sure_of_one, [0, 1, 1]), text_perplexity(sure_of_one, [1, 1, 0]))
+
 
 # %% test="text_perplexity" points=1
 def test_text_perplexity():
@@ -1602,6 +1785,7 @@ def test_text_perplexity():
 
 test_text_perplexity()
 
+
 # %% hidden="text_perplexity" points=1
 def hidden_text_perplexity():
     import math
@@ -1611,7 +1795,10 @@ def hidden_text_perplexity():
     rng = np.random.default_rng(83)
     for rows in (2, 3, 10):
         logits, ids = rng.normal(size=(rows, 7)), rng.integers(0, 7, rows)
-        surprise = [math.log(sum(math.exp(v - z[t]) for v in z)) for z, t in zip(logits[: rows - 1], ids[1:].tolist())]
+        surprise = [
+            math.log(sum(math.exp(v - z[t]) for v in z))
+            for z, t in zip(logits[: rows - 1], ids[1:].tolist(), strict=True)
+        ]
         exact = math.exp(sum(surprise) / (rows - 1))
         for same in (ids, ids.tolist()):
             got = text_perplexity(logits, same)
@@ -1649,6 +1836,7 @@ hidden_text_perplexity()
 #
 # </details>
 
+
 # %% solution="kl_and_agreement"
 def kl_and_agreement(reference, logits):
     """Mean KL divergence (nats) of predictions from a reference's, and the share of equal top-1 tokens.
@@ -1673,6 +1861,7 @@ def kl_and_agreement(reference, logits):
 # %% tryit="kl_and_agreement"
 print("KL {:.4f}, agreement {}".format(*kl_and_agreement(np.log([[3.0, 1.0]]), np.zeros((1, 2)))))
 
+
 # %% test="kl_and_agreement" points=1
 def test_kl_and_agreement():
     import numpy as np
@@ -1689,7 +1878,9 @@ def test_kl_and_agreement():
     _kl, agreement = kl_and_agreement(np.eye(4), np.eye(4)[[0, 1, 3, 2]])
     assert agreement == 0.5, f"two of four rows have the same top token: 0.5, you returned {agreement}"
     kl, agreement = kl_and_agreement(p + 1e4, p - 1e4)
-    assert abs(kl) < 1e-9 and agreement == 1, f"the same predictions with shifted logits: expected 0 and 1, got {kl}, {agreement}"
+    assert abs(kl) < 1e-9 and agreement == 1, (
+        f"the same predictions with shifted logits: expected 0 and 1, got {kl}, {agreement}"
+    )
     try:
         kl_and_agreement(p, q[:1])
     except ValueError:
@@ -1699,6 +1890,7 @@ def test_kl_and_agreement():
 
 
 test_kl_and_agreement()
+
 
 # %% hidden="kl_and_agreement" points=2
 def hidden_kl_and_agreement():
@@ -1713,22 +1905,31 @@ def hidden_kl_and_agreement():
         b = (a + rng.normal(size=(rows, vocab))).astype(np.float32)
         kept = a.copy(), b.copy()
         total, equal = 0.0, 0
-        for x, y in zip(a.tolist(), b.tolist()):
+        for x, y in zip(a.tolist(), b.tolist(), strict=True):
             sum_x, sum_y = math.fsum(map(math.exp, x)), math.fsum(map(math.exp, y))
-            total += math.fsum(math.exp(u) / sum_x * math.log(math.exp(u) / sum_x * sum_y / math.exp(v)) for u, v in zip(x, y))
+            total += math.fsum(
+                math.exp(u) / sum_x * math.log(math.exp(u) / sum_x * sum_y / math.exp(v))
+                for u, v in zip(x, y, strict=True)
+            )
             equal += x.index(max(x)) == y.index(max(y))
         kl, agreement = kl_and_agreement(a, b)
         assert np.array_equal(a, kept[0]) and np.array_equal(b, kept[1]), "your function changed its inputs"
-        assert abs(kl - total / rows) < 1e-8, f"KL of {rows} rows of {vocab} should be {total / rows}, you returned {kl}"
+        assert abs(kl - total / rows) < 1e-8, (
+            f"KL of {rows} rows of {vocab} should be {total / rows}, you returned {kl}"
+        )
         assert abs(agreement - equal / rows) < 1e-12, f"{equal} of {rows} rows agree, you returned {agreement}"
         assert isinstance(kl, float) and isinstance(agreement, float), "return two floats"
     kl, agreement = kl_and_agreement(np.array([[0.0, -2000.0]]), np.array([[0.0, 1.0]]))
-    assert abs(kl - math.log(1 + math.e)) < 1e-9 and agreement == 0, f"a token of chance e**-2000 must not give nan: got {kl}"
+    assert abs(kl - math.log(1 + math.e)) < 1e-9 and agreement == 0, (
+        f"a token of chance e**-2000 must not give nan: got {kl}"
+    )
     levels = np.array([[1e4, 0.0], [0.0, 1.0]])
     kl, agreement = kl_and_agreement(levels, levels * [[1], [2]])
     p = 1 / (1 + math.exp(-1))
     exact = (p * math.log(p * (1 + math.exp(-2))) + (1 - p) * math.log((1 - p) * (1 + math.exp(2)))) / 2
-    assert abs(kl - exact) < 1e-9 and agreement == 1, f"take each row's own maximum out: expected {exact}, you returned {kl}"
+    assert abs(kl - exact) < 1e-9 and agreement == 1, (
+        f"take each row's own maximum out: expected {exact}, you returned {kl}"
+    )
     for shapes in (((0, 3), (0, 3)), ((2, 3), (2, 4)), ((1, 3), (2, 3))):
         try:
             kl_and_agreement(np.zeros(shapes[0]), np.zeros(shapes[1]))
@@ -1738,16 +1939,6 @@ def hidden_kl_and_agreement():
 
 
 hidden_kl_and_agreement()
-
-# %% [markdown]
-# ### The quality table of the real model
-#
-# The table below was made by `python -m mini_engine quality` on SmolLM2-135M-Instruct with the instruments you have just written. The checkpoint's linear weights are stored in 4 bits already (Q4_1, groups of 32), so "float" means those weights dequantized, and the loss of every row is the loss of quantizing a second time.
-
-# %%
-from mini_engine.quality import load_recorded, print_table
-
-print_table(load_recorded())
 
 # %% [markdown] task="pick_format" stars=2 minutes=15
 # ## 16. Pick a format
@@ -1776,6 +1967,7 @@ print_table(load_recorded())
 #
 # </details>
 
+
 # %% solution="pick_format"
 def pick_format():
     """The format for each situation of the table above: a dict of six strings."""
@@ -1794,6 +1986,7 @@ def pick_format():
 # %% tryit="pick_format"
 for situation, choice in pick_format().items():
     print(f"{situation:27} {choice}")
+
 
 # %% test="pick_format" points=1
 def test_pick_format():
@@ -1816,11 +2009,15 @@ def test_pick_format():
 
 test_pick_format()
 
+
 # %% hidden="pick_format" points=2
 def hidden_pick_format():
     got = pick_format()
     why = {
-        "data_centre_gpu": ("awq-or-gptq-int4", "140 GB in fp16 and 70 GB in 8 bits leave no room on 80 GB; 4 bits with GPU kernels do"),
+        "data_centre_gpu": (
+            "awq-or-gptq-int4",
+            "140 GB in fp16 and 70 GB in 8 bits leave no room on 80 GB; 4 bits with GPU kernels do",
+        ),
         "laptop": ("gguf", "one file for CPU and small GPU is what GGUF and llama.cpp are made for"),
         "large_batches": ("w8a8", "only 8-bit weights and activations make the multiplications cheaper"),
         "cache_larger_than_weights": ("int8-kv-cache", "the cache is what does not fit: halve it"),

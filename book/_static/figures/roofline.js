@@ -57,7 +57,8 @@
       const y = (f) => bottom - ((Math.min(Math.max(Math.log10(f), y0), y1) - y0) / (y1 - y0)) * (bottom - top);
       for (let p = x0; p <= x1; p += 1) {
         svg.line(x(10 ** p), top, x(10 ** p), bottom);
-        svg.text(x(10 ** p), bottom + 16, Figure.digits(10 ** p, 1), { fill: "var(--fig-muted)", "text-anchor": "middle", "font-size": 12 });
+        const name = p < 3 ? Figure.digits(10 ** p, 1) : `${10 ** (p - 3)}k`;
+        svg.text(x(10 ** p), bottom + 16, name, { fill: "var(--fig-muted)", "text-anchor": p < x1 ? "middle" : "end", "font-size": 12 });
       }
       for (let p = 11; p <= 15; p += 1) {
         svg.line(left, y(10 ** p), right, y(10 ** p));
@@ -80,7 +81,7 @@
       const side = (p) => (p.intensity < r.ridge ? "limited by memory" : "limited by arithmetic");
       const fit = r.fits ? "" : ` Weights and caches do not fit into the memory of one ${state.device}.`;
       return `A decode step has ${Figure.digits(r.decode.intensity, 3)} FLOP per byte (${side(r.decode)}) and takes at least ${Figure.seconds(r.step)}: ` +
-        `at most ${Figure.count(r.tokens_per_second)} tokens per second for all ${Figure.count(state.batch)} together. ` +
+        `at most ${Figure.count(r.tokens_per_second)} tokens per second${state.batch > 1 ? ` for all ${Figure.count(state.batch)} sequences together` : ""}. ` +
         `Prefill of ${Figure.count(state.context)} tokens has ${Figure.digits(r.prefill.intensity, 3)} (${side(r.prefill)}).${fit}`;
     },
     table(r) {
