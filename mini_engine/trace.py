@@ -30,8 +30,9 @@ def trace(scheduler, requests, step_s=one_second, max_steps=100_000):
 
     scheduler: a fresh Scheduler. requests: list of Request; their places in it are the seq_ids. step_s(num_tokens):
     seconds of a step that computes so many tokens. Each step is a dict: start_s, end_s, rows (seq_id, num_new_tokens,
-    is_prefill: also what is computed again after a preemption), preempted, waiting and running (seq_ids), num_free_blocks, and block_tables by seq_id. The sequences
-    have their token_times on the simulated clock. Raises RuntimeError when the requests do not end.
+    is_prefill: also what is computed again after a preemption), preempted, waiting and running (seq_ids),
+    num_free_blocks, and block_tables by seq_id. The sequences have their token_times on the simulated clock.
+    Raises RuntimeError when the requests do not end.
     """
     sequences = [_sequence(i, request) for i, request in enumerate(requests)]
     pending = sorted(sequences, key=lambda seq: (seq.arrival_time, seq.seq_id))
