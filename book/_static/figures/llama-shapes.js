@@ -78,7 +78,7 @@
       const inLayers = r.steps.map((step, i) => (step.layer ? i : -1)).filter((i) => i >= 0);
       const from = 1 + inLayers[0] * cell, to = 1 + (inLayers.at(-1) + 1) * cell - 2;
       svg.path(`M${from} 36V42H${to}V36`, { stroke: "var(--fig-muted)", "stroke-width": 1 });
-      svg.text((from + to) / 2, 58, `the same in each of ${r.layers} layers (steps with weights are filled)`, { "text-anchor": "middle", "font-size": 12, fill: "var(--fig-muted)" });
+      svg.text((from + to) / 2, 58, wide < 480 ? `in each of ${r.layers} layers (blue: has weights)` : `the same in each of ${r.layers} layers (steps with weights are blue)`, { "text-anchor": "middle", "font-size": 12, fill: "var(--fig-muted)" });
       svg.text(1, 84, `${state.step}. ${r.step.name}`, { "font-size": 16, "font-weight": "bold", fill: "var(--fig-ink)" });
       // Arrays as rectangles, sides on a logarithmic scale; heads are drawn as sheets behind each other.
       const side = (value) => 10 + (wide < 480 ? 4.6 : 7.2) * Math.log2(Math.max(1, value));
