@@ -6,7 +6,7 @@ from dataclasses import asdict
 import torch
 from test_figures import figure_results, pytestmark  # noqa: F401  (skips this file too where node is missing)
 
-from book._ext.figure_data import next_token, wrong_rope
+from book._ext.figure_data import FIGURE_DATA
 from mini_engine.accounting import forward_flops, parameter_count
 from mini_engine.config import MODELS, SMOLLM2_135M, ModelConfig
 from mini_engine.sampler import Sampler
@@ -27,7 +27,7 @@ def recorded_logits(prompt):
 
 
 def test_next_token_agrees_with_the_sampler():
-    data = next_token()
+    data = FIGURE_DATA["next_token"]()
     rng = random.Random(1)
     choices = (range(len(data["prompts"])), TEMPERATURES, TOP_K, TOP_P, MIN_P)
     names = ("prompt", "temperature", "top_k", "top_p", "min_p")
@@ -48,7 +48,7 @@ def test_next_token_agrees_with_the_sampler():
 
 
 def test_next_token_record_is_whole():
-    for prompt in next_token()["prompts"]:
+    for prompt in FIGURE_DATA["next_token"]()["prompts"]:
         assert "".join(prompt["pieces"]) == prompt["text"] and len(prompt["pieces"]) == len(prompt["ids"])
         top = [logit for _, logit in prompt["top"]]
         assert top == sorted(top, reverse=True)
@@ -82,7 +82,7 @@ def test_llama_shapes_agree_with_accounting():
 
 
 def test_wrong_rope_record_shows_what_chapter_02_says():
-    record = wrong_rope()
+    record = FIGURE_DATA["wrong_rope"]()
     right, wrong = record["token_nll"]["right"], record["token_nll"]["wrong"]
     assert len(right) == len(wrong) > 100
     assert sum(wrong) / len(wrong) - sum(right) / len(right) > 1, "more than a nat per token"

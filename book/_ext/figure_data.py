@@ -27,14 +27,5 @@ def recorded(path):
     return lambda: json.loads(path.read_text(encoding="utf-8"))
 
 
-<<<<<<< HEAD
-def wrong_rope():
-    """SmolLM2-135M with the right and the wrong RoPE pairing, recorded by the same script. Chapter 02 shows it."""
-    return json.loads((Path(__file__).parents[1] / "data" / "wrong_rope.json").read_text())
-
-
-FIGURE_DATA = {"models": models, "devices": devices, "next_token": next_token}
-=======
 FIGURE_DATA = {"models": models, "devices": devices}
 FIGURE_DATA |= {path.stem: recorded(path) for path in sorted((Path(__file__).parents[1] / "data").glob("*.json"))}
->>>>>>> main
