@@ -35,8 +35,8 @@ class LoopAttention(torch.nn.Module):
         read = []
         for pool, new in ((cache.paged.keys, k), (cache.paged.values, v)):
             pool = pool[self.attn.layer]
-            pool[table[(length - 1) // cache.paged.block_size], (length - 1) % cache.paged.block_size] = new[:, 0]
-            read.append(pool[table].flatten(0, 1)[:length].transpose(0, 1)[None])
+            pool[table[(length - 1) // cache.paged.block_size], :, (length - 1) % cache.paged.block_size] = new[:, 0]
+            read.append(pool[table].transpose(0, 1).flatten(1, 2)[None, :, :length])
         return attention(q, *read)
 
 
@@ -55,11 +55,11 @@ class LoopCache:
 
 
 def random_weights(config, seed=0):
-    """Weights of a model's shape, uniform and small: the speed of a step does not depend on their values."""
+    """Weights of a model's shape, uniform around 0: the speed of a step does not depend on their values."""
     generator = torch.Generator().manual_seed(seed)
 
     def matrix(*shape):
-        return (torch.rand(shape, generator=generator) * 0.02).numpy()
+        return ((torch.rand(shape, generator=generator) - 0.5) * 0.2).numpy()
 
     d, inner, kv = config.hidden_size, config.intermediate_size, config.num_key_value_heads * config.head_dim
     shapes = {
@@ -86,9 +86,9 @@ def steps(model, batch, context, block_size):
     tables = torch.randperm(batch * num_columns).view(batch, num_columns)  # scattered, as after a while of serving
     for layer in range(config.num_hidden_layers):
         for pool, source in ((paged.keys[layer], contiguous.k[layer]), (paged.values[layer], contiguous.v[layer])):
-            rows = torch.zeros(batch, num_columns * block_size, *pool.shape[2:])
-            rows[:, :length] = source.transpose(1, 2)
-            pool[tables.flatten()] = rows.view(-1, *pool.shape[1:])
+            rows = torch.zeros(batch, pool.shape[1], num_columns * block_size, pool.shape[3])
+            rows[:, :, :length] = source
+            pool[tables] = rows.unflatten(2, (num_columns, block_size)).transpose(1, 2)
     tokens, tables = torch.zeros(batch, 1, dtype=torch.long), tables.tolist()
     attentions = [layer.attn for layer in model.layers]
 

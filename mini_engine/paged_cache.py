@@ -15,17 +15,19 @@ class PagedKVCache:
     """K and V of many sequences in shared pools, behind the same protocol as the contiguous KVCache.
 
     A pass is announced with `begin` (whose rows, how many new tokens each); the model then calls `positions`, `update`
-    in every layer, and `advance`. Pools are [num_blocks + 1, block_size, H_kv, D]; the extra block at the end takes
-    what padding writes, so that rows of different length go through one pass.
+    in every layer, and `advance`. Pools are [num_blocks + 1, H_kv, block_size, D], so that a gathered row has the
+    layout of the contiguous cache; the extra block at the end takes what padding writes, so that rows of different
+    length go through one pass.
     """
 
     def __init__(self, config, num_blocks, block_size=16, dtype=torch.float32, device="cpu"):
         if num_blocks < 1 or block_size < 1:
             raise ValueError(f"sizes must be at least 1, got {num_blocks=}, {block_size=}")
         self.num_blocks, self.block_size = num_blocks, block_size
-        shape = (num_blocks + 1, block_size, config.num_key_value_heads, config.head_dim)
+        shape = (num_blocks + 1, config.num_key_value_heads, block_size, config.head_dim)
         self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_hidden_layers)]
         self.values = [torch.zeros_like(pool) for pool in self.keys]
+        self._scratch = torch.empty(2, 0, dtype=dtype, device=device)
         self.slot_positions = torch.full((num_blocks + 1, block_size), -1, device=device)  # for check_invariants
 
     @property
@@ -53,11 +55,24 @@ class PagedKVCache:
         new = torch.tensor(num_new_tokens)[:, None]
         column = torch.arange(int(new.max()))
         positions = torch.tensor(num_computed_tokens)[:, None] + torch.minimum(column, new - 1)
-        slots = tables.gather(1, positions // self.block_size) * self.block_size + positions % self.block_size
-        slots = slots.where(column < new, self.num_blocks * self.block_size)
+        blocks = tables.gather(1, positions // self.block_size).where(column < new, self.num_blocks)
+        offsets = positions % self.block_size
+        self._slots = (blocks * self.block_size + offsets).flatten().to(device)
         mask = torch.arange(tables.shape[1] * self.block_size) <= positions[..., None]
-        self._positions, self._slots = positions.to(device), slots.flatten().to(device)
-        self._tables, self._mask = tables.flatten().to(device), mask[:, None].to(device)
+        self._positions, self._mask = positions.to(device), mask[:, None].to(device)
+        self._set_indices(tables, blocks, offsets)
+
+    def _set_indices(self, tables, blocks, offsets):
+        """Where update reads, as (block, head) rows in the order [B, H_kv, blocks], and writes, as slots [B, H_kv, N]."""
+        pool = self.keys[0]
+        heads = torch.arange(pool.shape[1])[:, None]
+        rows = (tables[:, None] * pool.shape[1] + heads).flatten()
+        slots = ((blocks[:, None] * pool.shape[1] + heads) * self.block_size + offsets[:, None]).flatten()
+        self._read_rows, self._write_slots = rows.to(pool.device), slots.to(pool.device)
+        size = rows.numel() * self.block_size * pool.shape[3]
+        if self._scratch.shape[1] < size:
+            with torch.inference_mode(False):  # so that it can be written inside and outside of inference mode
+                self._scratch = torch.empty(2, size, dtype=pool.dtype, device=pool.device)
 
     def positions(self, num_new):
         """Positions of the pass's tokens, [B, N]; padding repeats the row's last one."""
@@ -68,15 +83,18 @@ class PagedKVCache:
     def update(self, layer, k, v):
         """Write k and v [B, H_kv, N, D]; return all K and V of the rows [B, H_kv, S, D] and the mask [B, 1, N, S].
 
-        S is the longest row rounded up to whole blocks; the mask (True: may look) hides later and foreign tokens.
+        S is the longest row rounded up to whole blocks; the mask (True: may look) hides later and foreign tokens. What
+        is returned is overwritten by the next call: memory that is written again and again is faster than fresh pages.
         """
-        return self._write_and_read(self.keys[layer], k), self._write_and_read(self.values[layer], v), self._mask
+        return self._write_and_read(self.keys, 0, layer, k), self._write_and_read(self.values, 1, layer, v), self._mask
 
-    def _write_and_read(self, pool, new):
-        batch, heads, _, head_dim = new.shape
-        pool.view(-1, heads, head_dim).index_copy_(0, self._slots, new.transpose(1, 2).reshape(-1, heads, head_dim))
-        rows = pool.index_select(0, self._tables)
-        return rows.view(batch, -1, heads, head_dim).transpose(1, 2)
+    def _write_and_read(self, pools, which, layer, new):
+        pool, (batch, heads, _, head_dim) = pools[layer], new.shape
+        pool.view(-1, head_dim).index_copy_(0, self._write_slots, new.reshape(-1, head_dim))
+        block = self.block_size * head_dim
+        out = self._scratch[which, : self._read_rows.numel() * block].view(-1, block)
+        torch.index_select(pool.view(-1, block), 0, self._read_rows, out=out)
+        return out.view(batch, heads, -1, head_dim)
 
     def advance(self, num_new):
         """End the pass: note which positions now stand in which slots."""

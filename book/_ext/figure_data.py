@@ -22,9 +22,10 @@ def devices():
     return {name: asdict(device) for name, device in DEVICES.items()}
 
 
-def weight_row():
-    """128 neighbouring weights of the real model, for the quantizer: {source, weights}."""
-    return json.loads((Path(__file__).parents[1] / "data" / "weight_row.json").read_text())
+def recorded(path):
+    """A function that reads data recorded once from the real model (the file says by which command)."""
+    return lambda: json.loads(path.read_text(encoding="utf-8"))
 
 
-FIGURE_DATA = {"models": models, "devices": devices, "weight_row": weight_row}
+FIGURE_DATA = {"models": models, "devices": devices}
+FIGURE_DATA |= {path.stem: recorded(path) for path in sorted((Path(__file__).parents[1] / "data").glob("*.json"))}
