@@ -1,6 +1,8 @@
 """Runs a submission's cells; a process that dies, hangs or floods costs that student's points, not the class."""
 
 import json
+import re
+import symtable
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbclient.util import run_sync
@@ -19,10 +21,11 @@ class CourseExecute(Execute):
         self._dead = False
         for cell in nb.cells:
             cell.metadata.pop("tags", None)  # skip-execution on a test cell would give full marks
+        self._idle = idle_cells(nb.cells)
         return super().preprocess(nb, resources, km)
 
     def preprocess_cell(self, cell, resources, index):
-        if cell.cell_type != "code" or not cell.source.strip():
+        if cell.cell_type != "code" or not cell.source.strip() or index in self._idle:
             return cell, resources
         if self._dead:
             cell.outputs = [error_output("DeadKernelError", DEAD)]
@@ -40,6 +43,39 @@ class CourseExecute(Execute):
 
     async def _alive(self):
         return await self.km.is_alive()
+
+
+def idle_cells(cells):
+    """Indices of the course's own try-it cells that the student left as they were: they print or plot, and cost time.
+
+    A cell that binds a name which a later cell of the student's reads is run all the same.
+    """
+    idle, used = set(), set()
+    for index in range(len(cells) - 1, -1, -1):
+        if cells[index].cell_type != "code":
+            continue
+        bound, read = names_of(cells[index].source)
+        if cells[index].metadata.get("as_released") and not bound & used:
+            idle.add(index)
+        else:
+            used |= read
+    return idle
+
+
+def names_of(source):
+    """(bound, read): the module-level names that a cell binds, and those that it reads there or in its functions."""
+    try:
+        tables = [symtable.symtable(source, "<cell>", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set(), set(re.findall(r"\w+", source))
+    symbols = tables[0].get_symbols()
+    bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    read = {s.get_name() for s in symbols if s.is_referenced()}
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        read |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
+    return bound, read
 
 
 def is_stderr(output):

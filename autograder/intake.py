@@ -107,7 +107,15 @@ def graft(release, path):
 
 def put_together(release, solutions, free, notes):
     notebook = copy.deepcopy(release)
-    built = [new_code_cell(source) for source in free.get(None, [])]
+    as_released = {
+        cell.source for cell in release.cells if cell.cell_type == "code" and "nbgrader" not in cell.metadata
+    }
+
+    def free_cells(place):
+        for source in free.get(place, []):
+            yield new_code_cell(source, metadata={"as_released": True} if source in as_released else {})
+
+    built = list(free_cells(None))
     if notes:
         built.insert(0, new_markdown_cell("\n".join([f"{NOTES_HEADING}\n", *(f"- {note}" for note in notes)])))
     for cell in notebook.cells:
@@ -117,7 +125,7 @@ def put_together(release, solutions, free, notes):
         built.append(cell)
         if marks:
             cell.source = solutions.get(marks.grade_id, cell.source)
-            built += [new_code_cell(source) for source in free.get(marks.grade_id, [])]
+            built += free_cells(marks.grade_id)
     notebook.cells = built
     return notebook
 

@@ -5,6 +5,7 @@ import sys
 import torch
 
 from .model import Llama
+from .quantize import quantize_model
 from .tokenizer import load_smollm2_tokenizer, load_tokenizer
 from .weights import load_smollm2, load_weights
 
@@ -61,6 +62,7 @@ def add_arguments(parser):
     parser.add_argument("--max-tokens", type=int, default=64, metavar="N", help="new tokens at most (default 64)")
     parser.add_argument("--no-cache", action="store_true", help="recompute everything for every token")
     parser.add_argument("--weights", metavar="PATH", help="a Hugging Face folder or a GGUF file instead of SmolLM2")
+    parser.add_argument("--quant", choices=("int8", "int4"), help="weights in 8 or 4 bits")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
 
 
@@ -69,6 +71,8 @@ def run(args):
     if args.device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError("no CUDA device is available here: leave out --device")
     model, tokenizer = load(args.weights, device=args.device)
+    if args.quant:
+        quantize_model(model, args.quant)
     if args.chat:
         ids = tokenizer.apply_chat_template([{"role": "user", "content": args.prompt}])
     else:

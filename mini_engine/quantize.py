@@ -77,8 +77,9 @@ def quantize(w, bits, group_size, symmetric=True):
         scales = group_scales(groups, bits)
         return QuantizedWeight(round_to(groups, scales[:, None], bits).reshape(w.shape), scales, None, bits)
     lowest, highest = groups.min(axis=1), groups.max(axis=1)
-    minima = lowest.astype(np.float16)
-    scales = ((highest - lowest) / (2**bits - 1)).astype(np.float16)
+    with np.errstate(over="ignore"):
+        minima = lowest.astype(np.float16)
+        scales = ((highest - lowest) / (2**bits - 1)).astype(np.float16)
     if not (np.isfinite(scales).all() and np.isfinite(minima).all()):
         raise ValueError("a group's scale or minimum does not fit float16: the weights are too large or not finite")
     step = np.where(scales == 0, np.float16(1), scales)[:, None].astype(np.float32)

@@ -31,10 +31,10 @@ def test_generate_answers_with_the_real_model(smollm2, capsys):
 
 def test_generate_without_a_cache_writes_the_same(smollm2, capsys):
     outputs = []
-    for extra in ([], ["--no-cache"]):
+    for extra in ([], ["--no-cache"], ["--quant", "int4"]):
         assert main(["generate", "Once upon a time", "--max-tokens", "6", *extra]) == 0
         outputs.append(capsys.readouterr().out)
-    assert outputs[0] == outputs[1]
+    assert outputs[0] == outputs[1] and outputs[2].startswith("Once upon a time")
 
 
 def test_requests_that_make_no_sense(smollm2, capsys):

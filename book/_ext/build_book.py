@@ -25,7 +25,7 @@ from book._ext import vendor  # noqa: E402 (the script may be started from anywh
 
 # what a reference to a chapter outside a quick build leads to
 UNRESOLVED = ["myst.xref_missing", "ref.doc", "ref.ref", "ref.numref"]
-ALWAYS = ["book/notation", "book/glossary", "book/references"]
+ALWAYS = ["book/progress", "book/notation", "book/glossary", "book/references"]
 SOURCES = ("_config.yml", "_toc.yml", "book", "mini_engine", "notebooks", "solutions", "autograder/nbgrader_config.py")
 
 

@@ -4,7 +4,9 @@ A function here takes nothing and returns what JSON can hold. `{figure-live} nam
 into the page as `window.figureData.models`, by a plain script, so that it also loads from file://.
 """
 
+import json
 from dataclasses import asdict
+from pathlib import Path
 
 from mini_engine.config import MODELS
 from mini_engine.speed import DEVICES
@@ -20,4 +22,10 @@ def devices():
     return {name: asdict(device) for name, device in DEVICES.items()}
 
 
+def recorded(path):
+    """A function that reads data recorded once from the real model (the file says by which command)."""
+    return lambda: json.loads(path.read_text(encoding="utf-8"))
+
+
 FIGURE_DATA = {"models": models, "devices": devices}
+FIGURE_DATA |= {path.stem: recorded(path) for path in sorted((Path(__file__).parents[1] / "data").glob("*.json"))}

@@ -14,6 +14,7 @@ from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 from traitlets.config import PyFileConfigLoader
 
+from book._ext import vendor
 from book._ext.html_element import element, parse_markdown, text
 
 MARKS = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*$\n?", re.MULTILINE)
@@ -67,7 +68,7 @@ def written_points(cell):
 def read_exercise(root, assignment, name):
     """Everything that the book shows of one exercise.
 
-    Returns a dict: title, effort (the line with stars, minutes and points, or ""), lead (Markdown), hints (list of
+    Returns a dict: grade_id, title, effort (the line with stars, minutes and points, or ""), lead (Markdown), hints (list of
     (summary, Markdown)), starter, solution (code, or Markdown for a written answer), written (bool), checks (source of
     the visible tests, or ""). Raises ExerciseError.
     """
@@ -91,6 +92,7 @@ def read_exercise(root, assignment, name):
     checks = next((c.source for c in cells if grade_id(c) == f"test_{name}"), "")
     answer = MODEL_ANSWER.search(cell.source)
     return {
+        "grade_id": grade_id(cell),
         "title": title,
         "effort": effort.group(0).strip() if effort else written_points(cell) if written else "",
         "lead": HINT.sub("", body).strip(),
@@ -100,6 +102,23 @@ def read_exercise(root, assignment, name):
         "written": written,
         "checks": checks,
     }
+
+
+def live_attributes(root, assignment, exercise):
+    """The data attributes by which live.js knows an exercise: its kind ("live", "notebook", "written") and counts."""
+    name = exercise["grade_id"]
+    attrs = {"data_topic": assignment, "data_name": name, "data_kind": "written" if exercise["written"] else "notebook"}
+    if exercise["written"]:
+        return attrs
+    from book._ext import live  # live reads notebooks through this module
+
+    entry = next(item for item in live.cached_topic_data(root, assignment)["exercises"] if item["name"] == name)
+    if entry["live"]:
+        attrs["data_kind"] = "live"
+    attrs |= {"data_hidden_checks": entry["hidden_checks"], "data_hidden_points": entry["hidden_points"]}
+    if not vendor.python_is_present():
+        attrs["data_python"] = vendor.PYODIDE_ADDRESS
+    return attrs
 
 
 class NbExercise(SphinxDirective):
@@ -124,8 +143,13 @@ class NbExercise(SphinxDirective):
         parts += parse_markdown(self, exercise["lead"].splitlines(), source)
         if exercise["starter"]:
             parts.append(self.code(exercise["starter"], "exercise-starter"))
+        live = live_attributes(root, assignment, exercise)
+        if live.get("data_kind") == "notebook":
+            parts.append(text("p", "This one needs torch: do it in the notebook.", class_="exercise-elsewhere"))
         for summary, hint in exercise["hints"]:
             parts.append(self.fold(summary, "exercise-hint", parse_markdown(self, hint.splitlines(), source)))
+        if exercise["checks"]:
+            parts.append(self.fold("The visible checks", "exercise-checks", [self.code(exercise["checks"], "")]))
         if self.config.exercise_solutions and exercise["solution"]:
             if exercise["written"]:
                 shown = parse_markdown(self, exercise["solution"].splitlines(), source)
@@ -133,7 +157,8 @@ class NbExercise(SphinxDirective):
             else:
                 parts.append(self.fold("Solution", "exercise-solution", [self.code(exercise["solution"], "")]))
         parts.append(self.buttons(assignment))
-        return [element("div", *parts, class_="exercise", id=anchor, role="group", aria_labelledby=f"{anchor}-t")]
+        attrs = {"class_": "exercise", "id": anchor, "role": "group", "aria_labelledby": f"{anchor}-t", **live}
+        return [element("div", *parts, scripts=["live/store.js", "live/live.js"], **attrs)]
 
     def code(self, source, classes):
         block = nodes.literal_block(source, source, language="python", classes=[classes] if classes else [])

@@ -1185,7 +1185,9 @@ def hidden_Decoder():
     model = Decoder(config, weights, torch.float64)  # transformers' logits were computed in float64 too
     for case in load_tiny_expected():
         ids, want = torch.from_numpy(case["ids"]).long()[None], torch.from_numpy(case["logits"])[None]
-        worst = (model(ids) - want).abs().max()
+        got = model(ids)
+        assert got.dtype == torch.float64, f"a float64 model gives float64 logits, yours are {got.dtype}"
+        worst = (got - want).abs().max()
         assert worst < 1e-5, f"ids {case['ids'].tolist()}: logits differ from transformers' by {worst:.1e}"
         cache, parts, start = model.new_cache(ids.shape[1]), [], 0
         while start < ids.shape[1]:
@@ -1447,6 +1449,8 @@ fig, ax = figure()
 ax.loglog(result["lengths"], result["without_cache_s"], "o-", label="without cache")
 ax.loglog(result["lengths"], result["with_cache_s"], "s-", label="with cache")
 ax.set(xlabel="prompt length (tokens)", ylabel="time for 8 new tokens (s)", title="The shipped 2-layer model")
+ax.set_xticks(result["lengths"], [str(length) for length in result["lengths"]])
+ax.minorticks_off()
 ax.legend()
 show(fig, alt="Without the cache the time grows with the prompt; with it, it grows much less.")
 

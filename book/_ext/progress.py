@@ -1,0 +1,82 @@
+"""The directive `course-progress`: every exercise of the book with its minutes and points; progress.js adds the state."""
+
+import re
+from pathlib import Path
+
+from sphinx.util.docutils import SphinxDirective
+
+from book._ext.course_path import NUMBERS
+from book._ext.html_element import element, text
+from book._ext.nbexercise import grade_id, live_attributes, load_cells, read_exercise
+
+
+def exercise_anchors(root, assignment):
+    """{grade_id: anchor in the chapter, or ""} of every exercise of an assignment, written answers too, in order."""
+    marked = [cell for cell in load_cells(root, assignment) if cell.metadata.get("nbgrader", {}).get("solution")]
+    chapter = (root / "book" / f"{assignment}.md").read_text(encoding="utf-8")
+    used = set(re.findall(rf"\{{nbexercise\}} {assignment}/(\w+)", chapter))
+    names = [grade_id(cell) for cell in marked]
+    anchors = {}
+    for name in names:
+        short = name.removeprefix("answer_")
+        shown = name if name in used else short if short in used and short not in names else None
+        anchors[name] = f"#exercise-{shown}" if shown else ""
+    return anchors
+
+
+def chapter_title(root, assignment):
+    """The heading of a chapter's page."""
+    chapter = (root / "book" / f"{assignment}.md").read_text(encoding="utf-8")
+    found = re.search(r"^# (.+)$", chapter.partition("\n---\n")[2] or chapter, re.MULTILINE)
+    return found[1].strip() if found else assignment
+
+
+class CourseProgress(SphinxDirective):
+    """`{course-progress}`, one table for each chapter that is in the book."""
+
+    def run(self):
+        root = Path(self.env.app.confdir)
+        topics = [path.stem for path in sorted((root / "solutions").glob("*/*.ipynb"))]
+        shown = [topic for topic in topics if f"book/{topic}" in self.env.found_docs]
+        for topic in shown:
+            self.env.note_dependency(str(root / "solutions" / topic / f"{topic}.ipynb"))
+            self.env.note_dependency(str(root / "book" / f"{topic}.md"))
+        return [
+            element(
+                "div",
+                text("p", "", class_="progress-summary", role="status"),
+                *(self.table(root, topic) for topic in shown),
+                scripts=["live/store.js", "live/progress.js"],
+                class_="course-progress",
+            )
+        ]
+
+    def table(self, root, topic):
+        page = self.env.app.builder.get_relative_uri(self.env.docname, f"book/{topic}")
+        head = element("tr", *(text("th", words, scope="col") for words in ("Exercise", "Minutes", "Points", "State")))
+        rows = [self.row(root, topic, name, page + anchor) for name, anchor in exercise_anchors(root, topic).items()]
+        caption = element("caption", text("a", f"{topic[:2]} · {chapter_title(root, topic)}", href=page))
+        return element("table", caption, element("thead", head), element("tbody", *rows), class_="progress-table")
+
+    def row(self, root, topic, name, address):
+        exercise = read_exercise(root, topic, name)
+        found = NUMBERS.search(exercise["effort"])
+        minutes, points = found.groups() if found else ("", exercise["effort"].rpartition("·")[2].strip().split(" ")[0])
+        attrs = live_attributes(root, topic, exercise)
+        link = text("a", exercise["title"].strip("*"), href=address)
+        return element(
+            "tr",
+            element("td", link),
+            text("td", minutes or "–", class_="num"),
+            text("td", points, class_="num"),
+            text("td", "", class_="progress-state"),
+            data_topic=topic,
+            data_name=name,
+            data_kind=attrs["data_kind"],
+            data_minutes=minutes or 0,
+            data_points=points,
+        )
+
+
+def setup(app):
+    app.add_directive("course-progress", CourseProgress)

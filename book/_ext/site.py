@@ -1,0 +1,93 @@
+"""What the whole site shares: its address in one place, hover texts for glossary words, Binder and Colab buttons.
+
+In _config.yml, `html_baseurl` is where the book is published (sitemap, opengraph), and `course_repository` the public
+git repository, "" for none: Binder and Colab need one, so without it their buttons are left out.
+"""
+
+import re
+from urllib.parse import quote
+
+from docutils import nodes
+from sphinx import addnodes
+
+GLOSSARY = "book/glossary"
+MAX_WORDS = 45
+
+
+def one_address(app, config):
+    """Opengraph names the same address as the sitemap."""
+    if config.html_baseurl and "ogp_site_url" in config:
+        config.ogp_site_url = config.html_baseurl
+
+
+def plain_definition(definition):
+    """A definition as one or two plain sentences; "" when all of them hold formulas."""
+    parts = []
+    for node in definition.findall(nodes.Text):
+        inside = {type(parent) for parent in ancestors(node, definition)}
+        if addnodes.pending_xref in inside or nodes.citation_reference in inside or nodes.footnote_reference in inside:
+            continue
+        parts.append("\0" if nodes.math in inside or nodes.math_block in inside else node.astext())
+    sentences = re.split(r"(?<=[.;])\s+", re.sub(r"\s+", " ", "".join(parts)).strip())
+    kept = [sentence for sentence in sentences if sentence and "\0" not in sentence][:2]
+    words = re.sub(r"\s+([.,;])", r"\1", " ".join(kept)).split()
+    return " ".join(words[:MAX_WORDS]) + ("…" if len(words) > MAX_WORDS else "")
+
+
+def ancestors(node, top):
+    while node.parent is not None and node.parent is not top:
+        node = node.parent
+        yield node
+
+
+def definitions(env):
+    """{id of a glossary term: plain definition}, read from the glossary page."""
+    if GLOSSARY not in env.found_docs:
+        return {}
+    found = {}
+    for item in env.get_doctree(GLOSSARY).findall(nodes.definition_list_item):
+        definition = next(item.findall(nodes.definition), None)
+        for term in item.findall(nodes.term):
+            found |= {anchor: plain_definition(definition) for anchor in term["ids"] if definition}
+    return found
+
+
+def add_hover_texts(app, doctree, docname):
+    """Give every link to a glossary word its definition as a title; terms.js shows it on focus, too."""
+    links = [node for node in doctree.findall(nodes.reference) if is_term(node)]
+    if not links or docname == GLOSSARY:
+        return
+    words = definitions(app.env)
+    for link in links:
+        anchor = link.get("refuri", "").rpartition("#")[2] or link.get("refid", "")
+        if words.get(anchor):
+            link["reftitle"] = words[anchor]
+
+
+def is_term(link):
+    return any("std-term" in child.get("classes", ()) for child in link.findall(nodes.Element))
+
+
+def add_launch_buttons(app, pagename, templatename, context, doctree):
+    """Binder and Colab on the pages that are notebooks."""
+    address = app.config.course_repository.rstrip("/")
+    if not address or not pagename.startswith("notebooks/") or "header_buttons" not in context:
+        return
+    path, host = f"{pagename}.ipynb", "https://github.com/"
+    project = address.removeprefix(host)
+    kind = f"gh/{project}" if address.startswith(host) else f"git/{quote(address, safe='')}"
+    buttons = [("binder", "Run on Binder", f"https://mybinder.org/v2/{kind}/HEAD?urlpath=lab/tree/{path}")]
+    if address.startswith(host):
+        hint = f"Run on Colab; there, first: %pip install git+{address}"
+        buttons.append(("colab", hint, f"https://colab.research.google.com/github/{project}/blob/HEAD/{path}"))
+    for label, tooltip, url in buttons:
+        look = {"icon": "fas fa-rocket", "text": label.capitalize(), "tooltip_placement": "bottom"}
+        context["header_buttons"].append({"type": "link", "url": url, "label": label, "tooltip": tooltip, **look})
+
+
+def setup(app):
+    app.add_config_value("course_repository", "", "html")
+    app.connect("config-inited", one_address)
+    app.connect("doctree-resolved", add_hover_texts)
+    app.connect("html-page-context", add_launch_buttons, priority=502)
+    app.add_js_file("terms.js", defer="defer")

@@ -1,0 +1,356 @@
+// Live exercises: an editor, Run, Check and Stop in every exercise that NumPy can carry, with Python in a worker.
+// Without JavaScript, and from file:// where browsers start no worker, the exercise stays what the page shows.
+(function () {
+  "use strict";
+
+  const STATIC = new URL("../", document.currentScript.src).href;
+  const FROM_DISK = location.protocol === "file:";
+  const Work = window.CourseWork;
+
+  const make = (tag, attributes, ...children) => {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) if (value !== null) node.setAttribute(name, value);
+    node.append(...children);
+    return node;
+  };
+  const button = (words, act, attributes) => {
+    const node = make("button", { type: "button", ...attributes }, words);
+    node.addEventListener("click", act);
+    return node;
+  };
+
+  // Python: one worker a page, made at the first use and again after Stop ------------------------------------------------
+  const python = { worker: null, ready: false, pending: null, jobs: 0 };
+
+  function settle(answer) {
+    const pending = python.pending;
+    python.pending = null;
+    if (pending) pending.resolve(answer);
+  }
+
+  function stopPython(answer) {
+    if (python.worker) python.worker.terminate();
+    Object.assign(python, { worker: null, ready: false });
+    settle(answer);
+  }
+
+  function startPython(address) {
+    const worker = new Worker(`${STATIC}live/worker.js`, { type: "module" });
+    worker.onmessage = ({ data }) => {
+      if (data.ready) {
+        python.ready = true;
+        python.pending?.onReady();
+      } else if (data.broken) stopPython({ broken: data.broken });
+      else if (data.id === python.jobs) settle(data.answer);
+    };
+    worker.onerror = (event) => stopPython({ broken: event.message || "its files could not be loaded" });
+    worker.postMessage({
+      start: {
+        pyodide: address || `${STATIC}vendor/pyodide/`,
+        lock: address ? null : `${STATIC}live/pyodide-lock.json`,
+        course: `${STATIC}live/course.zip`,
+      },
+    });
+    python.worker = worker;
+  }
+
+  // One request at a time; resolves to the runner's answer, {stopped: true} or {broken: "why"}.
+  function ask(request, address, onReady) {
+    if (python.pending) return Promise.resolve({ busy: true });
+    return new Promise((resolve) => {
+      python.jobs += 1;
+      python.pending = { resolve, onReady: onReady || (() => {}) };
+      if (!python.worker) startPython(address);
+      python.worker.postMessage({ id: python.jobs, request: JSON.stringify(request) });
+    });
+  }
+
+  const topics = {};
+  function loadTopic(topic) {
+    topics[topic] ??= fetch(`${STATIC}live/${topic}.json`).then((answer) => {
+      if (!answer.ok) throw new Error(`${topic}.json answers ${answer.status}`);
+      return answer.json();
+    });
+    topics[topic].catch(() => delete topics[topic]);
+    return topics[topic];
+  }
+
+  // action "run" or "check" of one exercise, with the reader's own earlier answers that pass
+  async function attempt(topic, name, code, action, address, onReady) {
+    const data = await loadTopic(topic);
+    const answers = {};
+    for (const { name: earlier } of data.exercises) {
+      const { passed } = Work.get(topic, earlier);
+      if (earlier !== name && passed !== undefined) answers[earlier] = passed;
+    }
+    return ask({ topic: data, name, code, action, answers }, address, onReady);
+  }
+
+  // The editor: CodeMirror where it can be loaded, else a textarea --------------------------------------------------------
+  // oneDark's colours stand for kinds of token; the page gives each kind a colour of its theme
+  const TOKEN_KINDS = {
+    "#c678dd": "keyword", "#98c379": "string", "#7d8799": "comment", "#d19a66": "number", "#61afef": "name",
+    "#e5c07b": "number", "#56b6c2": "operator",
+  };
+
+  let codeMirror;
+  const loadCodeMirror = () => (codeMirror ??= import(`${STATIC}vendor/codemirror/index.js`).then(async (CM) => {
+    const language = await CM.languages.find(({ name }) => name === "Python").load();
+    const highlight = CM.HighlightStyle.define(
+      CM.oneDarkHighlightStyle.specs.filter(({ color }) => TOKEN_KINDS[color]).map(({ tag, color }) => ({ tag, color: `var(--code-${TOKEN_KINDS[color]})` })),
+    );
+    return { CM, language, highlight };
+  }));
+
+  function codeMirrorEditor({ CM, language, highlight }, { label, text, onChange, onCheck, onLeave }) {
+    const keys = [
+      { key: "Ctrl-Enter", mac: "Cmd-Enter", run: () => { onCheck(); return true; } },
+      { key: "Escape", run: () => { onLeave(); return true; } },
+      CM.indentWithTab,
+    ];
+    const view = new CM.EditorView({
+      doc: text,
+      extensions: [
+        CM.Prec.highest(CM.keymap.of(keys)),
+        CM.minimalSetup,
+        CM.lineNumbers(),
+        CM.indentOnInput(),
+        CM.bracketMatching(),
+        CM.indentUnit.of("    "),
+        CM.syntaxHighlighting(highlight),
+        language,
+        CM.EditorView.lineWrapping,
+        CM.EditorView.contentAttributes.of({ "aria-label": label }),
+        CM.EditorView.updateListener.of((update) => { if (update.docChanged) onChange(); }),
+      ],
+    });
+    return {
+      node: view.dom,
+      get: () => view.state.doc.toString(),
+      set: (value) => view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: value } }),
+    };
+  }
+
+  function plainEditor({ label, text, onChange, onCheck, onLeave }) {
+    const area = make("textarea", { "aria-label": label, spellcheck: "false", rows: Math.max(8, text.split("\n").length + 2) });
+    area.value = text;
+    area.addEventListener("input", onChange);
+    area.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) onCheck();
+      else if (event.key === "Escape") onLeave();
+      else if (event.key === "Tab" && !event.shiftKey) area.setRangeText("    ", area.selectionStart, area.selectionEnd, "end");
+      else return;
+      event.preventDefault();
+      onChange();
+    });
+    return { node: area, get: () => area.value, set: (value) => { area.value = value; onChange(); } };
+  }
+
+  // What every exercise gets ----------------------------------------------------------------------------------------------
+  const STATES = { passed: "visible checks pass", tried: "begun", written: "answer kept", done: "done in the notebook" };
+
+  function showState({ topic, name, kind, state }) {
+    const words = STATES[Work.stateOf(topic, name, kind)] || "";
+    state.textContent = words && ` · ${words}`;
+    state.classList.toggle("passed", Work.stateOf(topic, name, kind) === "passed");
+  }
+
+  function oneHintAtATime({ box, topic, name }) {
+    const hints = [...box.querySelectorAll(".exercise-hint")];
+    const opened = Work.get(topic, name).hints || 0;
+    hints.forEach((hint, i) => {
+      hint.hidden = i > opened;
+      hint.addEventListener("toggle", () => {
+        if (!hint.open) return;
+        Work.put(topic, name, { hints: Math.max(i + 1, Work.get(topic, name).hints || 0) });
+        if (hints[i + 1]) hints[i + 1].hidden = false;
+      });
+    });
+  }
+
+  // The solution waits for an attempt, or for the reader's explicit wish.
+  function gateSolution({ box, topic, name, kind }) {
+    const solution = box.querySelector(".exercise-solution");
+    if (!solution) return () => {};
+    const after = { live: "Opens after your first Check", written: "Opens once you have written an answer", notebook: "Try it in the notebook first" };
+    const what = kind === "written" ? "model answer" : "solution";
+    const gate = make("p", { class: "live-gate" }, `${after[FROM_DISK && kind === "live" ? "notebook" : kind]}, or `);
+    gate.append(button(`show me the ${what}`, () => {
+      Work.put(topic, name, { shown: true });
+      update();
+      solution.open = true;
+      solution.querySelector("summary").focus();
+    }));
+    solution.before(gate);
+    const update = () => {
+      const entry = Work.get(topic, name);
+      const open = Boolean(entry.attempts || entry.shown || (kind === "written" && (entry.code || "").trim()));
+      solution.hidden = !open;
+      gate.hidden = open;
+    };
+    update();
+    return update;
+  }
+
+  async function downloadNotebook(topic) {
+    const notebook = await (await fetch(`${STATIC}live/${topic}.ipynb`)).json();
+    for (const cell of notebook.cells) {
+      const marks = cell.metadata.nbgrader;
+      if (!marks || !marks.solution) continue;
+      const { code } = Work.get(topic, marks.grade_id);
+      if (code !== undefined) cell.source = code;
+    }
+    Work.save(`${topic}.ipynb`, `${JSON.stringify(notebook, null, 1)}\n`, "application/x-ipynb+json");
+  }
+
+  // The three kinds ---------------------------------------------------------------------------------------------------------
+  function setUpElsewhere({ box, topic, name, refresh }) {
+    const tick = make("input", { type: "checkbox" });
+    tick.checked = Boolean(Work.get(topic, name).done);
+    tick.addEventListener("change", () => {
+      Work.put(topic, name, { done: tick.checked || undefined });
+      refresh();
+    });
+    box.querySelector(".exercise-elsewhere")?.after(make("p", { class: "live-tick" }, make("label", {}, tick, " I have done it in the notebook")));
+  }
+
+  function setUpWritten({ box, topic, name, buttons, refresh }) {
+    const area = make("textarea", { rows: 5, id: `${box.id}-answer`, placeholder: "Write your answer here." });
+    area.value = Work.get(topic, name).code || "";
+    area.addEventListener("input", () => {
+      Work.put(topic, name, { code: area.value || undefined });
+      refresh();
+    });
+    const first = box.querySelector(".exercise-hint, .exercise-solution, .live-gate") || buttons;
+    (box.querySelector(".live-gate") || first).before(make("div", { class: "live live-written" }, make("label", { for: area.id }, "Your answer (kept in this browser, graded by a person)"), area));
+  }
+
+  function setUpLive(exercise) {
+    const { box, topic, name, refresh } = exercise;
+    const block = box.querySelector(".exercise-starter").closest("[class*=highlight-], .exercise > *");
+    const starter = block.querySelector("pre").textContent.replace(/\n$/, "");
+    const label = `Your code: ${box.querySelector(".exercise-title").textContent}`;
+    const place = make("div", { class: "live-editor" });
+    const check = button("Check", () => go("check"), { class: "live-main", title: "Run the visible checks (Ctrl+Enter)" });
+    const run = button("Run", () => go("run"), { title: "Run your code and the notebook's try-it cell" });
+    const stop = button("Stop", () => stopPython({ stopped: true }), { hidden: "" });
+    const reset = button("Reset", () => {
+      editor.set(starter);
+      Work.put(topic, name, { code: undefined, passed: undefined });
+      show("Back to the starter. Undo in the editor brings your code back.");
+      refresh();
+    });
+    const status = make("p", { class: "live-status", role: "status" });
+    const output = make("pre", { class: "live-output", tabindex: "0", role: "region", "aria-label": "What your code prints", hidden: "" });
+    const bar = make("div", { class: "live-bar" }, check, run, stop, reset);
+    const keys = make("p", { class: "live-keys" }, "Ctrl+Enter checks. Tab indents, Escape leaves the editor.");
+    block.after(make("div", { class: "live" }, place, keys, bar, status, output));
+
+    let editor = { get: () => Work.get(topic, name).code ?? starter, set() {} };
+
+    const show = (words, kind, printed) => {
+      status.className = `live-status ${kind || ""}`;
+      status.replaceChildren(...[].concat(words));
+      output.hidden = !printed;
+      output.textContent = printed || "";
+    };
+
+    const verdict = ({ reason, line, text }) => {
+      const error = /^AssertionError: /.test(reason) ? reason.slice(16) : reason;
+      const missing = /^NotImplementedError: $/.test(reason);
+      const parts = [make("strong", {}, missing ? "Not written yet. " : "Not yet. "), make("span", { class: "live-reason" }, missing ? "" : error)];
+      if (line && !/^AssertionError/.test(reason)) parts.push(make("span", { class: "live-line" }, `Line ${line} of your code: `, make("code", {}, text)));
+      return parts;
+    };
+
+    const passedWords = () => {
+      const { hiddenChecks: count, hiddenPoints: points } = box.dataset;
+      const hidden = `${count} hidden check${count === "1" ? "" : "s"} (${points} point${points === "1" ? "" : "s"}) run${count === "1" ? "s" : ""} at grading.`;
+      return [make("strong", {}, "Visible checks pass. "), count === "0" ? "" : hidden];
+    };
+
+    async function go(action) {
+      const code = editor.get();
+      const working = action === "run" ? "Running…" : "Checking…";
+      const from = box.dataset.python ? `, from ${new URL(box.dataset.python).host}: this copy of the book does not carry it` : "";
+      show(python.ready ? working : `Starting Python (9 MB, once${from})…`);
+      delete status.dataset.reason;
+      check.disabled = run.disabled = true;
+      stop.hidden = false;
+      let answer;
+      try {
+        answer = await attempt(topic, name, code, action, box.dataset.python, () => show(working));
+      } catch (error) {
+        answer = { broken: error.message };
+      }
+      check.disabled = run.disabled = false;
+      stop.hidden = true;
+      report(action, code, answer);
+    }
+
+    function report(action, code, answer) {
+      if (answer.busy) return show("Another exercise on this page is running: stop it first.");
+      if (answer.stopped) return show("Stopped. Python starts again at the next run.", "bad");
+      if (answer.broken) return show(`Python could not start or broke off: ${answer.broken}. Your code is kept; try again.`, "bad");
+      status.dataset.reason = answer.reason;
+      const note = answer.borrowed?.length ? [make("span", { class: "live-note" }, `Not passed yet, so the reference answer stands in: ${answer.borrowed.join(", ")}.`)] : [];
+      if (action === "check") {
+        const { attempts = 0 } = Work.get(topic, name);
+        Work.put(topic, name, { code, attempts: attempts + 1, passed: answer.passed ? code : undefined });
+        refresh();
+      }
+      if (!answer.passed) return show([...verdict(answer), ...note], "bad", answer.output);
+      if (action === "check") return show([...passedWords(), ...note], "good", answer.output);
+      return show([answer.output ? "This is what your code and the try-it cell print:" : "It ran, and printed nothing.", ...note], "", answer.output);
+    }
+
+    // The editor comes when the exercise comes near the screen, so that the page itself waits for nothing.
+    async function open() {
+      const wanted = {
+        label,
+        text: Work.get(topic, name).code ?? starter,
+        onChange: () => {
+          const kept = Work.put(topic, name, { code: editor.get() });
+          if (!kept) show("This browser keeps nothing: download the notebook before you leave.", "bad");
+          refresh();
+        },
+        onCheck: () => go("check"),
+        onLeave: () => check.focus(),
+      };
+      try {
+        editor = codeMirrorEditor(await loadCodeMirror(), wanted);
+      } catch (error) {
+        editor = plainEditor(wanted);
+      }
+      // arrow keys in the editor are not the theme's "previous page"
+      editor.node.addEventListener("keydown", (event) => event.stopPropagation());
+      place.replaceChildren(editor.node);
+      block.hidden = true;
+    }
+    new IntersectionObserver((entries, observer) => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+      observer.disconnect();
+      open();
+    }, { rootMargin: "600px" }).observe(box);
+  }
+
+  function setUp(box) {
+    const { topic, name, kind } = box.dataset;
+    const state = make("span", { class: "exercise-state" });
+    (box.querySelector(".exercise-effort") || box.querySelector(".exercise-title")).append(state);
+    const buttons = box.querySelector(".exercise-buttons");
+    const exercise = { box, topic, name, kind, state, buttons };
+    oneHintAtATime(exercise);
+    const updateGate = gateSolution(exercise);
+    exercise.refresh = () => { showState(exercise); updateGate(); };
+    exercise.refresh();
+    if (kind === "written") setUpWritten(exercise);
+    else if (kind === "notebook") setUpElsewhere(exercise);
+    else if (FROM_DISK) box.querySelector(".exercise-starter").closest(".exercise > *").after(make("p", { class: "live-note" }, "To run code here, serve the book: ", make("code", {}, "make serve"), "."));
+    else setUpLive(exercise);
+    if (!FROM_DISK && buttons) buttons.append(button("Download with my answers", () => downloadNotebook(topic), { title: "The notebook of this chapter with what you wrote here" }));
+  }
+
+  document.querySelectorAll(".exercise[data-kind]").forEach(setUp);
+  window.CourseLive = { attempt, stop: () => stopPython({ stopped: true }) };
+})();
