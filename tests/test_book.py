@@ -151,7 +151,9 @@ def test_exercises_shown_are_those_of_the_notebook(book, browser, chapter):
         text = page.content()
     assert sorted(shown) == sorted(name.removeprefix("answer_") if name not in shown else name for name in wanted)
     hidden = [name for name in full if name and name.startswith("hidden_")]
-    assert hidden and not [name for name in [*hidden, "BEGIN HIDDEN"] if name in text], "a hidden test got into the page"
+    assert hidden and not [name for name in [*hidden, "BEGIN HIDDEN"] if name in text], (
+        "a hidden test got into the page"
+    )
     for name, box in shown.items():
         assert box["titled"] and len(box["links"]) == 2, f"{name} lacks its title or its two buttons"
         for link in box["links"]:
