@@ -6,6 +6,7 @@ The API is that of platform.openai.com/docs/api-reference (completions, chat), a
 import asyncio
 import json
 import re
+import signal
 import socket
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -226,5 +227,7 @@ def run(args):
     app = create_app(make_engine(args), args.model, args.max_requests)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=args.grace_s)
     print(f"serving {args.model} at http://{args.host}:{sock.getsockname()[1]}/v1 (Ctrl+C stops)", flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops gracefully and then raises the signal again
+        signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run(sockets=[sock])
     return 0

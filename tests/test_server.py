@@ -304,17 +304,18 @@ def launch(*options):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
 
 
-def test_the_command_serves_and_stops_gracefully():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_and_stops_gracefully(number):
     process = launch("--port", "0", "--num-blocks", "64", "--num-draft-tokens", "3")
     try:
         url = process.stdout.readline().split()[3]
         client = openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=TIMEOUT_S)
         stream = iter(client.completions.create(model="tiny", prompt="abcabc", max_tokens=300, stream=True))
         next(stream)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         chunks = list(stream)
         assert chunks[-1].choices[0].finish_reason == "length", "the running request was cut off"
-        assert process.wait(TIMEOUT_S) in (0, 130)
+        assert process.wait(TIMEOUT_S) == 0
         assert "Traceback" not in process.stderr.read()
     finally:
         process.kill()
