@@ -81,7 +81,7 @@
             "fill-opacity": seen ? 0.35 : 1, stroke: now ? "var(--fig-ink)" : "var(--fig-line)", "stroke-width": now ? 2 : 1,
           });
           if (seen && Math.min(w, h) > 14) svg.text(x + w / 2, y + h / 2 + 4, "gone", { "text-anchor": "middle", "font-size": 11, fill: "var(--fig-ink)" });
-          if (now && Math.min(w, h) > 14) svg.text(x + w / 2, y + h / 2 + 4, "now", { "text-anchor": "middle", "font-size": 12, "font-weight": "bold", fill: "var(--fig-surface)" });
+          if (now && Math.min(w, h) > 14) svg.text(x + w / 2, y + h / 2 + 4, "now", { "text-anchor": "middle", "font-size": 12, "font-weight": "bold", style: "fill: var(--fig-surface)" });
         }
       }
       svg.line(left - 6, top + (r.query + 0.5) * cell, left - 1, top + (r.query + 0.5) * cell, { stroke: "var(--fig-ink)", "stroke-width": 3 });
