@@ -8,6 +8,8 @@ import torch
 
 from mini_engine.sequence import SamplingParams
 
+NUM_LIKELY = 1024  # among so many tokens top-p looks first
+
 __all__ = ["Sampler", "SamplingParams", "new_generator", "row_sampler"]
 
 
@@ -29,22 +31,27 @@ class Sampler:
         rows = [i for i, p in enumerate(params) if p.temperature > 0]
         if rows:
             probabilities = self.probabilities(logits[rows], [params[i] for i in rows])
-            cumulative = probabilities.cumsum(-1)
-            u = torch.tensor([[generators[i].random()] for i in rows], dtype=cumulative.dtype, device=logits.device)
-            drawn = torch.searchsorted(cumulative, u * cumulative[:, -1:], right=True)[:, 0]
-            last = probabilities.shape[-1] - 1 - (probabilities.flip(-1) > 0).int().argmax(-1)
-            tokens[rows] = torch.minimum(drawn, last)  # rounding must not lead past the last possible token
+            cumulative = probabilities.cumsum(-1, dtype=torch.float64)
+            total = cumulative[:, -1:].contiguous()
+            u = torch.tensor([[generators[i].random()] for i in rows], dtype=torch.float64, device=logits.device)
+            drawn = torch.searchsorted(cumulative, u * total, right=True)
+            last = torch.searchsorted(cumulative, total)  # rounding must not lead past the last possible token
+            tokens[rows] = torch.minimum(drawn, last)[:, 0]
         return tokens.tolist()
 
     def probabilities(self, logits, params):
-        """The exact law each row is drawn from: [B, V] float64. A row of temperature 0 has one 1, at its argmax."""
+        """The law each row is drawn from: [B, V], float32 at least. A row of temperature 0 has one 1, at its argmax."""
+        logits = logits if logits.dtype == torch.float64 else logits.float()
         temperature = _column(logits, [p.temperature for p in params])
-        scaled = logits.double() / temperature.where(temperature > 0, 1.0)
+        scaled = logits / temperature.where(temperature > 0, 1.0)
         scaled = filter_top_k(scaled, [p.top_k for p in params])
         scaled = filter_top_p(scaled, [p.top_p for p in params])
         scaled = filter_min_p(scaled, [p.min_p for p in params])
+        probabilities = scaled.softmax(-1)
+        if all(p.temperature > 0 for p in params):
+            return probabilities
         greedy = torch.zeros_like(scaled).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
-        return torch.where(temperature > 0, scaled.softmax(-1), greedy)
+        return torch.where(temperature > 0, probabilities, greedy)
 
 
 def filter_top_k(logits, top_k):
@@ -63,18 +70,23 @@ def filter_top_k(logits, top_k):
 def filter_top_p(logits, top_p):
     """Rows [B, V] cut to the fewest most likely tokens whose probabilities reach top_p[b] (Holtzman et al. 2020).
 
-    The token that crosses top_p stays; 1 means all. Among equal logits the lower token id comes first.
+    The token that crosses top_p stays; 1 means all. Which of equal logits stay is not specified.
     """
     rows = [i for i, p in enumerate(top_p) if p < 1]
     if not rows:
         return logits
-    ordered, order = logits[rows].sort(dim=-1, descending=True, stable=True)
-    probabilities = ordered.softmax(-1)
-    before = probabilities.cumsum(-1) - probabilities
-    ordered = ordered.masked_fill(before >= _column(logits, [top_p[i] for i in rows]), -torch.inf)
-    ordered[:, 0] = logits[rows].amax(-1)
+    part, limit = logits[rows], _column(logits, [top_p[i] for i in rows])
+    for num_likely in (NUM_LIKELY, None):  # sorting the whole vocabulary can cost more than a decode step
+        is_part = num_likely is not None and num_likely < part.shape[-1]
+        ordered, order = part.topk(num_likely) if is_part else part.sort(dim=-1, descending=True)
+        probabilities = (ordered - part.logsumexp(-1, keepdim=True)).exp()
+        cumulative = probabilities.cumsum(-1)
+        if (cumulative[:, -1:] >= limit).all():
+            break
+    ordered = ordered.masked_fill(cumulative - probabilities >= limit, -torch.inf)
+    ordered[:, 0] = part.amax(-1)
     filtered = logits.clone()
-    filtered[rows] = torch.empty_like(ordered).scatter_(-1, order, ordered)
+    filtered[rows] = torch.full_like(part, -torch.inf).scatter_(-1, order, ordered)
     return filtered
 
 
@@ -87,7 +99,7 @@ def filter_min_p(logits, min_p):
 
 
 def _column(like, values):
-    return torch.tensor(values, dtype=torch.float64, device=like.device)[:, None]
+    return torch.tensor(values, dtype=like.dtype, device=like.device)[:, None]
 
 
 def row_sampler(sample):

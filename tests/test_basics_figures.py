@@ -1,12 +1,14 @@
 """The figures of chapters 01 and 02 compute what mini_engine computes, and the records they show are whole."""
 
 import random
+from dataclasses import asdict
 
 import torch
 from test_figures import figure_results, pytestmark  # noqa: F401  (skips this file too where node is missing)
 
-from book._ext.figure_data import next_token
-from mini_engine.config import SMOLLM2_135M
+from book._ext.figure_data import FIGURE_DATA
+from mini_engine.accounting import forward_flops, parameter_count
+from mini_engine.config import MODELS, SMOLLM2_135M, ModelConfig
 from mini_engine.sampler import Sampler
 from mini_engine.sequence import SamplingParams
 
@@ -25,7 +27,7 @@ def recorded_logits(prompt):
 
 
 def test_next_token_agrees_with_the_sampler():
-    data = next_token()
+    data = FIGURE_DATA["next_token"]()
     rng = random.Random(1)
     choices = (range(len(data["prompts"])), TEMPERATURES, TOP_K, TOP_P, MIN_P)
     names = ("prompt", "temperature", "top_k", "top_p", "min_p")
@@ -46,8 +48,42 @@ def test_next_token_agrees_with_the_sampler():
 
 
 def test_next_token_record_is_whole():
-    for prompt in next_token()["prompts"]:
+    for prompt in FIGURE_DATA["next_token"]()["prompts"]:
         assert "".join(prompt["pieces"]) == prompt["text"] and len(prompt["pieces"]) == len(prompt["ids"])
         top = [logit for _, logit in prompt["top"]]
         assert top == sorted(top, reverse=True)
         assert len(top) + sum(prompt["rest"]["counts"]) == SMOLLM2_135M.vocab_size
+
+
+def test_llama_shapes_agree_with_accounting():
+    rng = random.Random(2)
+    models = dict(MODELS)
+    for i in range(60):
+        kv = rng.randint(1, 8)
+        sizes = rng.randint(1, 60), 8 * rng.randint(1, 900), kv * rng.randint(1, 8), kv, rng.randint(1, 20000)
+        vocab, dim = rng.randint(1, 200_000), 2 * rng.randint(1, 128)
+        models[f"m{i}"] = ModelConfig(f"m{i}", *sizes, vocab, dim, tie_word_embeddings=rng.random() < 0.5)
+    states = [
+        {"model": rng.choice(list(models)), "tokens": rng.randint(1, 4096), "step": rng.randint(1, 20)}
+        for _ in range(200)
+    ]
+    data = {"models": {name: asdict(config) for name, config in models.items()}}
+    for state, got in zip(states, figure_results("llama-shapes", states, data), strict=True):
+        config, tokens = models[state["model"]], state["tokens"]
+        assert got["params"] == parameter_count(config), config
+        assert got["flops"] == forward_flops(config, tokens), (config, tokens)
+        assert len(got["steps"]) == 20 and got["step"] == got["steps"][state["step"] - 1]
+        for before, after in zip(got["steps"][12:], got["steps"][13:], strict=False):
+            chained = before["output"] == after["input"] or after["name"] in ("Up", "Add to the residual stream")
+            assert chained, (before["name"], after["name"])
+        for step in got["steps"]:
+            if step["weight"] and len(step["weight"]) == 2 and step["name"] != "Embedding":
+                assert step["input"][-1] == step["weight"][0] and step["output"][-1] == step["weight"][1], step["name"]
+
+
+def test_wrong_rope_record_shows_what_chapter_02_says():
+    record = FIGURE_DATA["wrong_rope"]()
+    right, wrong = record["token_nll"]["right"], record["token_nll"]["wrong"]
+    assert len(right) == len(wrong) > 100
+    assert sum(wrong) / len(wrong) - sum(right) / len(right) > 1, "more than a nat per token"
+    assert sum(row["right"] == row["wrong"] for row in record["capitals"]) >= len(record["capitals"]) - 1

@@ -312,6 +312,7 @@ def test_random_workloads(data):
         engine.step()
         engine.check_invariants()
     assert all(seq.is_finished and seq.finish_reason for seq in alive)
+    assert not engine._sequences and not engine._streams and not engine.runner._generators
     if engine.scheduler.prefix_cache is not None:
         engine.scheduler.prefix_cache.clear()
     assert engine.block_manager.num_free_blocks == num_blocks

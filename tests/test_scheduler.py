@@ -62,6 +62,7 @@ def run_step(scheduler, cache, draft_length=0):
     output = scheduler.step()
     assert output.rows, "nothing was scheduled although requests wait: they would wait for ever"
     assert output.num_tokens <= scheduler.max_num_batched_tokens
+    assert not set(output.preempted) & {row.seq for row in output.rows}, "preempted and computed in one step"
     for source, target in output.copies:
         cache.copy(source, target)
     for row in output.rows:
@@ -242,6 +243,9 @@ def test_eviction_takes_the_least_recently_used_and_never_a_block_in_use():
     assert cache.evict(5) == 1
     assert cache.match([3, 4, 9]) == ([], 0)
     assert manager.num_free_blocks == 2
+    manager.free(tables["a"][0])
+    manager.free(tables["c"][0])  # both unused now; c was inserted later, but a was used later
+    assert cache.evict(1) == 1 and len(cache.match([1, 2, 9])[0]) == 1
 
 
 def test_a_chain_is_evicted_from_its_end():
@@ -254,6 +258,10 @@ def test_a_chain_is_evicted_from_its_end():
     cache.evict(1)
     blocks, num_cached = cache.match([1, 2, 3])
     assert (blocks, num_cached) == (table[:2], 2)
+    for block in blocks:
+        manager.free(block)
+    cache.evict(1)  # a hit, too, must leave the end of the chain the first to go
+    assert cache.match([1, 2, 3])[0] == table[:1]
 
 
 def test_block_manager_counts_owners():
@@ -320,6 +328,19 @@ def test_sequence_stops_at_eos_inside_an_accepted_draft():
     assert seq.num_computed_tokens == 4  # 1, 2, 3, 4: the end token is not fed
     with pytest.raises(ValueError, match="empty"):
         Sequence(0, [])
+
+
+def test_the_watermark_keeps_room_for_the_running_but_never_stops_the_only_one():
+    scheduler, cache = make(num_blocks=10, prefix=False, watermark=0.5)
+    for i in range(2):
+        scheduler.add(Sequence(i, [1] * 24, SamplingParams(max_tokens=2)))
+    run_step(scheduler, cache)
+    assert [seq.seq_id for seq in scheduler.running] == [0], "6 of 10 blocks although 5 are in reserve: it runs alone"
+    scheduler, cache = make(num_blocks=10, prefix=False, watermark=0.5)
+    for size in (8, 12, 12):
+        scheduler.add(Sequence(size, [1] * size, SamplingParams(max_tokens=2)))
+    run_step(scheduler, cache)
+    assert [seq.num_prompt_tokens for seq in scheduler.running] == [8, 12], "2 + 3 blocks leave 5, a third would not"
 
 
 def test_preempted_request_goes_before_those_that_never_ran():

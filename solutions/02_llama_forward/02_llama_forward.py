@@ -15,7 +15,7 @@
 #
 # In this notebook you write the inside of a language model, from token ids to logits, in NumPy. It is the architecture of Llama 2 and 3, of SmolLM2 and, with small changes, of most open models: RMSNorm, rotary positions, causal attention with grouped heads, a gated MLP, two residuals per layer. At the end your functions run a real model with 135 million parameters. The chapter *The LLaMA forward pass* of the book walks through the shapes.
 #
-# Arrays are `[tokens, features]`, heads are `[heads, tokens, head_dim]`, every weight matrix is `[in, out]` and is applied as `x @ W`. The letters: $N$ tokens, $d$ model size, $H$ query heads, $H_{kv}$ KV heads, $d_h$ head size.
+# Arrays are `[tokens, features]`, heads are `[heads, tokens, head_dim]`, every weight matrix is `[in, out]` and is applied as `x @ W`. The letters: $N$ tokens, $d$ model size, $H_q$ query heads, $H_{kv}$ KV heads, $d_h$ head size, $d_{ff}$ inner size of the MLP.
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
 
@@ -649,11 +649,11 @@ hidden_apply_rope()
 #
 # $$\text{out} = \text{softmax}\left(\frac{q k^T}{\sqrt{d_h}} + M\right) v$$
 #
-# $M$ is 0 where a query may look and $-\infty$ where it may not. Write `causal_attention(q, k, v)` for `q` `[H, N, d_h]` and `k`, `v` `[H, S, d_h]`; the result is `[H, N, d_h]`.
+# $M$ is 0 where a query may look and $-\infty$ where it may not. Write `causal_attention(q, k, v)` for `q` `[H, N, d_h]` and `k`, `v` `[H, T, d_h]`; the result is `[H, N, d_h]`.
 #
-# There can be more keys than queries. With a cache the $S - N$ older tokens come back as keys and values only, and the $N$ queries are the **last** $N$ of the $S$ tokens. So query $i$ stands at position $S - N + i$ and sees the keys $0 \ldots S - N + i$.
+# There can be more keys than queries. With a cache the $T - N$ older tokens come back as keys and values only, and the $N$ queries are the **last** $N$ of the $T$ tokens. So query $i$ stands at position $T - N + i$ and sees the keys $0 \ldots T - N + i$.
 #
-# Example: $N = 2$, $S = 4$. Query 0 is the third token and sees keys 0, 1, 2; query 1 sees all four.
+# Example: $N = 2$, $T = 4$. Query 0 is the third token and sees keys 0, 1, 2; query 1 sees all four.
 #
 # Fewer keys than queries make no sense: raise `ValueError` with both counts in the message. Scores can be in the hundreds: subtract each row's maximum before `exp`.
 #
@@ -664,16 +664,16 @@ hidden_apply_rope()
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `np.tri(N, S, S - N, dtype=bool)` is the mask. `np.where(mask, scores, -np.inf)` applies it before the softmax; multiplying by 0 would leave a weight of $e^0$, and setting weights to 0 after the softmax would leave rows that do not sum to 1.
+# `np.tri(N, T, T - N, dtype=bool)` is the mask. `np.where(mask, scores, -np.inf)` applies it before the softmax; multiplying by 0 would leave a weight of $e^0$, and setting weights to 0 after the softmax would leave rows that do not sum to 1.
 #
 # </details>
 
 
 # %% solution="causal_attention"
 def causal_attention(q, k, v):
-    """Scaled dot-product attention in which the N queries are the last N of S tokens and look back only.
+    """Scaled dot-product attention in which the N queries are the last N of T tokens and look back only.
 
-    q: [H, N, d_h]. k, v: [H, S, d_h], S at least N. Returns [H, N, d_h].
+    q: [H, N, d_h]. k, v: [H, T, d_h], T at least N. Returns [H, N, d_h].
     Raises ValueError when there are fewer keys than queries.
     """
     ### BEGIN SOLUTION
@@ -791,7 +791,7 @@ hidden_causal_attention()
 #
 # $$\text{out} = \left(\text{silu}(x W_{gate}) \odot (x W_{up})\right) W_{down},\qquad \text{silu}(z) = \frac{z}{1 + e^{-z}}$$
 #
-# Write `swiglu(x, w_gate, w_up, w_down)` for `x` `[N, d]`, `w_gate` and `w_up` `[d, f]`, `w_down` `[f, d]`. There are three full matrices. Some explanations cut one result in halves, which is another layer: it would leave $f/2$ gates.
+# Write `swiglu(x, w_gate, w_up, w_down)` for `x` `[N, d]`, `w_gate` and `w_up` `[d, d_ff]`, `w_down` `[d_ff, d]`. There are three full matrices. Some explanations cut one result in halves, which is another layer: it would leave half of the gates.
 #
 # Example: with all matrices `[[1]]` and $x = 2$: $\text{silu}(2) \cdot 2 = 1.7616 \cdot 2 = 3.5232$.
 #
@@ -811,7 +811,7 @@ hidden_causal_attention()
 def swiglu(x, w_gate, w_up, w_down):
     """LLaMA's MLP: down(silu(gate(x)) * up(x)) (Shazeer 2020).
 
-    x: [..., d]. w_gate, w_up: [d, f]. w_down: [f, d]. Returns [..., d].
+    x: [..., d]. w_gate, w_up: [d, d_ff]. w_down: [d_ff, d]. Returns [..., d].
     """
     ### BEGIN SOLUTION
     gate = x @ w_gate
@@ -885,15 +885,15 @@ hidden_swiglu()
 # | key | shape |
 # |---|---|
 # | `attn_norm`, `mlp_norm` | `[d]`, the two gains |
-# | `w_q` | `[d, H · d_h]` |
+# | `w_q` | `[d, H_q · d_h]` |
 # | `w_k`, `w_v` | `[d, H_kv · d_h]` |
-# | `w_o` | `[H · d_h, d]` |
-# | `w_gate`, `w_up` | `[d, f]` |
-# | `w_down` | `[f, d]` |
+# | `w_o` | `[H_q · d_h, d]` |
+# | `w_gate`, `w_up` | `[d, d_ff]` |
+# | `w_down` | `[d_ff, d]` |
 #
-# `config` gives `num_attention_heads` ($H$), `num_key_value_heads` ($H_{kv}$), `head_dim`, `rope_theta` and `rms_norm_eps`. Queries and keys are rotated, values are not. When $H_{kv} < H$ (grouped-query attention), $H / H_{kv}$ neighbouring query heads share one KV head: with 4 query and 2 KV heads, queries 0 and 1 read KV head 0, queries 2 and 3 KV head 1.
+# `config` gives `num_attention_heads` ($H_q$), `num_key_value_heads` ($H_{kv}$), `head_dim`, `rope_theta` and `rms_norm_eps`. Queries and keys are rotated, values are not. When $H_{kv} < H_q$ (grouped-query attention), $H_q / H_{kv}$ neighbouring query heads share one KV head: with 4 query and 2 KV heads, queries 0 and 1 read KV head 0, queries 2 and 3 KV head 1.
 #
-# There are no biases anywhere. `H · d_h` need not equal `d`.
+# There are no biases anywhere. `H_q · d_h` need not equal `d`.
 #
 # Example: if `w_o` and `w_down` are all zero, both sub-layers add nothing and the output is `x` itself.
 #
@@ -1234,9 +1234,9 @@ hidden_llama_forward()
 # %% [markdown] task="parameter_count" stars=2 minutes=15
 # ## 11. Counting parameters
 #
-# Every array of exercise 10 is now known to you, so the size of a model is a sum. Write `parameter_count(config)`: the exact number of parameters, as an `int`, from `vocab_size`, `hidden_size` ($d$), `num_hidden_layers`, `num_attention_heads`, `num_key_value_heads`, `head_dim`, `intermediate_size` ($f$) and `tie_word_embeddings`. A tied head is the embedding again and is counted once.
+# Every array of exercise 10 is now known to you, so the size of a model is a sum. Write `parameter_count(config)`: the exact number of parameters, as an `int`, from `vocab_size`, `hidden_size` ($d$), `num_hidden_layers`, `num_attention_heads`, `num_key_value_heads`, `head_dim`, `intermediate_size` ($d_{ff}$) and `tie_word_embeddings`. A tied head is the embedding again and is counted once.
 #
-# Example: vocabulary 10, $d = 4$, one layer, 2 query heads and 1 KV head of 2, $f = 6$, tied: $40$ for the embedding, $4 \cdot 4 + 2 \cdot 4 \cdot 2 + 4 \cdot 4 = 48$ for attention, $3 \cdot 4 \cdot 6 = 72$ for the MLP, $8$ for two norms and $4$ for the last: $172$.
+# Example: vocabulary 10, $d = 4$, one layer, 2 query heads and 1 KV head of 2, $d_{ff} = 6$, tied: $40$ for the embedding, $4 \cdot 4 + 2 \cdot 4 \cdot 2 + 4 \cdot 4 = 48$ for attention, $3 \cdot 4 \cdot 6 = 72$ for the MLP, $8$ for two norms and $4$ for the last: $172$.
 #
 # Llama-2-7B has 6,738,415,616: the "7B" is rounded up.
 #

@@ -1,0 +1,34 @@
+"""Keeps the whole text and hands out a slice: right numbers, unbounded memory."""
+class RollingKVCache:
+
+    def __init__(self, n_layers, n_kv_heads, head_dim, window, batch=1, dtype=np.float32):
+        self.shape = (n_layers, batch, n_kv_heads, window, head_dim)
+        for size in self.shape:
+            if size < 1:
+                raise ValueError(f"every size must be at least 1, got {size} in {self.shape}")
+        self.dtype = dtype
+        empty = np.empty((batch, n_kv_heads, 0, head_dim), dtype)
+        self.all = [[empty, empty] for _ in range(n_layers)]
+        self.counts = [0] * n_layers
+
+    @property
+    def length(self):
+        return min(self.counts)
+
+    def append(self, layer, k, v):
+        n_layers, batch, n_kv_heads, window, head_dim = self.shape
+        if not 0 <= layer < n_layers:
+            raise IndexError(f"layer {layer} of a cache with {n_layers} layers")
+        num_new = k.shape[-2]
+        want = (batch, n_kv_heads, num_new, head_dim)
+        has_batch = batch > 1 or k.ndim == 4
+        if k.shape != want[not has_batch :] or v.shape != want[not has_batch :]:
+            raise ValueError(f"k and v must be {want}, got {k.shape} and {v.shape}")
+        count = self.counts[layer]
+        first = max(0, count - window + 1)
+        seen = []
+        for i, new in enumerate((k, v)):
+            self.all[layer][i] = np.concatenate([self.all[layer][i], new.reshape(want).astype(self.dtype)], axis=2)
+            seen.append(self.all[layer][i][:, :, first:])
+        self.counts[layer] = count + num_new
+        return tuple(seen) if has_batch else (seen[0][0], seen[1][0])

@@ -1,0 +1,10 @@
+"""Thinks that every number is read once: Q, K, V and O."""
+def flash_hbm_bytes(n, d, sram_bytes, bytes_per=2):
+    for size in (n, d, sram_bytes, bytes_per):
+        if size < 1:
+            raise ValueError(f"sizes must be at least 1, got {size}")
+    rows = min(n, sram_bytes // (4 * d * bytes_per))
+    if rows < 1:
+        raise ValueError(f"{sram_bytes} bytes of SRAM do not hold four rows of {d} numbers")
+    num_blocks = -(-n // rows)
+    return int((2 * n * d + 2 * n * d) * bytes_per)

@@ -1,0 +1,11 @@
+"""Takes the rows for the heads, as for a matrix stored [out, in]."""
+def mean_pool_kv_heads(w_k, n_heads, n_kv_heads):
+    if n_kv_heads < 1 or n_heads < 1 or n_heads % n_kv_heads:
+        raise ValueError(f"{n_heads} heads cannot be pooled to {n_kv_heads}")
+    num_rows, num_columns = w_k.shape
+    if num_rows % n_heads == 0:
+        return w_k.reshape(n_kv_heads, n_heads // n_kv_heads, -1, num_columns).mean(axis=1).reshape(-1, num_columns)
+    if num_columns % n_heads:
+        raise ValueError(f"{num_columns} columns do not split into {n_heads} heads")
+    heads = w_k.reshape(num_rows, n_kv_heads, n_heads // n_kv_heads, num_columns // n_heads)
+    return heads.mean(axis=2).reshape(num_rows, -1)
