@@ -67,49 +67,44 @@ if triton is not None:
 
     @triton.jit
     def _int8_kernel(x, q, scales, y, num_out, num_in, group_size, BLOCK_OUT: tl.constexpr, BLOCK_IN: tl.constexpr):
-        """y[row, outs] = sum over inputs of x[row, in] * q[out, in] * scales[out, in // group_size]."""
-        outs = tl.program_id(0) * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
+        """y[row, out] = sum over ins of x[row, in] * q[out, in] * scale[out, group]."""
         row = tl.program_id(1)
-        steps = tl.arange(0, BLOCK_IN)
-        valid = outs < num_out
+        out = (tl.program_id(0) * BLOCK_OUT + tl.arange(0, BLOCK_OUT))[:, None].to(tl.int64)
         total = tl.zeros([BLOCK_OUT, BLOCK_IN], dtype=tl.float32)
-        num_groups = num_in // group_size
         for start in range(0, num_in, BLOCK_IN):
-            ins = start + steps
-            inside = ins < num_in
-            tile = valid[:, None] & inside[None, :]
-            weights = tl.load(q + outs[:, None].to(tl.int64) * num_in + ins[None, :], mask=tile, other=0).to(tl.float32)
-            scale = tl.load(scales + outs[:, None] * num_groups + (ins // group_size)[None, :], mask=tile, other=0.0)
-            values = tl.load(x + row * num_in + ins, mask=inside, other=0.0).to(tl.float32)
-            total += weights * scale.to(tl.float32) * values[None, :]
-        tl.store(y + row * num_out + outs, tl.sum(total, axis=1), mask=valid)
+            ins = start + tl.arange(0, BLOCK_IN)[None, :]
+            inside = (out < num_out) & (ins < num_in)
+            group = out * (num_in // group_size) + ins // group_size
+            weight = tl.load(q + out * num_in + ins, mask=inside, other=0).to(tl.float32)
+            scale = tl.load(scales + group, mask=inside, other=0.0).to(tl.float32)
+            value = tl.load(x + row * num_in + ins, mask=ins < num_in, other=0.0)
+            total += weight * scale * value.to(tl.float32)
+        outs = tl.program_id(0) * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
+        tl.store(y + row * num_out + outs, tl.sum(total, axis=1), mask=outs < num_out)
 
     @triton.jit
     def _int4_kernel(
         x, q, scales, minima, y, num_out, num_in, group_size, BLOCK_OUT: tl.constexpr, BLOCK_IN: tl.constexpr
     ):
-        """As _int8_kernel with two 4-bit integers in a byte, laid out by pack_rows, and a minimum per group."""
-        outs = tl.program_id(0) * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
+        """As _int8_kernel, with two 4-bit integers in a byte, laid out by pack_rows, and a minimum per group."""
         row = tl.program_id(1)
-        steps = tl.arange(0, BLOCK_IN)
-        valid = outs < num_out
+        out = (tl.program_id(0) * BLOCK_OUT + tl.arange(0, BLOCK_OUT))[:, None].to(tl.int64)
         total = tl.zeros([BLOCK_OUT, BLOCK_IN], dtype=tl.float32)
-        num_groups = num_in // group_size
         half = num_in // 2
         for start in range(0, half, BLOCK_IN):
-            ins = start + steps
-            inside = ins < half
-            tile = valid[:, None] & inside[None, :]
-            pair = tl.load(q + outs[:, None].to(tl.int64) * half + ins[None, :], mask=tile, other=0)
-            low_at = outs[:, None] * num_groups + (ins // group_size)[None, :]
-            high_at = outs[:, None] * num_groups + ((ins + half) // group_size)[None, :]
-            low = (pair & 0xF).to(tl.float32) * tl.load(scales + low_at, mask=tile, other=0.0).to(tl.float32)
-            high = (pair >> 4).to(tl.float32) * tl.load(scales + high_at, mask=tile, other=0.0).to(tl.float32)
-            low += tl.load(minima + low_at, mask=tile, other=0.0).to(tl.float32)
-            high += tl.load(minima + high_at, mask=tile, other=0.0).to(tl.float32)
-            total += low * tl.load(x + row * num_in + ins, mask=inside, other=0.0).to(tl.float32)[None, :]
-            total += high * tl.load(x + row * num_in + half + ins, mask=inside, other=0.0).to(tl.float32)[None, :]
-        tl.store(y + row * num_out + outs, tl.sum(total, axis=1), mask=valid)
+            ins = start + tl.arange(0, BLOCK_IN)[None, :]
+            inside = (out < num_out) & (ins < half)
+            pair = tl.load(q + out * half + ins, mask=inside, other=0)
+            for side in tl.static_range(2):
+                at = ins + side * half
+                group = out * (num_in // group_size) + at // group_size
+                weight = (pair & 0xF if side == 0 else pair >> 4).to(tl.float32)
+                scale = tl.load(scales + group, mask=inside, other=0.0).to(tl.float32)
+                minimum = tl.load(minima + group, mask=inside, other=0.0).to(tl.float32)
+                value = tl.load(x + row * num_in + at, mask=ins < half, other=0.0)
+                total += (weight * scale + minimum) * value.to(tl.float32)
+        outs = tl.program_id(0) * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
+        tl.store(y + row * num_out + outs, tl.sum(total, axis=1), mask=outs < num_out)
 
 
 def _launch(kernel, x, num_out, weight_args, group_size, blocks):

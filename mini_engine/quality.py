@@ -30,24 +30,24 @@ def rounding(bits, group_size, symmetric=True):
     return {"bits": bits, "group_size": group_size, "symmetric": symmetric}
 
 
-# name: (what it is, how the linear layers' weights are changed; "scheme" and "cache" rows run the engine's own form)
+# name: (what it is; g64 is groups of 64; how the linear layers' weights are changed, or what the engine runs instead)
 ROWS = {
-    "float32": ("float32: Q4_1 dequantized, the reference", {}),
-    "bfloat16": ("bfloat16 rounding of the weights", {"dtype": torch.bfloat16}),
-    "int8-g64": ("int8, groups of 64", rounding(8, 64)),
-    "int8-g128": ("int8, groups of 128", rounding(8, 128)),
-    "int4-g32": ("int4 rounding, groups of 32", rounding(4, 32)),
-    "int4-g64": ("int4 rounding, groups of 64", rounding(4, 64)),
-    "int4-g128": ("int4 rounding, groups of 128", rounding(4, 128)),
-    "int4-g128-gptq": ("int4 GPTQ-style, groups of 128", rounding(4, 128) | {"method": gptq}),
-    "int4-g128-awq": ("int4 AWQ-style, groups of 128", rounding(4, 128) | {"method": awq}),
-    "int4-g32-asym": ("int4 asymmetric rounding, groups of 32 (the file's own grid)", rounding(4, 32, False)),
-    "int4-g128-asym": ("int4 asymmetric rounding, groups of 128", rounding(4, 128, False)),
-    "int4-g128-asym-gptq": ("int4 asymmetric GPTQ-style, groups of 128", rounding(4, 128, False) | {"method": gptq}),
-    "int4-g128-asym-awq": ("int4 asymmetric AWQ-style, groups of 128", rounding(4, 128, False) | {"method": awq}),
-    "engine-int8": ("the engine's int8: one scale per output, head too", {"scheme": "int8"}),
-    "engine-int4": ("the engine's int4: Q4_1 blocks in bfloat16 products, int8 head", {"scheme": "int4"}),
-    "kv-int8": ("int8 KV cache, weights float32", {"cache": Int8KVCache}),
+    "float32": ("float32, the reference", {}),
+    "bfloat16": ("bfloat16", {"dtype": torch.bfloat16}),
+    "int8-g64": ("int8 g64", rounding(8, 64)),
+    "int8-g128": ("int8 g128", rounding(8, 128)),
+    "int4-g32": ("int4 g32", rounding(4, 32)),
+    "int4-g64": ("int4 g64", rounding(4, 64)),
+    "int4-g128": ("int4 g128", rounding(4, 128)),
+    "int4-g128-gptq": ("int4 g128, GPTQ-style", rounding(4, 128) | {"method": gptq}),
+    "int4-g128-awq": ("int4 g128, AWQ-style", rounding(4, 128) | {"method": awq}),
+    "int4-g32-asym": ("int4 g32 asymmetric: the file's own grid", rounding(4, 32, False)),
+    "int4-g128-asym": ("int4 g128 asymmetric", rounding(4, 128, False)),
+    "int4-g128-asym-gptq": ("int4 g128 asymmetric, GPTQ-style", rounding(4, 128, False) | {"method": gptq}),
+    "int4-g128-asym-awq": ("int4 g128 asymmetric, AWQ-style", rounding(4, 128, False) | {"method": awq}),
+    "engine-int8": ("the engine's int8, head too", {"scheme": "int8"}),
+    "engine-int4": ("the engine's int4, head in int8", {"scheme": "int4"}),
+    "kv-int8": ("float32 with an int8 KV cache", {"cache": Int8KVCache}),
 }
 
 

@@ -43,9 +43,9 @@ class Int8Linear(nn.Module):
 
 
 def split_halves(x):
-    """Rows [M, in] as 16-bit integers in two int8 halves [2M, in], high ones first, and float scales [M, 1].
+    """Rows [M, in] as 16-bit integers: two int8 halves [2M, in], high first; scales [M, 1].
 
-    x is (256 * high + low) * scale up to half a step, a step being 1/32512 of the row's largest magnitude.
+    x = (256 * high + low) * scale, up to half a step of 1/32512 of the row's largest.
     """
     scale = x.abs().amax(dim=1, keepdim=True).clamp_min(1e-30) / 32512
     steps = torch.round(x / scale)

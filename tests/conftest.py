@@ -27,3 +27,41 @@ def smollm2_tokenizer(smollm2):
     from mini_engine.tokenizer import load_smollm2_tokenizer
 
     return load_smollm2_tokenizer()
+
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def book():
+    """The folder of the built book, built now when it is missing or older than its sources."""
+    from book._ext import build_book
+
+    html = build_book.ROOT / "_build" / "html"
+    if not build_book.is_fresh(html):
+        assert build_book.main([]) == 0, "the book does not build: run 'make book' and read the first WARNING"
+    return html
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium, of the system; for one file, because its event loop stands in the way of others."""
+    from book._ext.print_book import find_chromium
+
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no Chromium: the pages are NOT checked. As root on Debian: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()

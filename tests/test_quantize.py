@@ -142,3 +142,11 @@ def test_gptq_is_the_definition(layer):
     assert np.isclose(got, expected, atol=1e-3).mean() > 0.9
     ratio = np.linalg.norm(x @ (got - w)) / np.linalg.norm(x @ (expected - w))
     assert 0.95 < ratio < 1.05
+
+
+def test_the_real_checkpoint_lies_on_its_own_grid(smollm2):
+    _, weights = smollm2
+    for name in ("w_q", "w_down"):
+        w = weights["layers"][17][name]
+        np.testing.assert_array_equal(fake_quantize(w, 4, 32, symmetric=False), w, name)
+        assert np.linalg.norm(fake_quantize(w, 4, 32) - w) > 0.05 * np.linalg.norm(w), name

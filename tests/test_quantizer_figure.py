@@ -5,7 +5,7 @@ import random
 import numpy as np
 from test_figures import figure_results, pytestmark  # noqa: F401  (skips this file too where node is missing)
 
-from book._ext.figure_data import weight_row
+from book._ext.figure_data import FIGURE_DATA
 from mini_engine.quantize import quantize
 
 
@@ -33,7 +33,7 @@ def test_quantizer_agrees_with_the_engine():
 
 
 def test_the_rows_own_grid_is_lossless():
-    data = weight_row()
+    data = FIGURE_DATA["weight_row"]()
     state = {"bits": 4, "group_size": 32, "symmetric": False}
     other = {"bits": 4, "group_size": 32, "symmetric": True}
     own, symmetric = figure_results("quantizer", [state, other], {"weight_row": data})

@@ -68,9 +68,9 @@ def written_points(cell):
 def read_exercise(root, assignment, name):
     """Everything that the book shows of one exercise.
 
-    Returns a dict: grade_id, title, effort (the line with stars, minutes and points, or ""), lead (Markdown), hints (list of
-    (summary, Markdown)), starter, solution (code, or Markdown for a written answer), written (bool), checks (source of
-    the visible tests, or ""). Raises ExerciseError.
+    Returns a dict: grade_id, title, effort (the line with stars, minutes and points, or ""), lead (Markdown), hints
+    (list of (summary, Markdown)), starter, solution (code, or Markdown for a written answer), written (bool), checks
+    (source of the visible tests, or ""). Raises ExerciseError.
     """
     cells = load_cells(root, assignment)
     wanted = [name, f"answer_{name}"] if not name.startswith("answer_") else [name]

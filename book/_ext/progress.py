@@ -1,4 +1,4 @@
-"""The directive `course-progress`: every exercise of the book with its minutes and points; progress.js adds the state."""
+"""The directive `course-progress`: every exercise with its minutes and points; progress.js adds the state."""
 
 import re
 from pathlib import Path

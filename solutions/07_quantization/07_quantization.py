@@ -1940,6 +1940,16 @@ def hidden_kl_and_agreement():
 
 hidden_kl_and_agreement()
 
+# %% [markdown]
+# ### The quality table of the real model
+#
+# The table below was made by `python -m mini_engine quality` on SmolLM2-135M-Instruct with the instruments you have just written. The checkpoint's linear weights are stored in 4 bits already (Q4_1, groups of 32), so "float" means those weights dequantized, and the loss of every row is the loss of quantizing a second time.
+
+# %%
+from mini_engine.quality_table import load_recorded, print_table
+
+print_table(load_recorded())
+
 # %% [markdown] task="pick_format" stars=2 minutes=15
 # ## 16. Pick a format
 #

@@ -53,12 +53,12 @@
         bits_per_weight: bits + (symmetric ? 16 : 32) / size,
       };
     },
-    height: 260,
+    height: 300,
     draw(r, state, svg) {
-      const most = Math.max(...row.map(Math.abs)) * 1.06;
+      const low = Math.min(...row) - 0.15, high = Math.max(...row) + 0.4;
       const left = 34, right = svg.width - 4, top = 22, bottom = svg.height - 24;
       const x = (i) => left + ((i + 0.5) * (right - left)) / row.length;
-      const y = (w) => top + ((most - w) * (bottom - top)) / (2 * most);
+      const y = (w) => top + ((high - w) * (bottom - top)) / (high - low);
       r.groups.forEach((group, g) => {
         const from = x(g * state.group_size - 0.5), to = x((g + 1) * state.group_size - 0.5);
         if (g % 2) svg.rect(from, top, to - from, bottom - top, { fill: "var(--fig-line)", opacity: 0.35 });
@@ -70,7 +70,7 @@
         }
       });
       for (const w of [-3, -2, -1, 0, 1, 2, 3]) {
-        if (Math.abs(w) < most) svg.text(left - 6, y(w) + 4, String(w).replace("-", "−"), { fill: "var(--fig-muted)", "text-anchor": "end", "font-size": 12 });
+        if (w > low && w < high) svg.text(left - 6, y(w) + 4, String(w).replace("-", "−"), { fill: "var(--fig-muted)", "text-anchor": "end", "font-size": 12 });
       }
       row.forEach((w, i) => {
         svg.line(x(i), y(w), x(i), y(r.back[i]), { stroke: "var(--fig-2)", "stroke-width": 1.5 });
@@ -78,7 +78,8 @@
         const wing = Math.max(1.6, (right - left) / row.length / 2);
         svg.line(x(i) - wing, y(r.back[i]), x(i) + wing, y(r.back[i]), { stroke: "var(--fig-2)", "stroke-width": 2 });
       });
-      svg.text(left, 13, "dot: the weight · dash: what comes back · thin lines: the steps", { fill: "var(--fig-ink)", "font-size": svg.width < 400 ? 11 : 13 });
+      const words = svg.width < 400 ? "dot: weight · dash: what comes back" : "dot: the weight · dash: what comes back · thin lines: the steps";
+      svg.text(left, 13, words, { fill: "var(--fig-ink)" });
       svg.text(left, svg.height - 7, svg.width < 400 ? "128 inputs of one output; a band is a group" : "128 inputs of one output; each band is a group with a scale of its own", { fill: "var(--fig-muted)", "font-size": 12 });
     },
     say(r, state) {

@@ -1,0 +1,453 @@
+"""The exercises in the page, used as a reader does: Python in the browser, the editor, kept work, the notebook."""
+
+import gzip
+import json
+import re
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nbformat
+import pytest
+import yaml
+
+from autograder import course
+from autograder.audit_tool import load_topic
+from autograder.scoring import score_all
+from book._ext import build_book, live, live_runner, serve, vendor
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = build_book.toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
+TOPICS = sorted(path.stem for path in (ROOT / "solutions").glob("*/*.ipynb") if live.in_range(path.stem))
+CHAPTERS = [topic for topic in TOPICS if f"book/{topic}" in PAGES]
+SLOW_MS = 180_000  # starting Python on a busy machine
+# what the page's Python does not have; answers of the bank that use them cannot run there
+NOT_IN_THE_PAGE = re.compile(r"\b(torch|tokenizers|scipy|threading|multiprocessing)\b")
+TEN = 10
+
+
+@pytest.fixture(scope="module", autouse=True)
+def python_served_by_the_book():
+    if not vendor.python_is_present():
+        pytest.skip("book/_static/vendor has no Pyodide: live exercises are NOT checked. python -m book._ext.vendor")
+
+
+@pytest.fixture(scope="module")
+def site(book):
+    """The address at which the built book is served."""
+    server = serve.make_server(book, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+class Visit:
+    """One tab on the served book, cut off from everything else."""
+
+    def __init__(self, browser, site, **options):
+        self.context = browser.new_context(accept_downloads=True, **options)
+        self.context.set_default_timeout(SLOW_MS)
+        self.page = self.context.new_page()
+        self.site, self.outside, self.complaints, self.loaded = site, [], [], []
+        self.context.route(lambda url: not url.startswith((site, "blob:", "data:")), self.refuse)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda line: self.complaints.append(line.text) if line.type == "error" else None)
+        self.page.on("response", lambda answer: self.loaded.append(answer.url))
+
+    def refuse(self, route):
+        self.outside.append(route.request.url)
+        route.abort()
+
+    def open(self, name):
+        self.page.goto(f"{self.site}/{name}.html", wait_until="load")
+        return self.page
+
+    def exercise(self, topic, name):
+        """The exercise's box on its page, with its editor open."""
+        self.open(f"book/{topic}")
+        box = self.page.locator(f'.exercise[data-name="{name}"]')
+        box.scroll_into_view_if_needed()
+        box.locator(".cm-content").wait_for()
+        return box
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.context.close()
+        if not any(error):
+            assert not self.outside, f"requests leave the site: {self.outside}"
+            assert not self.complaints, f"console errors: {self.complaints}"
+
+
+def write(box, code):
+    """Type over what the editor holds."""
+    box.locator(".cm-content").click()
+    box.page.keyboard.press("Control+a")
+    box.page.keyboard.insert_text(code)
+
+
+def check(box, press="Control+Enter"):
+    """Check what the editor holds; returns the words of the verdict."""
+    box.locator(".live-status").evaluate("node => delete node.dataset.reason")
+    if press:
+        box.locator(".cm-content").focus()
+        box.page.keyboard.press(press)
+    else:
+        box.get_by_role("button", name="Check", exact=True).click()
+    box.locator(".live-status[data-reason]").wait_for()
+    return box.locator(".live-status").inner_text()
+
+
+def code_in(box):
+    return "\n".join(box.locator(".cm-line").all_inner_texts()).replace("\u200b", "").rstrip()
+
+
+def live_exercises(topic):
+    return [entry for entry in live.topic_data(ROOT, topic)["exercises"] if entry["live"]]
+
+
+# The same verdict as the autograder -----------------------------------------------------------------------------------
+
+
+def visible_reasons(topic):
+    """{(exercise, answer): (code, why the visible tests fail, or "")} of bank, starter and reference, by the audit."""
+    scored, banks, _ = load_topic(topic, ROOT)
+    released = nbformat.read(ROOT / "notebooks" / topic / f"{topic}.ipynb", as_version=4).cells
+    starters = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell.source for cell in released}
+    codes = {}
+    for entry in live_exercises(topic):
+        wrong, right, _, _ = banks[entry["name"]]
+        answers = {"starter": starters[entry["name"]], "reference": entry["solution"], **wrong, **right}
+        fit = {answer: code for answer, code in answers.items() if not NOT_IN_THE_PAGE.search(code)}
+        codes |= {(entry["name"], answer): code for answer, code in fit.items()}
+    candidates = [(key, {key[0]: code}, [key[0]], 10, True) for key, code in codes.items()]
+    return {key: (codes[key], run.reasons[f"test_{key[0]}"]) for key, run in score_all(scored, 2, candidates)}
+
+
+ATTEMPT = """async ([topic, name, code]) => {
+  const late = new Promise((resolve) => setTimeout(() => resolve({ late: true }), 120000));
+  const answer = await Promise.race([CourseLive.attempt(topic, name, code, "check"), late]);
+  if (answer.late) CourseLive.stop();
+  return answer;
+}"""
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_the_page_and_the_visible_tests_judge_the_audit_bank_alike(site, browser, topic):
+    wanted = visible_reasons(topic)
+    assert len(wanted) > 3 * len(live_exercises(topic)), "too few answers to compare"
+    different = []
+    with Visit(browser, site) as visit:
+        visit.open(f"book/{CHAPTERS[0]}")
+        for (name, answer), (code, reason) in wanted.items():
+            if "ran longer" in reason:
+                continue
+            found = visit.page.evaluate(ATTEMPT, [topic, name, code])
+            same = found.get("passed") == (not reason) and found["reason"].split(":")[0] == reason.split(":")[0]
+            if not same:
+                different.append(f"{name}/{answer}: page {found}, tests {reason!r}")
+    assert not different, "\n".join(different)
+
+
+def test_enough_of_the_course_runs_in_the_page():
+    entries = [entry for topic in TOPICS for entry in live.topic_data(ROOT, topic)["exercises"]]
+    carried = [entry for entry in entries if entry["live"]]
+    assert len(carried) >= TEN
+    for entry in entries:
+        assert entry["live"] or re.search(r"torch|Cache|tokenizers", entry["solution"] + entry["test"]), entry["name"]
+
+
+# Typed by a reader ----------------------------------------------------------------------------------------------------
+
+
+def typed():
+    """Ten exercises over the chapters in turn: (topic, exercise, wrong answer of the bank that a visible test sees)."""
+    found = []
+    for topic in CHAPTERS:
+        for entry in live_exercises(topic)[:4]:
+            wrong = load_topic(topic, ROOT)[1][entry["name"]][0]
+            found.append((topic, entry, wrong))
+    return found[:TEN]
+
+
+def test_ten_exercises_typed_in_and_checked(site, browser):
+    exercises = typed()
+    assert len(exercises) == TEN, "there are fewer than ten live exercises in the chapters"
+    with Visit(browser, site) as visit:
+        for topic, entry, wrong in exercises:
+            box = visit.exercise(topic, entry["name"])
+            assert "Not written yet" in check(box, press=None)
+            reasons = []
+            for code in wrong.values():
+                write(box, code)
+                reasons.append(check(box))
+                if "Visible checks pass" not in reasons[-1]:
+                    break
+            assert reasons[-1].startswith("Not yet."), f"{entry['name']}: no wrong answer fails a visible check"
+            write(box, entry["solution"])
+            words = check(box)
+            hidden = f"{entry['hidden_checks']} hidden check"
+            assert words.startswith("Visible checks pass.") and hidden in words, words
+            assert "visible checks pass" in box.locator(".exercise-state").inner_text()
+
+
+def test_run_shows_what_the_try_it_cell_prints(site, browser):
+    with Visit(browser, site) as visit:
+        box = visit.exercise("04_kv_cache", "kv_bytes_per_token")
+        write(box, live_exercises("04_kv_cache")[0]["solution"] + "\nprint('mine', 6 * 7)\n")
+        box.get_by_role("button", name="Run", exact=True).click()
+        box.locator(".live-status[data-reason]").wait_for()
+        printed = box.locator(".live-output").inner_text()
+        assert "mine 42" in printed and "128.0 KiB per token" in printed
+
+
+def test_stop_ends_an_endless_loop_and_python_runs_again(site, browser):
+    with Visit(browser, site) as visit:
+        box = visit.exercise("04_kv_cache", "kv_bytes_per_token")
+        write(box, "while True:\n    pass\n")
+        run = box.get_by_role("button", name="Run", exact=True)
+        run.click()
+        assert box.get_by_text("Starting Python (9 MB, once)").is_visible()
+        box.locator(".live-status").get_by_text("Running").wait_for()
+        assert run.is_disabled()
+        box.get_by_role("button", name="Stop").click()
+        assert "Stopped" in box.locator(".live-status").inner_text()
+        write(box, live_exercises("04_kv_cache")[0]["solution"])
+        assert "Visible checks pass" in check(box)
+
+
+def test_an_error_names_the_line_of_the_readers_code(site, browser):
+    with Visit(browser, site) as visit:
+        box = visit.exercise("04_kv_cache", "kv_bytes_per_token")
+        write(box, "def kv_bytes_per_token(config, bytes_per=2):\n    return config.no_such_field\n")
+        words = check(box)
+        assert "no_such_field" in words and "Line 2 of your code" in words
+        write(box, "def kv_bytes_per_token(config:\n")
+        assert "SyntaxError" in check(box)
+
+
+def test_the_keyboard_is_enough(site, browser):
+    with Visit(browser, site) as visit:
+        box = visit.exercise("04_kv_cache", "kv_bytes_per_token")
+        write(box, "def f():")
+        keyboard = visit.page.keyboard
+        keyboard.press("Enter")
+        keyboard.type("a = 1")
+        keyboard.press("Home")
+        keyboard.press("Tab")
+        assert code_in(box) == "def f():\n        a = 1", "Enter indents after a colon, Tab once more"
+        keyboard.press("Control+z")
+        assert code_in(box) != "def f():\n        a = 1", "undo does nothing"
+        address = visit.page.url
+        keyboard.press("ArrowLeft")
+        keyboard.press("ArrowRight")
+        assert visit.page.url == address, "arrow keys in the editor turn the page"
+        keyboard.press("Escape")
+        assert visit.page.evaluate("document.activeElement.textContent") == "Check", "Escape does not leave the editor"
+        keyboard.press("Shift+Tab")
+        assert visit.page.evaluate("document.activeElement.className").startswith("cm-content")
+
+
+def test_work_outlives_a_reload_and_reset_brings_the_starter_back(site, browser):
+    with Visit(browser, site) as visit:
+        box = visit.exercise("04_kv_cache", "kv_cache_bytes")
+        starter = code_in(box)
+        assert "raise NotImplementedError" in starter
+        write(box, "# half an idea")
+        visit.page.reload()
+        box = visit.exercise("04_kv_cache", "kv_cache_bytes")
+        assert code_in(box) == "# half an idea"
+        assert "begun" in box.locator(".exercise-state").inner_text()
+        box.get_by_role("button", name="Reset").click()
+        assert code_in(box) == starter
+        visit.page.reload()
+        assert code_in(visit.exercise("04_kv_cache", "kv_cache_bytes")) == starter
+
+
+def test_hints_come_one_by_one_and_the_solution_after_an_attempt_or_a_wish(site, browser):
+    with Visit(browser, site) as visit:
+        box = visit.exercise("04_kv_cache", "kv_bytes_per_token")
+        hints, solution = box.locator(".exercise-hint"), box.locator(".exercise-solution")
+        assert hints.nth(0).is_visible() and not hints.nth(1).is_visible()
+        hints.nth(0).locator("summary").click()
+        hints.nth(1).wait_for()
+        assert not solution.is_visible()
+        check(box)
+        assert solution.is_visible() and solution.get_attribute("open") is None, "an attempt offers it, and no more"
+        other = visit.exercise("04_kv_cache", "kv_cache_bytes")
+        assert not other.locator(".exercise-solution").is_visible()
+        other.get_by_role("button", name="show me the solution").click()
+        assert "return" in other.locator(".exercise-solution pre").inner_text()
+
+
+# What the reader takes along ------------------------------------------------------------------------------------------
+
+
+def test_the_downloaded_notebook_is_a_submission_that_nbgrader_grades(site, browser, tmp_path):
+    topic = "04_kv_cache"
+    first, second = live_exercises(topic)[:2]
+    with Visit(browser, site) as visit:
+        box = visit.exercise(topic, first["name"])
+        write(box, first["solution"])
+        other = visit.page.locator(f'.exercise[data-name="{second["name"]}"]')
+        other.scroll_into_view_if_needed()
+        other.locator(".cm-content").wait_for()
+        write(other, "def kv_cache_bytes(*numbers):\n    return 1\n")
+        written = visit.page.locator(".live-written textarea").first
+        written.fill("It grows like n/2.")
+        with visit.page.expect_download() as download:
+            box.get_by_role("button", name="Download with my answers").click()
+        path = tmp_path / download.value.suggested_filename
+        download.value.save_as(path)
+    assert path.name == f"{topic}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    cells = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell.source for cell in notebook.cells}
+    assert cells[first["name"]].rstrip() == first["solution"].rstrip()
+    assert "It grows like n/2." in cells.values()
+    course.hand_in(tmp_path, "reader", topic, path.read_text(encoding="utf-8"))
+    course.nbgrader("generate_assignment", topic, "--force", work=tmp_path)
+    course.nbgrader("autograde", topic, work=tmp_path)
+    scores = course.grades(tmp_path, topic)["reader"]
+    worth = course.max_scores(tmp_path, topic)
+    for kind in ("test", "hidden"):
+        right, wrong = f"{kind}_{first['name']}", f"{kind}_{second['name']}"
+        assert scores[right] == worth[right] > 0 and scores[wrong] == 0
+
+
+def test_progress_lists_every_exercise_and_carries_the_work_over(site, browser, tmp_path):
+    topic, name = "04_kv_cache", "kv_bytes_per_token"
+    with Visit(browser, site) as visit:
+        box = visit.exercise(topic, name)
+        write(box, live_exercises(topic)[0]["solution"])
+        check(box)
+        page = visit.open("book/progress")
+        row = page.locator(f'tr[data-topic="{topic}"][data-name="{name}"]')
+        assert "visible checks pass" in row.inner_text()
+        assert page.locator(".progress-summary").inner_text().startswith("1 of ")
+        addresses = page.locator(".progress-table a").evaluate_all("links => links.map(link => link.href)")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save my work as a file").click()
+        download.value.save_as(tmp_path / "work.json")
+    listed = {topic: len(live.topic_data(ROOT, topic)["exercises"]) for topic in CHAPTERS}
+    assert len(addresses) >= sum(listed.values()) + len(listed)
+    kept = json.loads((tmp_path / "work.json").read_text())
+    assert list(kept["exercises"]) == [f"{topic}/{name}"]
+    with Visit(browser, site) as visit:
+        page = visit.open("book/progress")
+        for address in addresses:
+            target = page.goto(address).ok and page.locator(f"[id='{urlsplit(address).fragment}']").count()
+            assert target or "#" not in address, f"{address} leads nowhere"
+        page = visit.open("book/progress")
+        (tmp_path / "other.json").write_text('{"format": "something else"}')
+        (tmp_path / "odd.json").write_text(json.dumps({**kept, "exercises": {f"{topic}/{name}": {"code": 3}}}))
+        for file, says in (("other", "not a file that this book wrote"), ("odd", "nothing was changed")):
+            page.locator("#progress-file").set_input_files(tmp_path / f"{file}.json")
+            page.get_by_text(says).wait_for()
+        page.locator("#progress-file").set_input_files(tmp_path / "work.json")
+        page.get_by_text("Took over 1 exercise.").wait_for()
+        assert page.locator(".progress-summary").inner_text().startswith("1 of ")
+        box = visit.exercise(topic, name)
+        assert "num_key_value_heads" in code_in(box)
+
+
+# What is in the pages and what is not ---------------------------------------------------------------------------------
+
+
+def test_no_file_of_the_site_holds_a_hidden_test(book):
+    texts = (".html", ".js", ".json", ".ipynb", ".md", ".txt", ".xml")
+    found = [
+        path.relative_to(book)
+        for path in sorted(book.rglob("*"))
+        if path.is_file() and path.suffix in texts and b"def hidden_" in path.read_bytes()
+    ]
+    assert not found, f"hidden tests in {found}"
+
+
+def test_a_student_edition_has_no_solution_beside_the_page():
+    whole, student = (live.topic_data(ROOT, "04_kv_cache", kept) for kept in (True, False))
+    assert all("solution" in entry for entry in whole["exercises"])
+    assert not any("solution" in entry for entry in student["exercises"])
+    reference = whole["exercises"][0]["solution"]
+    answer = live_runner.attempt(student, whole["exercises"][0]["name"], reference, "check", {})
+    assert answer["passed"], answer
+
+
+def test_an_exercise_sees_the_readers_earlier_answer_and_else_the_reference():
+    topic = live.topic_data(ROOT, "02_llama_forward")
+    apply_rope = next(entry for entry in topic["exercises"] if entry["name"] == "apply_rope")
+    code = apply_rope["solution"] + "\nprint(rope_tables(2, 4, 100.0)[0].shape)\n"
+    request = {"topic": topic, "name": "apply_rope", "code": code, "action": "check", "answers": {}}
+    answer = json.loads(live_runner.run(json.dumps(request)))
+    assert answer["passed"] and answer["borrowed"] == ["rope_tables"]
+    mine = "def rope_tables(*_args):\n    raise RuntimeError('mine')\n"
+    answer = json.loads(live_runner.run(json.dumps({**request, "answers": {"rope_tables": mine}})))
+    assert answer["reason"] == "RuntimeError: mine", "the reader's own rope_tables did not run"
+
+
+def test_output_without_end_is_cut():
+    topic = live.topic_data(ROOT, "04_kv_cache")
+    code = "print('x' * 1_000_000)\nprint('end')\n"
+    request = {"topic": topic, "name": "kv_bytes_per_token", "code": code, "action": "run", "answers": {}}
+    output = json.loads(live_runner.run(json.dumps(request)))["output"]
+    assert len(output) < 21_000 and output.endswith("cut off here")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_is_light_before_python_starts(site, browser, book, chapter):
+    with Visit(browser, site) as visit:
+        page = visit.open(f"book/{chapter}")
+        page.locator(".exercise[data-kind=live]").first.scroll_into_view_if_needed()
+        page.locator(".cm-content").first.wait_for()
+        paths = {urlsplit(url).path for url in visit.loaded if url.startswith(site)}
+    size = sum(len(gzip.compress((book / path.lstrip("/")).read_bytes())) for path in paths)
+    assert not any("pyodide" in path for path in paths), "Python is loaded before it is asked for"
+    assert size <= 1_500_000, f"{size / 1e6:.2f} MB gzipped"
+
+
+def test_from_disk_the_page_says_how_to_run_code(book, browser):
+    page = browser.new_page()
+    page.goto((book / f"book/{CHAPTERS[0]}.html").as_uri())
+    assert page.get_by_text("To run code here, serve the book: make serve").first.is_visible()
+    assert page.locator(".live-editor").count() == 0
+    assert page.locator(".exercise-starter").first.is_visible()
+    page.close()
+
+
+# Readable by everyone -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """The source of axe-core."""
+    problems = vendor.fetch_missing((vendor.AXE,), vendor.TESTS_ONLY)
+    if problems:
+        pytest.skip(f"no axe-core: accessibility is NOT checked. {problems[0]}")
+    return (vendor.TESTS_ONLY / vendor.AXE.target).read_text()
+
+
+AXE_RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
+  .filter(({ impact }) => impact === "serious" || impact === "critical")
+  .flatMap(({ id, help, nodes }) => nodes.map((node) => `${id}: ${help}: ${node.target.join(" ")} ${node.html}`))"""
+
+# rule and selector of what is the theme's, with the reason why it stays
+THEMES_OWN = ()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_serious_accessibility_violation(site, browser, axe, name, theme):
+    with Visit(browser, site, color_scheme=theme, viewport={"width": 1280, "height": 900}) as visit:
+        page = visit.open(name)
+        page.evaluate("window.MathJax?.startup?.promise")
+        page.evaluate("document.querySelectorAll('article details').forEach(d => { d.hidden = false; d.open = true; })")
+        if page.locator(".exercise[data-kind=live]").count():
+            page.locator(".exercise[data-kind=live]").first.scroll_into_view_if_needed()
+            page.locator(".cm-content").first.wait_for()
+        page.evaluate(axe)
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            found = [line for line in page.evaluate(AXE_RUN) if not any(own in line for own in THEMES_OWN)]
+            assert not found, f"{name}, {theme}, {width} px:\n" + "\n".join(line[:300] for line in found[:12])
