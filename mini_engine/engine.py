@@ -209,7 +209,7 @@ class Engine:
         stats.peak_used_blocks = max(stats.peak_used_blocks, len(used))
 
     def check_invariants(self):
-        """Every rule of blocks, tables, cache and queues, for any scheduler. Raises InvariantError naming the broken one."""
+        """Every rule of blocks, tables, cache and queues, for any scheduler. Raises InvariantError naming it."""
         scheduler = self.scheduler
         for seq in (*scheduler.running, *scheduler.waiting):
             seq.check_invariants(self.cache.block_size)

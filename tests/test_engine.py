@@ -136,6 +136,20 @@ def test_a_character_cut_off_at_the_end_is_shown_as_broken():
     assert TextStream(ByteDecoder()).push([0xE2, 0x82], is_last=True) == "\ufffd"
 
 
+def test_drafts_end_where_the_answer_and_the_context_end():
+    class Eager:
+        def propose(self, seq):
+            return [1] * 4, None
+
+        def release(self, seq):
+            pass
+
+    engine = Engine(model(), num_blocks=64, draft=Eager())
+    seq = engine.generate([[1] * 1020], SamplingParams(max_tokens=4))[0]
+    assert seq.num_output_tokens == 4
+    assert engine.runner.num_draft_tokens <= 2 + 1  # the second token with up to 2 drafts behind it, the third with 1
+
+
 def test_seeded_requests_repeat_in_any_company():
     params = [SamplingParams(temperature=1.0, top_p=0.95, seed=i, max_tokens=8) for i in range(6)]
     prompts = [[i, i + 1, i + 2] for i in range(6)]
