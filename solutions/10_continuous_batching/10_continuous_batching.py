@@ -810,13 +810,14 @@ def hidden_simulate_with_memory():
             assert "x7" in str(error), f"the message should name the request x7: {error}"
             continue
         raise AssertionError(f'"{policy}": 5 stored tokens were accepted in a cache of 4')
-    for n_blocks, size, output, policy in ((2, -1, 2, "preempt"), (-1, 4, 2, "reserve"), (2, 4, -1, "preempt")):
+    for n_blocks, size, output in ((2, -1, 2), (-1, 4, 2), (2, 4, -1), (2, 4, 0), (2, 0, 2)):
         try:
-            simulate_with_memory([{"id": "x", "arrival": 0, "prompt": 1, "output": output}], n_blocks, size, policy)
+            simulate_with_memory([{"id": "x", "arrival": 0, "prompt": 1, "output": output}], n_blocks, size, "preempt")
         except ValueError as error:
-            assert "-1" in str(error), f"the message should hold the bad value -1: {error}"
+            worst = str(min(n_blocks, size, output))
+            assert worst in str(error), f"the message should hold the bad value {worst}: {error}"
             continue
-        raise AssertionError("a size of -1 was accepted")
+        raise AssertionError(f"{n_blocks} blocks of {size} for an output of {output} were accepted")
 
 
 hidden_simulate_with_memory()
@@ -939,12 +940,15 @@ def hidden_schedule_step():
     got = schedule_step({"running": [], "waiting": [], "max_num_seqs": 3}, 5)
     assert list(got) == [], f"nothing to do: no rows, you returned {got}"
     decodes = {"running": [seq("a", 3, 2), seq("b", 4, 3), seq("c", 5, 4)], "waiting": [], "max_num_seqs": 3}
+    got = [list(row) for row in schedule_step(decodes, 1)]
+    assert got == [["a", 1]], f"3 decodes and a budget of 1: the first one, you returned {got}"
     got = [list(row) for row in schedule_step(decodes, 2)]
     assert got == [["a", 1], ["b", 1]], f"3 decodes and a budget of 2: the first two, you returned {got}"
     preempted = {"running": [], "waiting": [seq("a", 9, 0)], "max_num_seqs": 3}
     got = [list(row) for row in schedule_step(preempted, 20)]
     assert got == [["a", 9]], f"a sequence with nothing computed feeds all its 9 tokens, you returned {got}"
-    full = {"running": [seq("a", 3, 2), seq("b", 9, 3)], "waiting": [seq("c", 4, 0)], "max_num_seqs": 1}
+    full = {"running": [seq("a", 3, 2), seq("b", 9, 3)], "waiting": [seq(name, 4, 0) for name in "cde"]}
+    full["max_num_seqs"] = 1
     got = [list(row) for row in schedule_step(full, 20)]
     assert got == [["a", 1], ["b", 6]], f"more run than max_num_seqs allows: nobody joins, you returned {got}"
     # The engine's scheduler, step after step, against a state made from its own queues.
@@ -1367,6 +1371,8 @@ def test_broken_rules():
         assert got == [name], f'this step breaks the rule "{name}" and no other, you name {got}'
     got = ask([["d", 5, 2]], decode)
     assert got == ["length", "start"], f"a row that starts late and ends too late breaks two rules, you name {got}"
+    got = ask([["d", 4, 0], ["p", 2, 0]], prefill, decode)
+    assert got == ["length"], f"two rows break the same rule: name it once, you name {got}"
 
 
 test_broken_rules()
