@@ -286,16 +286,10 @@ class Scheduler:
         return bool(self.waiting or self.running)
         ### END SOLUTION
 
-    ### BEGIN SOLUTION
-    def num_blocks_of(self, seq):
-        """Blocks for all tokens that the sequence will ever feed."""
-        return num_blocks_for(seq.num_prompt_tokens + seq.params.max_tokens - 1, self.block_size)
-
-    ### END SOLUTION
     def add(self, seq):
         """Queue a sequence. Raises ValueError when its blocks exceed the pool."""
         ### BEGIN SOLUTION
-        needed = self.num_blocks_of(seq)
+        needed = num_blocks_for(seq.num_prompt_tokens + seq.params.max_tokens - 1, self.block_size)
         if needed > self.block_manager.num_blocks:
             raise ValueError(f"the request needs {needed} blocks, the pool has {self.block_manager.num_blocks}")
         self.waiting.append(seq)
@@ -316,10 +310,11 @@ class Scheduler:
                     budget -= num_new
             if budget < 1 or not self.waiting or len(self.running) >= self.max_num_seqs:
                 break
-            needed = self.num_blocks_of(self.waiting[0])
+            seq = self.waiting[0]
+            needed = num_blocks_for(seq.num_prompt_tokens + seq.params.max_tokens - 1, self.block_size)
             if needed > self.block_manager.num_free_blocks:
                 break
-            seq = self.waiting.popleft()
+            self.waiting.popleft()
             seq.block_table = [self.block_manager.allocate() for _ in range(needed)]
             seq.status = Status.RUNNING
             self.running.append(seq)
