@@ -94,7 +94,7 @@ def test_block_waste():
     assert allocated != [1, 1, 2], "allocated counts slots, not blocks: multiply by the block size"
     assert allocated == [16, 16, 32], f"allocated should be [16, 16, 32], yours is {allocated}"
     assert waste == [7, 0, 15], f"waste should be [7, 0, 15], yours is {waste}"
-    for bad in (([3, -2], 16), ([3], 0), ([3], -4)):
+    for bad in (([3, -1], 16), ([3], 0), ([3], -4)):
         try:
             block_waste(*bad)
         except ValueError as error:
@@ -111,6 +111,8 @@ test_block_waste()
 def hidden_block_waste():
     import random
 
+    import numpy as np
+
     rng = random.Random(901)
     for size in (1, 2, 7, 16, 128):
         lengths = [rng.randrange(0, 500) for _ in range(20)] + [0, 1, size, size + 1, 3 * size]
@@ -122,6 +124,8 @@ def hidden_block_waste():
             assert slots == want, f"{length} tokens in blocks of {size} take {want} slots, you say {slots}"
             assert wasted == want - length, f"{length} tokens in blocks of {size} waste {want - length}, not {wasted}"
             assert isinstance(slots, int) and isinstance(wasted, int), f"return ints, not {type(slots).__name__}"
+    numbers = block_waste(np.array([5, 8]), 4)
+    assert all(type(n) is int for part in numbers for n in part), "lengths in a NumPy array: still return plain ints"
     huge = 10**17 + 1
     assert tuple(map(list, block_waste([huge], 2))) == ([huge + 1], [1]), (
         f"{huge} tokens: floats cannot hold this, divide integers"
@@ -235,6 +239,8 @@ def hidden_waste_report():
     import random
     from fractions import Fraction
 
+    import numpy as np
+
     rng = random.Random(902)
     for size in (1, 3, 16, 100):
         max_len = rng.randrange(50, 300)
@@ -248,6 +254,9 @@ def hidden_waste_report():
             want = float(1 - Fraction(sum(lengths), slots))
             value = got[f"{kind}_waste"]
             assert abs(value - want) < 1e-12, f"{case}: {kind}_waste should be {want}, yours {value}"
+    got = waste_report(np.array([9, 16, 17]), 64, 16)
+    kinds = [type(got[key]) for key in ("contiguous_slots", "paged_slots", "contiguous_waste", "paged_waste")]
+    assert kinds == [int, int, float, float], f"lengths in a NumPy array: still plain ints and floats, not {kinds}"
     for lengths in ([], [0, 0]):
         got = waste_report(lengths, 10, 4)
         assert got["paged_waste"] == 0 and got["paged_slots"] == 0, f"{lengths}: nothing allocated, nothing wasted"
@@ -301,7 +310,7 @@ def fits(free_runs, num_tokens, block_size):
         if size < 0:
             raise ValueError(f"sizes cannot be negative, got {size}")
     free_blocks = sum(run // block_size for run in free_runs)
-    return bool(max(free_runs, default=0) >= num_tokens), bool(free_blocks >= -(-num_tokens // block_size))
+    return max(free_runs, default=0) >= num_tokens, free_blocks >= -(-num_tokens // block_size)
     ### END SOLUTION
 
 
@@ -806,9 +815,20 @@ def hidden_PagedKVCache():
                     )
                     message = f"{case}: {letter} of sequence {name} differs from contiguous storage"
                     np.testing.assert_array_equal(have, right, err_msg=message)
+    for i in range(4):
+        sizes = [3, 2, 2, 3]
+        sizes[i] = 0
+        try:
+            PagedKVCache(*sizes)
+        except ValueError as error:
+            assert "0" in str(error), f"the message should hold the bad value 0: {error}"
+            continue
+        raise AssertionError(f"PagedKVCache{tuple(sizes)} was accepted: raise ValueError")
     cache = PagedKVCache(3, 2, 2, 3)
     one = np.ones((2, 1, 3))
     for k, v in (
+        (one[:, 0], one[:, 0]),
+        (np.ones((2, 1, 3, 1)), np.ones((2, 1, 3, 1))),
         (one[:1], one[:1]),
         (one, one[:, :0]),
         (one[..., :2], one[..., :2]),
@@ -976,12 +996,16 @@ def hidden_paged_attention():
     pages = Pages(np.full((2, 2, 2, 1), 900.0), np.ones((2, 2, 2, 1)), {"a": [1, 0]}, {"a": 4}, 2)
     got = paged_attention(np.full((2, 1, 1), 900.0), pages, "a")
     np.testing.assert_allclose(got, 1, err_msg="scores of 810000 overflow: subtract the largest before exp")
-    try:
-        paged_attention(np.ones((3, 1, 1)), pages, "a")
-    except ValueError as error:
-        assert "3" in str(error), f"the message should hold the 3 query heads: {error}"
-        return
-    raise AssertionError("3 query heads cannot share 2 KV heads: raise ValueError")
+    got = paged_attention(np.array([0.0, 900.0])[:, None, None], pages, "a")
+    message = "scores 0 in one head, 810000 in the other: subtract each row's own largest"
+    np.testing.assert_allclose(got, 1, err_msg=message)
+    for heads in (1, 3):
+        try:
+            paged_attention(np.ones((heads, 1, 1)), pages, "a")
+        except ValueError as error:
+            assert str(heads) in str(error), f"the message should hold the {heads} query heads: {error}"
+            continue
+        raise AssertionError(f"{heads} query heads cannot share 2 KV heads: raise ValueError")
 
 
 hidden_paged_attention()
@@ -1282,7 +1306,7 @@ def hidden_PrefixCache():
                         assert (fresh != table[-1]) == shared, f"{case}: make_writable of a block, shared: {shared}"
                         table[-1] = fresh
                 missing = -(-len(ids) // size) - len(table)
-                if missing <= manager.num_free_blocks:
+                if missing <= manager.num_free_blocks and rng.random() < 0.6:
                     table += [manager.allocate() for _ in range(missing)]
                     cache.insert(ids, table)
                     clock += 1
@@ -1314,6 +1338,20 @@ def hidden_PrefixCache():
                 manager.free(block)
         assert cache.evict(n_blocks) == len(listed), f"trial {trial}: at the end {len(listed)} blocks can be evicted"
         assert manager.num_free_blocks == n_blocks, f"trial {trial}: blocks leaked, {manager.num_free_blocks} are free"
+    manager = BlockManager(4)
+    cache = PrefixCache(manager, 2)
+    table = [manager.allocate() for _ in range(3)]
+    cache.insert([1, 2, 3, 4, 5, 6], table)
+    for block in table[:2]:  # a request that reads through a window lets its first blocks go
+        manager.free(block)
+    for block in cache.match([1, 2, 3, 4])[0]:
+        manager.free(block)
+    cache.evict(1)
+    assert manager.refcounts[table[1]] == 0, (
+        f"after a match of blocks {table[:2]} the second goes first: the end of a text before its beginning"
+    )
+    got = cache.match([1, 2, 3, 4, 5, 6])[0]
+    assert got == table[:1], f"the block in the middle is gone: a prefix ends there, {table[:1]}, you returned {got}"
     manager = BlockManager(2)
     cache = PrefixCache(manager, 1)
     cache.insert([4, 5], [manager.allocate(), manager.allocate()])
@@ -1514,6 +1552,7 @@ def test_prefill_inputs():
         assert list(got["positions"]) == positions, (
             f"{case}: positions {positions}, yours {got['positions']} (starting again at 0?)"
         )
+        assert all(isinstance(part, list) for part in got.values()), f"{case}: return three lists"
         assert list(got["slots"]) == slots, f"{case}: slots {slots}, yours {got['slots']} (a shared block overwritten?)"
 
 
@@ -1538,7 +1577,9 @@ def hidden_prefill_inputs():
                 while offset >= size:
                     offset, column = offset - size, column + 1
                 wanted.append((token, position, table[column] * size + offset))
-        got = prefill_inputs(list(ids), list(table), num_cached, size)
+        got = prefill_inputs(tuple(ids), tuple(table), num_cached, size)  # tuples are sequences too
+        kinds = {key: type(part).__name__ for key, part in got.items()}
+        assert set(kinds.values()) == {"list"}, f"return three lists, yours are {kinds}"
         rows = list(zip(got["input_ids"], got["positions"], got["slots"], strict=True))
         assert rows == wanted, (
             f"{length} tokens, {num_cached} cached, blocks of {size}, table {table}: {wanted}, not {rows}"
@@ -1666,6 +1707,7 @@ def hidden_pool_blocks():
         case = f"{layers} layers, {heads} / {kv_heads} heads of {2 * half}, d {hidden}, {bytes_per} bytes, blocks of {size}"
         assert got == want, f"{case}: {want} blocks fit into {free} bytes, you say {got}"
         assert isinstance(got, int), f"{case}: return an int, not {type(got).__name__}"
+    assert pool_blocks(LLAMA_2_7B, 0, 16) == 0, "no memory left: 0 blocks, which is no error"
     huge = 8_388_608 * (2**53 + 1)
     assert pool_blocks(LLAMA_2_7B, huge, 16) == 2**53 + 1, "floats cannot hold this count: divide with //"
     for bad, value in (((-1, 16, 2), -1), ((100, 0, 2), 0), ((100, -4, 2), -4), ((100, 16, 0), 0), ((100, 16, -2), -2)):
@@ -1703,7 +1745,7 @@ from mini_engine.weights import load_smollm2, load_tiny, smollm2_is_cached
 # | `"computed"` | tokens that went through the model for this request, prompt and decode together |
 # | `"ttft_s"` | seconds from adding the request to its first token |
 #
-# What you need of the engine: `Engine(model, block_manager=allocator, block_size=block_size)`, made once for all prompts; `engine.generate([prompt], SamplingParams(max_tokens=max_tokens, ignore_eos=True))` runs a request to its end and returns a list with one sequence, which has `output_token_ids` and `ttft_s`; `engine.stats.num_computed_tokens` counts over the engine's life.
+# What you need of the engine: `Engine(model, block_manager=allocator, block_size=block_size)`, made once for all prompts; `engine.generate([prompt], SamplingParams(max_tokens=max_tokens))` runs a request to its end and returns a list with one sequence, which has `output_token_ids` and `ttft_s`; `engine.stats.num_computed_tokens` counts over the engine's life.
 #
 # At the end give everything back: the prefix cache still owns blocks, and `engine.scheduler.prefix_cache.clear()` frees them. Then the allocator is as free as it was, also when a prompt is refused with an error.
 #
@@ -1730,15 +1772,14 @@ def serve_prompts(model, allocator, prompts, max_tokens, block_size):
     """
     ### BEGIN SOLUTION
     engine = Engine(model, block_manager=allocator, block_size=block_size)
-    params = SamplingParams(max_tokens=max_tokens, ignore_eos=True)
+    params = SamplingParams(max_tokens=max_tokens)
     served = []
     try:
         for prompt in prompts:
             before = engine.stats.num_computed_tokens
             (sequence,) = engine.generate([prompt], params)
             computed = engine.stats.num_computed_tokens - before
-            output = list(sequence.output_token_ids)
-            served.append({"output": output, "computed": computed, "ttft_s": sequence.ttft_s})
+            served.append({"output": sequence.output_token_ids, "computed": computed, "ttft_s": sequence.ttft_s})
     finally:
         engine.scheduler.prefix_cache.clear()
     return served
@@ -1836,6 +1877,15 @@ def hidden_serve_prompts():
             f"{blocks} blocks: no prompt was reused"
         )
         assert list(allocator.refcounts) == [0] * blocks, f"blocks of {size}: owners left: {list(allocator.refcounts)}"
+    allocator = BlockAllocator(4)
+    for _ in range(4):
+        allocator.allocate()  # somebody else has them all
+    try:
+        serve_prompts(model, allocator, [[1, 2, 3]], 2, 4)
+    except RuntimeError:
+        assert allocator.num_free_blocks == 0, "blocks of another owner were freed"
+    else:
+        raise AssertionError("no block was free and the prompt was served: the engine does not use your allocator")
     allocator = BlockAllocator(4)
     try:
         serve_prompts(model, allocator, [[1] * 9, [1] * 40], 2, 4)
