@@ -21,6 +21,7 @@ from .peers import (
     convert_gguf,
     llama_cpp_generate,
     llama_cpp_model,
+    llama_cpp_step,
     stamps,
     transformers_generate,
     transformers_llama,
@@ -36,6 +37,7 @@ CLAIMS = (
     ("int8 against transformers", "transformers float32", "int8"),
     ("int4 against transformers", "transformers float32", "int4"),
     ("llama.cpp Q8_0 against int8", "int8", "llama.cpp Q8_0"),
+    ("llama.cpp Q8_0 against w8a8", "w8a8", "llama.cpp Q8_0"),  # both quantize the activations too
     ("llama.cpp Q4_1 against int4", "int4", "llama.cpp Q4_1"),
     ("llama.cpp F32 against float32", "float32", "llama.cpp F32"),
 )
@@ -57,7 +59,7 @@ def installed(package):
 
 def own_models():
     """{name: torch engine}: one model for each kind of weights."""
-    return {BASE: load()[0], "int8": load(quant="int8")[0], "int4": load(quant="int4")[0]}
+    return {BASE: load()[0]} | {scheme: load(quant=scheme)[0] for scheme in ("int8", "int4", "w8a8")}
 
 
 def own_generate(model, use_cache=True):
@@ -65,7 +67,19 @@ def own_generate(model, use_cache=True):
     return lambda ids, num_new: stamps(generate(model, ids, num_new if use_cache else 3, use_cache=use_cache))
 
 
-def all_peers(models, args, folder):
+def llama_cpp_files(args, folder):
+    """{kind: path}: the real model in each of llama.cpp's formats that is wanted, none where it is not installed."""
+    files = {"Q4_1": gguf_path(), "Q8_0": folder / "q8_0.gguf", "F32": folder / "f32.gguf"}
+    if not installed("llama_cpp"):
+        return {}
+    files = {kind: path for kind, path in files.items() if not args.only or f"llama.cpp {kind}" in args.only}
+    for kind in files:
+        if kind != "Q4_1":
+            convert_gguf(files[kind], kind)
+    return files
+
+
+def all_peers(models, args, files):
     """{name: function (ids, num_new) -> times}: ours, and the installed engines with the same weights."""
 
     def is_wanted(name):
@@ -77,13 +91,9 @@ def all_peers(models, args, folder):
     if installed("transformers") and is_wanted("transformers float32"):
         theirs = transformers_llama(*load_smollm2(), attention="sdpa")
         peers["transformers float32"] = transformers_generate(theirs)
-    files = {"Q4_1": gguf_path(), "Q8_0": folder / "q8_0.gguf", "F32": folder / "f32.gguf"}
     for kind, path in files.items():
-        if installed("llama_cpp") and is_wanted(f"llama.cpp {kind}"):
-            if kind != "Q4_1":
-                convert_gguf(path, kind)
-            llm = llama_cpp_model(path, max(args.contexts) + args.new_tokens + 1, torch.get_num_threads())
-            peers[f"llama.cpp {kind}"] = llama_cpp_generate(llm)
+        llm = llama_cpp_model(path, max(args.contexts) + args.new_tokens + 1, torch.get_num_threads())
+        peers[f"llama.cpp {kind}"] = llama_cpp_generate(llm)
     return peers
 
 
@@ -163,13 +173,16 @@ def decode_step(model, batch, context):
     return step
 
 
-def batch_sweep(models, args, context):
+def batch_sweep(models, args, context, files):
     """{name: {batch: tokens per second, with spread}} of single decode steps, taking turns."""
     steps = {(name, b): decode_step(model, b, context) for name, model in models.items() for b in args.batches}
-    times = interleaved(steps, args.rounds)
-    results = {name: {} for name in models}
-    for (name, b), seconds in times.items():
-        results[name][b] = spread([b / s for s in seconds])
+    for kind in ("Q4_1", "Q8_0"):
+        if kind in files:
+            for b in args.batches:
+                steps[f"llama.cpp {kind}", b] = llama_cpp_step(files[kind], b, context, torch.get_num_threads())
+    results = {}
+    for (name, b), seconds in interleaved(steps, args.rounds).items():
+        results.setdefault(name, {})[b] = spread([b / s for s in seconds])
     return results
 
 
@@ -204,17 +217,19 @@ def run(args):
     vocab_size = models[BASE].config.vocab_size
     results = {"machine": machine(), "new_tokens": args.new_tokens, "rounds": args.rounds, "contexts": []}
     with tempfile.TemporaryDirectory() as folder:
-        peers = all_peers(models, args, Path(folder))
+        files = llama_cpp_files(args, Path(folder))
+        peers = all_peers(models, args, files)
         with tqdm(total=len(peers) * len(args.contexts) * (args.rounds + 1), desc="runs", leave=False) as bar:
             for context in args.contexts:
                 ids = [(7919 * i + 311) % vocab_size for i in range(context)]
                 rounds, bandwidths = race(peers, ids, args, bar)
                 results["contexts"].append(summarize(rounds, bandwidths, models, context))
-    for summary in results["contexts"]:
-        print_summary(summary)
-    if args.batches:
-        results["batch"] = batch_sweep(models, args, args.contexts[0])
-        print_sweep(results["batch"], args.contexts[0])
+        for summary in results["contexts"]:
+            print_summary(summary)
+        del peers
+        if args.batches:
+            results["batch"] = batch_sweep(models, args, args.contexts[0], files)
+            print_sweep(results["batch"], args.contexts[0])
     write_json(args.json, results)
     if args.plot:
         save_plot(results["contexts"][0], args.plot)

@@ -121,3 +121,43 @@ def llama_cpp_generate(llm):
         return stamps(itertools.islice(llm.generate(ids, top_k=1, temp=0.0, repeat_penalty=1.0), num_new))
 
     return run
+
+
+def llama_cpp_step(path, batch, context, num_threads):
+    """A function that runs one decode step of `batch` sequences which hold `context` tokens each.
+
+    Through llama.cpp's C interface: the Python class of llama-cpp-python serves one sequence. Each sequence has its
+    own part of the cache (`kv_unified` off), which is llama.cpp's faster way where prompts share no beginning.
+    """
+    import llama_cpp as lib
+
+    params = lib.llama_context_default_params()
+    params.n_ctx, params.n_seq_max, params.kv_unified = batch * (context + 1), batch, False
+    params.n_batch = params.n_ubatch = max(batch, context)
+    params.n_threads = params.n_threads_batch = num_threads
+    with quiet_stderr():
+        model = lib.llama_model_load_from_file(os.fsencode(path), lib.llama_model_default_params())
+        ctx = lib.llama_init_from_model(model, params)
+    rows = lib.llama_batch_init(max(batch, context), 0, 1)
+    memory = lib.llama_get_memory(ctx)
+
+    def decode(tokens):
+        """One pass over (token, position, sequence) triples, logits for the last token of each sequence."""
+        rows.n_tokens = len(tokens)
+        for i, (token, position, sequence) in enumerate(tokens):
+            rows.token[i], rows.pos[i], rows.n_seq_id[i], rows.seq_id[i][0] = token, position, 1, sequence
+            rows.logits[i] = i + 1 == len(tokens) or tokens[i + 1][2] != sequence
+        if code := lib.llama_decode(ctx, rows):
+            raise RuntimeError(f"llama_decode failed with code {code}")
+
+    for sequence in range(batch):
+        decode([((31 * i + sequence) % 1000 + 100, i, sequence) for i in range(context)])
+
+    def step():
+        decode([(100 + sequence, context, sequence) for sequence in range(batch)])
+        best = [np.ctypeslib.as_array(lib.llama_get_logits_ith(ctx, i), (49_152,)).argmax() for i in range(batch)]
+        for sequence in range(batch):
+            lib.llama_memory_seq_rm(memory, sequence, context, -1)
+        return best
+
+    return step

@@ -70,7 +70,7 @@ def create_app(engine, model_name, max_requests=128):
         answer = Answer(f"{'chatcmpl' if is_chat else 'cmpl'}-{uuid4().hex}", model_name, is_chat)
         if body.stream:
             with_usage = body.stream_options is not None and body.stream_options.include_usage
-            return StreamingResponse(_events(worker, stream, answer, with_usage), media_type="text/event-stream")
+            return EventStream(_events(stream, answer, with_usage), on_close=lambda: worker.cancel(stream))
         return await _whole(worker, stream, answer, request)
 
     return app
@@ -125,8 +125,22 @@ def _room_for(engine, token_ids, max_tokens, kind):
     return max_tokens
 
 
-async def _events(worker, stream, answer, with_usage):
-    """Server-sent events: a chunk per step, [DONE] at the end. A client that goes away ends the request."""
+class EventStream(StreamingResponse):
+    """Server-sent events. on_close is called in any case, even when the client is gone before the first event."""
+
+    def __init__(self, events, on_close):
+        super().__init__(events, media_type="text/event-stream")
+        self.on_close = on_close
+
+    async def __call__(self, scope, receive, send):
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.on_close()
+
+
+async def _events(stream, answer, with_usage):
+    """The events of one answer: a chunk per step, [DONE] at the end."""
 
     def event(data):
         return f"data: {json.dumps(data)}\n\n"
@@ -142,8 +156,6 @@ async def _events(worker, stream, answer, with_usage):
         yield "data: [DONE]\n\n"
     except (EngineDeadError, ValueError) as error:  # the status line is out already
         yield event(error_body(str(error), "server_error"))
-    finally:
-        worker.cancel(stream)
 
 
 async def _whole(worker, stream, answer, request):
@@ -161,6 +173,8 @@ async def _whole(worker, stream, answer, request):
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         return await tasks[0] if tasks[0].done() else PlainTextResponse("", 499)
+    except ValueError as error:  # a limit that only the engine knows
+        raise RequestError(str(error)) from None
     finally:
         for task in tasks:
             task.cancel()

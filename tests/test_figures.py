@@ -82,3 +82,34 @@ def test_kv_calculator_refuses_uneven_heads():
     state = kv_state(MODELS["llama-3-8b"], 100, 1, 2, 1)
     (got,) = figure_results("kv-calculator", [{**state, "num_key_value_heads": 3}])
     assert not got["valid"], "32 query heads cannot share 3 KV heads"
+
+
+def test_flash_tiles_is_a_softmax_at_every_step():
+    rng = random.Random(5)
+    states = [{"n": 6, "block": 4, "step": 0}, {"n": 5, "block": 5, "step": 9}]
+    for _ in range(200):
+        states.append({"n": rng.randint(2, 24), "block": rng.randint(1, 12), "step": rng.randint(-3, 700)})
+    for state, got in zip(states, figure_results("flash-tiles", states), strict=True):
+        n, block = state["n"], min(state["block"], state["n"])
+        blocks = math.ceil(n / block)
+        step = min(max(1, state["step"]), blocks * blocks)
+        row, column = divmod(step - 1, blocks)
+        assert (got["step"], got["row"], got["column"]) == (step, row, column), state
+        assert got["tiles"] == blocks**2 and got["scores_in_all"] == n * n, state
+        assert got["query"] == row * block and got["done"] == (column == blocks - 1), state
+        tile = [(q, k) for q in range(n) for k in range(n) if q // block == row and k // block == column]
+        assert got["scores_in_tile"] == len(tile), state
+        for number, after in enumerate(got["steps"], 1):
+            # the plain softmax over all keys of the blocks met so far
+            keys = range(min(n, number * block))
+            scores = [(5 * got["query"] + 3 * key + got["query"] * key) % 7 for key in keys]
+            largest = max(scores)
+            weights = [math.exp(score - largest) for score in scores]
+            assert after["scores"] == scores[(number - 1) * block :], state
+            assert after["largest"] == largest, state
+            assert math.isclose(after["total"], sum(weights), rel_tol=1e-12), state
+            want = sum(weight * key for weight, key in zip(weights, keys, strict=True))
+            assert math.isclose(after["out"], want, rel_tol=1e-12, abs_tol=1e-12), state
+            shown = want / sum(weights)
+        assert len(got["steps"]) == column + 1, state
+        assert math.isclose(got["output"], shown, rel_tol=1e-12, abs_tol=1e-12), state

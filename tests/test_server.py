@@ -167,6 +167,19 @@ def test_clients_that_vanish_free_their_blocks(served):
     assert served.metric("generation_tokens_total") - before < 8 * 900, "they were served to the end"
 
 
+def test_clients_that_vanish_before_the_first_byte(served):
+    """Requests whose sender hangs up at once, some in the middle of the body."""
+    host, port = served.url.removeprefix("http://").split(":")
+    for i in range(30):
+        body = json.dumps({"model": "tiny", "prompt": f"hello {i}", "max_tokens": 400, "stream": i % 3 != 0}).encode()
+        head = f"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        data = head.encode() + b"Content-Type: application/json\r\n\r\n" + (body if i % 5 else body[:10])
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(data)
+            if i % 2:
+                time.sleep(0.002 * (i % 7))
+
+
 def test_prompts_beyond_the_context(served):
     create = served.client.completions.create
     limit = served.engine.max_model_len
