@@ -43,7 +43,7 @@ import numpy as np
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `np.full_like(x, -np.inf)` makes the rows of $-\infty$; `argmax(axis=-1, keepdims=True)` gives indices that `np.put_along_axis` and `np.take_along_axis` accept for any number of rows.
+# `argmax` along the last axis, with the axis kept, gives one position per row. Compare it with the positions 0 to V−1: the result has the shape of the logits and is true once per row.
 #
 # </details>
 
@@ -57,13 +57,11 @@ def apply_temperature(logits, t):
     ### BEGIN SOLUTION
     if t < 0:
         raise ValueError(f"temperature must not be negative, got {t}")
-    logits = np.asarray(logits, dtype=np.float64)
+    logits = np.asarray(logits, float)
     if t > 0:
         return logits / t
-    greedy = np.full_like(logits, -np.inf)
-    best = logits.argmax(axis=-1, keepdims=True)
-    np.put_along_axis(greedy, best, np.take_along_axis(logits, best, axis=-1), axis=-1)
-    return greedy
+    is_best = np.arange(logits.shape[-1]) == logits.argmax(axis=-1, keepdims=True)
+    return np.where(is_best, logits, -np.inf)
     ### END SOLUTION
 
 
@@ -163,9 +161,9 @@ def top_k_filter(logits, k):
     ### BEGIN SOLUTION
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
-    logits = np.asarray(logits, dtype=np.float64)
+    logits = np.asarray(logits, float)
     k = min(k, logits.shape[-1])
-    threshold = np.sort(logits, axis=-1)[..., -k, None]
+    threshold = np.sort(logits)[..., -k, None]
     return np.where(logits >= threshold, logits, -np.inf)
     ### END SOLUTION
 
@@ -264,11 +262,11 @@ def top_p_filter(logits, p):
     ### BEGIN SOLUTION
     if not 0 < p <= 1:
         raise ValueError(f"p must be in (0, 1], got {p}")
-    logits = np.asarray(logits, dtype=np.float64)
+    logits = np.asarray(logits, float)
     if p == 1:
         return logits.copy()
-    order = np.argsort(-logits, axis=-1, kind="stable")
-    ordered = np.take_along_axis(logits, order, axis=-1)
+    order = np.argsort(-logits, kind="stable")
+    ordered = np.take_along_axis(logits, order)
     weights = np.exp(ordered - ordered[..., :1])
     probabilities = weights / weights.sum(axis=-1, keepdims=True)
     before = np.cumsum(probabilities, axis=-1) - probabilities
@@ -349,6 +347,7 @@ def hidden_top_p_filter():
     got = np.asarray(top_p_filter([1000.0, 0.0, 1000.0, -np.inf], 0.75))
     assert not np.isnan(got).any(), "logits of 1000 gave nan: subtract the maximum before exp"
     assert np.array_equal(got, [1000.0, -np.inf, 1000.0, -np.inf]), f"large logits: you returned {got}"
+    assert np.asarray(top_p_filter([2, 1], 1)).dtype.kind == "f", "integer logits must give floats also for p = 1"
     got = np.asarray(top_p_filter([0.0, -800.0], 1))
     assert np.array_equal(got, [0.0, -800.0]), "p = 1 keeps all, also a token too unlikely for a float"
     logits = np.log([0.4, 0.6])
@@ -397,7 +396,7 @@ def min_p_filter(logits, min_p):
     ### BEGIN SOLUTION
     if not 0 <= min_p <= 1:
         raise ValueError(f"min_p must be in [0, 1], got {min_p}")
-    logits = np.asarray(logits, dtype=np.float64)
+    logits = np.asarray(logits, float)
     if min_p == 0:
         return logits.copy()
     bar = logits.max(axis=-1, keepdims=True) + np.log(min_p)
@@ -464,6 +463,7 @@ def hidden_min_p_filter():
         assert np.array_equal(result, logits), "min_p = 0 keeps all, without a warning"
     result[...] = 7.0
     assert np.array_equal(logits, before), "the result must be a new array also for min_p = 0"
+    assert np.asarray(min_p_filter([2, 1], 0)).dtype.kind == "f", "integer logits must give floats also for min_p = 0"
     got = np.asarray(min_p_filter([3, 3, 1], 1))
     assert np.array_equal(got, [3, 3, -np.inf]), "min_p = 1 keeps every token that ties for the first place"
 
@@ -576,7 +576,7 @@ def hidden_sample():
         {"top_k": 3},
         {"top_p": 0.7},
         {"min_p": 0.3},
-        {"top_k": 4, "top_p": 0.77},
+        {"top_k": 3, "top_p": 0.7},
         {"temperature": 2.0, "top_k": 4, "top_p": 0.8, "min_p": 0.85},
         {"temperature": 0.7, "top_p": 0.95},
         {"temperature": 2.0, "min_p": 0.5},
@@ -596,11 +596,12 @@ def hidden_sample():
             f"{settings}: frequencies {(counts / draws).round(3)}, the exact law is {want.round(3)} "
             f"(chi-square {chi_square:.0f}, bound {bound:.0f}): wrong order of the filters, or no renormalising?"
         )
-    logits = np.log([[0.5, 0.5, 1e-9], [1e-9, 0.5, 0.5]])
+    logits = np.log([[0.5, 0.5, 1e-9], [1e-9, 0.5, 0.5]]) + np.array([[1000], [-1000]])
     got = [np.asarray(sample(logits, np.random.default_rng(s))).tolist() for s in range(40)]
     pairs = {tuple(pair) for pair in got}
     assert pairs == {(0, 1), (0, 2), (1, 1), (1, 2)}, f"each row is drawn on its own; in 40 draws you gave only {pairs}"
     first = [sample(np.log(weights), np.random.default_rng(7), temperature=1.0) for _ in range(3)]
+    assert hasattr(sample(logits, np.random.default_rng(1)), "shape"), "several rows give an array of ids, not a list"
     assert len(set(first)) == 1, "equal generators give equal draws: use the rng that was passed in, not np.random"
     assert isinstance(first[0], (int, np.integer)), f"one row gives one id, an int, yours is {type(first[0]).__name__}"
     greedy = [sample([1.0, 9.0, 9.0], np.random.default_rng(s), 0, top_p=0.4) for s in range(5)]
@@ -650,7 +651,7 @@ def diversity(samples):
     tokens = [token for sample in samples for token in sample]
     pairs = [pair for sample in samples for pair in zip(sample, sample[1:])]
     _, counts = np.unique(tokens, return_counts=True)
-    frequencies = counts / max(len(tokens), 1)
+    frequencies = counts / len(tokens)
     return {
         "distinct_1": len(set(tokens)) / max(len(tokens), 1),
         "distinct_2": len(set(pairs)) / max(len(pairs), 1),
@@ -705,6 +706,8 @@ def hidden_diversity():
     for empty in ([], [[]], [[], []]):
         got = diversity(empty)
         assert got == {"distinct_1": 0.0, "distinct_2": 0.0, "entropy": 0.0}, f"nothing to count in {empty}: got {got}"
+    assert diversity([[4]])["distinct_1"] == 1.0, "one token of one: 1.0"
+    assert diversity([[4, 5]])["distinct_2"] == 1.0, "one pair of one: 1.0"
     got = diversity([[4], [4]])
     assert got["distinct_1"] == 0.5 and got["distinct_2"] == 0.0, f"single tokens make no pairs: {got}"
     assert abs(got["entropy"]) < 1e-12, "one token only: entropy 0"
@@ -848,7 +851,7 @@ def hidden_total_latency_ms():
         for _ in range(n - 1):
             clock += tpot
         assert abs(total_latency_ms(ttft, tpot, n) - clock) < 1e-9, f"ttft {ttft}, tpot {tpot}, {n} tokens: {clock} ms"
-    for bad in ((-1, 2, 3), (1, -2, 3), (1, 2, -3)):
+    for bad in ((-1, 2, 3), (1, -2, 3), (1, -0.5, 3), (-0.5, 2, 3), (1, 2, -3)):
         try:
             total_latency_ms(*bad)
         except ValueError:
@@ -894,7 +897,7 @@ def latency_metrics(token_times, request_time):
     tpot_s and the percentiles are 0.0 for a single token. Raises ValueError without tokens or for times that go back.
     """
     ### BEGIN SOLUTION
-    times = np.asarray(token_times, dtype=np.float64)
+    times = np.asarray(token_times, float)
     if times.size == 0:
         raise ValueError("token_times is empty: there is nothing to measure")
     if (np.diff(times, prepend=request_time) < 0).any():
@@ -1223,10 +1226,10 @@ def goodput(requests, ttft_slo, tpot_slo):
     num_good = 0
     for request in requests:
         times, start = request["token_times"], request["request_time"]
-        if len(times):
+        if times:
             tpot = (times[-1] - times[0]) / max(len(times) - 1, 1)
             num_good += times[0] - start <= ttft_slo and tpot <= tpot_slo
-    ends = [request["token_times"][-1] for request in requests if len(request["token_times"])]
+    ends = [request["token_times"][-1] for request in requests if request["token_times"]]
     if not ends:
         return 0.0
     return num_good / (max(ends) - min(request["request_time"] for request in requests))
@@ -1352,7 +1355,7 @@ def choose_metric(service, options):
     options: dicts name, ttft_p95_s, itl_p95_s, tokens_per_s. Raises ValueError for another service.
     """
     ### BEGIN SOLUTION
-    if service not in ("chat", "batch"):
+    if service not in {"chat", "batch"}:
         raise ValueError(f"unknown service {service!r}: chat or batch")
     allowed = [o for o in options if service == "batch" or (o["ttft_p95_s"] <= 1.0 and o["itl_p95_s"] <= 0.1)]
     best = max(allowed, key=lambda option: option["tokens_per_s"], default={"name": None})
