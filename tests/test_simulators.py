@@ -187,3 +187,13 @@ def test_the_figure_agrees_with_the_engine():
 def test_the_figure_refuses_what_it_cannot_read(text):
     (got,) = figure_results("batching", [{"requests": text, "places": 2, "budget": 8, "flat": 4}])
     assert not got["valid"] and got["problem"]
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not installed: the figure's scheduler is not checked")
+def test_the_text_alternative_is_true():
+    """The chapter tells in words what the figure shows first."""
+    state = {"requests": "0:4:14, 0:4:3, 3:30:4, 20:4:6, 40:4:8, 60:6:3", "places": 3, "budget": 12, "flat": 8}
+    (got,) = figure_results("batching", [state])
+    ends = [got[name]["end"] for name in ("static", "continuous", "chunked")]
+    gaps = [got[name]["longest_gap"] for name in ("static", "continuous", "chunked")]
+    assert (ends, gaps) == ([230, 136, 132], [8, 32, 12])

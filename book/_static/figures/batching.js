@@ -139,15 +139,17 @@
             const width = x(step.end) - x(step.start), y = top + ROW * place[id];
             const fill = `var(--fig-${(id % 6) + 1})`;
             svg.rect(x(step.start) + 0.5, y + 1, width - 1, ROW - 2, { fill, opacity: isPrefill ? 1 : 0.4, rx: 1 });
-            const word = isPrefill ? `${letter(id)} ${count}` : letter(id);
-            if (width > 7 * word.length + 3) {
-              svg.text(x(step.start) + width / 2, y + 13, word, { "text-anchor": "middle", "font-size": 11, fill: isPrefill ? "var(--fig-surface)" : "var(--fig-ink)" });
+            const long = `${letter(id)} ${count}`;
+            const word = isPrefill && width > 7 * long.length + 3 ? long : letter(id);
+            if (width > 9) {
+              const ink = isPrefill ? "var(--fig-surface)" : "var(--fig-ink)";
+              svg.text(x(step.start) + width / 2, y + 13, word, { "text-anchor": "middle", "font-size": 11, style: `fill: ${ink}` });
             }
           }
           svg.line(x(step.end), top, x(step.end), bottom, { "stroke-width": 0.5 });
         }
         r.requests.forEach(({ arrival }) => svg.line(x(arrival), bottom, x(arrival), bottom + 5, { stroke: "var(--fig-ink)" }));
-        if (panel === 2) svg.text(0, bottom + 18, svg.width < 400 ? "solid: prompt · pale: decode · tick: arrival" : "time runs to the right · solid: prompt tokens, with their number · pale: one token · empty: nobody · tick: an arrival", { fill: "var(--fig-muted)", "font-size": 12 });
+        if (panel === 2) svg.text(0, bottom + 18, svg.width < 400 ? "solid: prompt · pale: decode · tick: arrival" : "solid: prompt tokens, with their number · pale: one token · empty: nobody · tick: arrival", { fill: "var(--fig-muted)", "font-size": 12 });
       });
     },
     say(r, state) {
