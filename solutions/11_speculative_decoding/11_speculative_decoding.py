@@ -882,7 +882,7 @@ def hidden_speculative_generate():
     import numpy as np
 
     rng = np.random.default_rng(77)
-    for case in range(60):
+    for _case in range(60):
         vocab, prompt, k, new = (int(rng.integers(low, high)) for low, high in ((2, 30), (1, 6), (0, 6), (0, 14)))
         start = rng.integers(0, vocab, prompt).tolist()
         errors = {int(i) for i in np.flatnonzero(rng.random(40) < rng.choice([0, 0.3, 1]))}
@@ -1020,7 +1020,7 @@ def hidden_ngram_draft():
         assert [int(t) for t in got] == want, f"ids={ids}, n={n}, k={k}: {want}, you returned {got}"
         assert list(given) == ids, "ids was changed"
         found += bool(want)
-    assert found > 50
+    assert found > 50, "the random texts should hold matches"
     assert isinstance(ngram_draft(np.array([4, 4, 4]), 1, 2), list), "return a list"
     for bad in (([1, 1], -1, 2), ([1, 1], 1, -1), ([], 0, 1)):
         try:
