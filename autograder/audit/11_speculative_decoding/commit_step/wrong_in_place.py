@@ -7,9 +7,9 @@ def commit_step(tokens, num_cached, draft, new_tokens, eos, max_len):
     """
     if num_cached != len(tokens) - 1:
         raise ValueError(f"{num_cached} tokens cached of {len(tokens)}: the newest one alone should be missing")
-    if not 1 <= len(new_tokens) <= len(draft) + 1 or list(new_tokens[:-1]) != list(draft[: len(new_tokens) - 1]):
+    if not new_tokens or new_tokens[:-1] != draft[: len(new_tokens) - 1]:
         raise ValueError(f"new tokens {new_tokens} do not follow from the draft {draft}")
-    kept = list(new_tokens[: max_len - len(tokens)])
+    kept = new_tokens[: max_len - len(tokens)]
     if eos in kept:
         kept = kept[: kept.index(eos) + 1]
     tokens += kept

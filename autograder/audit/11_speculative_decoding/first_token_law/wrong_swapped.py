@@ -4,7 +4,7 @@ def first_token_law(p, q):
 
     p: target distribution [V]. q: draft distribution [V]. Raises ValueError when the shapes differ.
     """
-    p, q = np.asarray(p, dtype=float), np.asarray(q, dtype=float)
+    p, q = np.asarray(p), np.asarray(q)
     if p.shape != q.shape:
         raise ValueError(f"p has shape {p.shape}, q {q.shape}")
     return np.minimum(p, q), np.maximum(q - p, 0.0)

@@ -7,7 +7,7 @@ def measure_drafts(model, drafts, prompts, max_tokens):
     """
 
     def serve(draft):
-        engine = Engine(model, draft=draft, prefix_caching=False)
+        engine = Engine(model, draft=draft)
         params = SamplingParams(max_tokens=max_tokens)
         return engine.runner, [engine.generate([prompt], params)[0].output_token_ids for prompt in prompts]
 

@@ -5,8 +5,8 @@ def measure_drafts(model, drafts, prompts, max_tokens):
     model: a Llama. drafts: {name: object with propose and release}. prompts: lists of ids, at least one. max_tokens:
     new tokens for each, 1 or more. Raises ValueError for no prompts or max_tokens below 1.
     """
-    if not prompts or max_tokens < 1:
-        raise ValueError(f"nothing to measure: {len(prompts)} prompts, {max_tokens} tokens each")
+    if not prompts:
+        raise ValueError("nothing to measure: no prompts")
 
     engine = Engine(model, prefix_caching=False)
 

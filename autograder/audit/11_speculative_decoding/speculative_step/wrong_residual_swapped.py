@@ -10,12 +10,12 @@ def speculative_step(p, q, draft_tokens, rng):
         raise ValueError(f"{k} drafted tokens need {k + 1} rows of p and {k} of q, got {len(p)} and {len(q)}")
 
     def draw(weights):
-        cumulative = np.cumsum(weights, dtype=np.float64)
+        cumulative = np.cumsum(weights)
         token = np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right")
         return int(min(token, np.flatnonzero(weights)[-1]))
 
     for i, token in enumerate(draft_tokens):
-        if rng.random() * float(q[i][token]) < float(p[i][token]):
+        if rng.random() * q[i][token] < p[i][token]:
             continue
         residual = np.maximum(np.subtract(q[i], p[i]), 0.0)
         return [*draft_tokens[:i], draw(residual if residual.any() else p[i])]
