@@ -1,0 +1,236 @@
+"""Measure drafts for SmolLM2-135M on this machine, for chapter 11.
+
+    python tools/record_speculation.py [--threads 1] [--tokens 48]
+
+writes book/data/speculation.json: how often each draft agrees with the model, tokens per verification, what a pass over
+T tokens costs, predicted and measured speed, and whether the text stayed the same. Greedy, float32, a few minutes.
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+from pathlib import Path
+
+import torch
+
+from mini_engine.bench import interleaved, machine, write_json
+from mini_engine.engine import Engine
+from mini_engine.fetch import GGUF_SHA256
+from mini_engine.layers import Linear
+from mini_engine.model import Llama
+from mini_engine.quantized import Int4Linear, Int8Linear, W8A8Linear
+from mini_engine.sequence import SamplingParams
+from mini_engine.speculative import ModelDraft, NgramDraft, ngram_draft
+from mini_engine.tokenizer import load_smollm2_tokenizer
+from mini_engine.weights import load_smollm2
+
+TARGET = Path(__file__).resolve().parents[1] / "book" / "data" / "speculation.json"
+PROMPTS = {
+    "records": '[{"name": "Anna", "city": "Rome"},\n {"name": "Ben", "city": "Oslo"},\n {"name": "Clara", "city":',
+    "list": "The capital of France is Paris.\nThe capital of Italy is Rome.\nThe capital of Spain is",
+    "fact": "The sky is blue because",
+}
+KS = (1, 2, 4, 8)
+VERIFIED = (1, 2, 3, 5, 9, 17)
+
+
+class Int4Group64(Int4Linear):
+    """Groups of 64, which this checkpoint's own 4-bit weights (groups of 32) do not fit."""
+
+    group_size = 64
+
+
+def replaced(model, body, head):
+    """The model with every Linear replaced: body(weight) in the layers, head(weight) for the head."""
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Linear):
+                setattr(parent, name, (head if name == "lm_head" else body)(child.weight))
+    return model
+
+
+def shallow(config, weights, num_layers):
+    """The first layers, then the final norm and the head: early exit."""
+    config = dataclasses.replace(config, num_hidden_layers=num_layers)
+    return Llama(config, weights | {"layers": weights["layers"][:num_layers]})
+
+
+def engine(model, draft=None):
+    """A fresh engine, with room for one request and nothing kept from the last one."""
+    return Engine(model, num_blocks=32, prefix_caching=False, draft=draft)
+
+
+def written(model, ids, num_tokens, draft=None):
+    """(output ids, ms per token after the first, verifications) of one greedy request."""
+    served = engine(model, draft)
+    seq = served.generate([ids], SamplingParams(max_tokens=num_tokens))[0]
+    return seq.output_token_ids, 1e3 * (seq.tpot_s or 0.0), served.runner.num_passes - 1
+
+
+@torch.inference_mode()
+def agreement(model, prompt, output):
+    """For each output token: would this model, given all before it, have chosen it? A list of bools."""
+    logits = model(torch.tensor([prompt + output]))[0, len(prompt) - 1 : -1]
+    return (logits.argmax(-1) == torch.tensor(output)).tolist()
+
+
+def tokens_per_verification(hits, k):
+    """Mean tokens of a verification when draft i of a round is right where hits[position + i] says so.
+
+    A greedy draft counts only up to its first wrong token, and until there it has the target's own text before it, so
+    the hits on the target's text give the exact count. The first token is the prompt pass's.
+    """
+    at, rounds = 1, 0
+    while at < len(hits):
+        accepted = 0
+        while accepted < k and at + accepted < len(hits) - 1 and hits[at + accepted]:
+            accepted += 1
+        at, rounds = at + accepted + 1, rounds + 1
+    return (len(hits) - 1) / rounds
+
+
+def ngram_tokens_per_verification(prompt, output, k):
+    """The same for the look-up: its drafts depend on the text so far, so they are made again in each round."""
+    at, rounds = 1, 0
+    while at < len(output):
+        draft = ngram_draft(prompt + output[:at], k)[: len(output) - at - 1]
+        accepted = 0
+        while accepted < len(draft) and draft[accepted] == output[at + accepted]:
+            accepted += 1
+        at, rounds = at + accepted + 1, rounds + 1
+    return (len(output) - 1) / rounds
+
+
+@torch.inference_mode()
+def pass_costs(models, counts, context, num_rounds):
+    """A pass over n tokens behind `context` cached ones, in passes of the target over one: {(name, n): cost}.
+
+    Also that pass's median seconds. A cost is the median of the rounds' ratios.
+    """
+    functions = {}
+    for name, model in models.items():
+        cache = model.new_cache(context + max(counts))
+        model.hidden_states(torch.ones(1, context, dtype=torch.long), cache)
+        for n in counts if name == "target" else (1,):
+            functions[name, n] = lambda m=model, c=cache, n=n: (m(torch.arange(n)[None], c), c.truncate(context))
+    times = interleaved(functions, num_rounds)
+    base = times["target", 1]
+    costs = {key: statistics.median(t / one for t, one in zip(row, base, strict=True)) for key, row in times.items()}
+    return costs, statistics.median(base)
+
+
+def serve_all(target, drafts, prompts, outputs, num_tokens):
+    """Each draft through the engine against the plain run just before it: {draft: {prompt: what was measured}}."""
+    rows = {}
+    for name, (make, k) in drafts.items():
+        rows[name] = {"k": k, "prompts": {}}
+        for title, ids in prompts.items():
+            _, plain_ms, _ = written(target, ids, num_tokens)
+            out, ms, passes = written(target, ids, num_tokens, make())
+            rows[name]["prompts"][title] = {
+                "same_text": out == outputs[title],
+                "tokens_per_verification": (len(out) - 1) / passes,
+                "speedup": plain_ms / ms,
+            }
+            print(name, title, rows[name]["prompts"][title], flush=True)
+    return rows
+
+
+@torch.inference_mode()
+def logit_shift(model, ids, num_more=4):
+    """How far a token's logits move when it is fed with num_more others behind it instead of alone: largest, mean."""
+    cache = model.new_cache(len(ids))
+    model.hidden_states(torch.tensor([ids[: -num_more - 1]]), cache)
+    before = cache.length
+    alone = model(torch.tensor([ids[before : before + 1]]), cache)[0, 0]
+    cache.truncate(before)
+    shift = (model(torch.tensor([ids[before:]]), cache)[0, 0] - alone).abs()
+    return {"max": shift.max().item(), "mean": shift.mean().item()}
+
+
+def batch_dependence(config, weights, prompts, outputs, num_tokens):
+    """By scheme: does a token's result depend on its neighbours, and is the text the same with speculation?"""
+    schemes = {
+        "float32": None,
+        "int8 weights": Int8Linear,
+        "W8A8, a scale per row": lambda weight: W8A8Linear(weight, per_row=True),
+        "W8A8, a scale per batch": lambda weight: W8A8Linear(weight, per_row=False),
+    }
+    rows = {}
+    for name, kind in schemes.items():
+        model = replaced(Llama(config, weights), kind, kind) if kind else Llama(config, weights)
+        same = [
+            written(model, ids, num_tokens)[0] == written(model, ids, num_tokens, NgramDraft(4))[0]
+            for ids in prompts.values()
+        ]
+        rows[name] = logit_shift(model, prompts["fact"] + outputs["fact"]) | {"same_text": same}
+        print(name, rows[name], flush=True)
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--tokens", type=int, default=48)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    config, weights = load_smollm2()
+    tokenizer = load_smollm2_tokenizer()
+    target = Llama(config, weights)
+    models = {
+        "int4 g64": replaced(Llama(config, weights), Int4Group64, Int8Linear),
+        "int8": replaced(Llama(config, weights), Int8Linear, Int8Linear),
+        **{f"first {n} layers": shallow(config, weights, n) for n in (10, 20, 24, 29)},
+    }
+    prompts = {title: tokenizer.encode(text) for title, text in PROMPTS.items()}
+    outputs = {title: written(target, ids, args.tokens)[0] for title, ids in prompts.items()}
+    for title, ids in outputs.items():
+        print(title, repr(tokenizer.decode(ids)), flush=True)
+
+    costs, step_s = pass_costs({"target": target} | models, VERIFIED, context=128, num_rounds=9)
+    cost = {str(n): costs["target", n] for n in VERIFIED}
+    drafts = {"n-gram": {"cost": 0.0, "prompts": {}}}
+    for title in prompts:
+        drafts["n-gram"]["prompts"][title] = {
+            "tokens_per_verification": {
+                str(k): ngram_tokens_per_verification(prompts[title], outputs[title], k) for k in KS
+            }
+        }
+    for name, model in models.items():
+        drafts[name] = {"cost": costs[name, 1], "prompts": {}}
+        for title in prompts:
+            hits = agreement(model, prompts[title], outputs[title])
+            drafts[name]["prompts"][title] = {
+                "agreement": sum(hits) / len(hits),
+                "tokens_per_verification": {str(k): tokens_per_verification(hits, k) for k in KS},
+            }
+    print(json.dumps({"cost": cost, "drafts": drafts}, indent=1), flush=True)
+
+    def model_draft(name):
+        return lambda: ModelDraft(models[name], lambda: models[name].new_cache(512), 2)
+
+    served = {
+        "n-gram, k = 2": (lambda: NgramDraft(2), 2),
+        "n-gram, k = 4": (lambda: NgramDraft(4), 4),
+        "int4 g64, k = 2": (model_draft("int4 g64"), 2),
+        "first 20 layers, k = 2": (model_draft("first 20 layers"), 2),
+    }
+    results = {
+        "command": "python tools/record_speculation.py",
+        "machine": machine(),
+        "model": {"name": "SmolLM2-135M-Instruct", "gguf_sha256": GGUF_SHA256, "dtype": "float32"},
+        "num_tokens": args.tokens,
+        "prompts": {title: {"text": PROMPTS[title], "answer": tokenizer.decode(outputs[title])} for title in prompts},
+        "step_ms": 1e3 * step_s,
+        "pass_cost": cost,
+        "drafts": drafts,
+        "served": serve_all(target, served, prompts, outputs, args.tokens),
+        "batch_dependence": batch_dependence(config, weights, prompts, outputs, args.tokens),
+    }
+    TARGET.parent.mkdir(exist_ok=True)
+    write_json(TARGET, results)
+
+
+if __name__ == "__main__":
+    main()
