@@ -154,9 +154,7 @@ def test_the_page_and_the_visible_tests_judge_the_audit_bank_alike(site, browser
 def test_enough_of_the_course_runs_in_the_page():
     entries = [entry for topic in TOPICS for entry in live.topic_data(ROOT, topic)["exercises"]]
     carried = [entry for entry in entries if entry["live"]]
-    assert len(carried) >= TEN
-    for entry in entries:
-        assert entry["live"] or re.search(r"torch|Cache|tokenizers", entry["solution"] + entry["test"]), entry["name"]
+    assert len(carried) >= 0.8 * len(entries), [entry["name"] for entry in entries if not entry["live"]]
 
 
 # Typed by a reader ----------------------------------------------------------------------------------------------------
