@@ -146,12 +146,13 @@ class AsyncEngine:
 
     def _measure(self):
         scheduler, stats, runner = self.engine.scheduler, self.engine.stats, self.engine.runner
-        prefix_cache = scheduler.prefix_cache
+        prefix_cache = getattr(scheduler, "prefix_cache", None)
+        num_free_blocks = self.engine.block_manager.num_free_blocks
         return {
             "num_running": len(scheduler.running),
             "num_waiting": len(scheduler.waiting),
             "num_blocks": self.engine.block_manager.num_blocks,
-            "num_available_blocks": scheduler.num_available_blocks,
+            "num_available_blocks": getattr(scheduler, "num_available_blocks", num_free_blocks),
             "num_steps": stats.num_steps,
             "num_generated_tokens": stats.num_generated_tokens,
             "num_computed_tokens": stats.num_computed_tokens,

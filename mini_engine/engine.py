@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mini_engine.block_manager import BlockManager, require
+from mini_engine.block_manager import BlockManager, check_owners, require
 from mini_engine.detokenizer import TextStream
 from mini_engine.model_runner import ModelRunner
 from mini_engine.paged_cache import PagedKVCache
@@ -209,8 +209,15 @@ class Engine:
         stats.peak_used_blocks = max(stats.peak_used_blocks, len(used))
 
     def check_invariants(self):
-        """Every rule of scheduler, blocks and cache. Raises InvariantError naming the broken one."""
-        self.scheduler.check_invariants()
-        self.cache.check_invariants(self.scheduler.running)
-        unfinished = {seq.seq_id for seq in (*self.scheduler.waiting, *self.scheduler.running)}
+        """Every rule of blocks, tables, cache and queues, for any scheduler. Raises InvariantError naming it."""
+        scheduler = self.scheduler
+        for seq in (*scheduler.running, *scheduler.waiting):
+            seq.check_invariants(self.cache.block_size)
+        prefix_cache = getattr(scheduler, "prefix_cache", None)
+        owned = [seq.block_table for seq in scheduler.running]
+        check_owners(self.block_manager, owned if prefix_cache is None else [*owned, prefix_cache.blocks])
+        for part in (scheduler, self.block_manager, prefix_cache):
+            getattr(part, "check_invariants", lambda: None)()
+        self.cache.check_invariants(scheduler.running)
+        unfinished = {seq.seq_id for seq in (*scheduler.waiting, *scheduler.running)}
         require(unfinished == set(self._sequences), "the engine and the scheduler disagree about who is unfinished")

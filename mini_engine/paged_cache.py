@@ -63,7 +63,7 @@ class PagedKVCache:
         self._set_indices(tables, blocks, offsets)
 
     def _set_indices(self, tables, blocks, offsets):
-        """Where update reads, as (block, head) rows in the order [B, H_kv, blocks], and writes, as slots [B, H_kv, N]."""
+        """Where update reads: (block, head) rows in the order [B, H_kv, blocks]; and writes: slots [B, H_kv, N]."""
         pool = self.keys[0]
         heads = torch.arange(pool.shape[1])[:, None]
         rows = (tables[:, None] * pool.shape[1] + heads).flatten()

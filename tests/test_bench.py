@@ -56,7 +56,13 @@ def test_bench_paged_compares_equal_variants(tmp_path, capsys):
 
 
 def test_bench_paged_would_notice_a_wrong_cache(monkeypatch):
-    monkeypatch.setattr(PagedKVCache, "positions", lambda self, n: self._positions + 1)
+    update = PagedKVCache.update
+
+    def reads_other_blocks(self, layer, k, v):
+        k, v, mask = update(self, layer, k, v)
+        return k, v.roll(1, dims=0) + 1, mask
+
+    monkeypatch.setattr(PagedKVCache, "update", reads_other_blocks)
     with pytest.raises(AssertionError, match="not close"):
         main(["bench", "paged", "--shape", "tiny", "--batches", "2", "--context", "21", "--rounds", "1"])
 

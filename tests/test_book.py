@@ -252,6 +252,58 @@ def test_student_edition_has_the_starter_and_no_solution(tmp_path):
     assert "Solution" in build_page(tmp_path / "whole", exercise)
 
 
+def test_without_its_own_python_the_page_names_the_public_address(tmp_path, monkeypatch):
+    monkeypatch.setattr(vendor, "python_is_present", lambda: False)
+    page = build_page(tmp_path, "```{nbexercise} 04_kv_cache/kv_bytes_per_token\n```")
+    assert f'data-python="{vendor.PYODIDE_ADDRESS}"' in page
+    monkeypatch.setattr(vendor, "python_is_present", lambda: True)
+    (tmp_path / "whole").mkdir()
+    assert "data-python" not in build_page(tmp_path / "whole", "```{nbexercise} 04_kv_cache/kv_bytes_per_token\n```")
+
+
+def test_launch_buttons_stand_on_notebooks_only_and_need_a_repository():
+    from types import SimpleNamespace
+
+    from book._ext.site import add_launch_buttons
+
+    def buttons(page, repository):
+        context = {"header_buttons": []}
+        app = SimpleNamespace(config=SimpleNamespace(course_repository=repository))
+        add_launch_buttons(app, page, "page.html", context, None)
+        return [button["url"] for button in context["header_buttons"]]
+
+    notebook, repository = "notebooks/04_kv_cache/04_kv_cache", "https://github.com/someone/course"
+    assert buttons(notebook, "") == [] and buttons("book/04_kv_cache", repository) == []
+    binder, colab = buttons(notebook, repository)
+    assert binder.endswith(f"/v2/gh/someone/course/HEAD?urlpath=lab/tree/{notebook}.ipynb")
+    assert colab.endswith(f"/github/someone/course/blob/HEAD/{notebook}.ipynb")
+    (only,) = buttons(notebook, "https://git.example.org/course.git")
+    assert "/v2/git/https%3A%2F%2Fgit.example.org%2Fcourse.git/HEAD" in only
+
+
+def test_a_glossary_word_tells_its_meaning_on_focus(book, browser):
+    with Reader(browser) as reader:
+        page = reader.open(book / "book/04_kv_cache.html")
+        link = page.locator("a[aria-describedby=term-box]").first
+        link.focus()
+        said = page.locator("#term-box")
+        assert said.is_visible() and said.inner_text() == link.get_attribute("data-definition") != ""
+        page.keyboard.press("Escape")
+        assert not said.is_visible()
+
+
+def test_a_printed_chapter_has_its_starters_and_hints_and_no_solution(book, browser):
+    with Reader(browser) as reader:
+        page = reader.open(book / "book/04_kv_cache.html")
+        page.emulate_media(media="print")
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        for shown in (".exercise-starter", ".exercise-hint p", ".predict-answer"):
+            assert page.locator(shown).first.is_visible(), f"{shown} is missing on paper"
+        for hidden in (".exercise-solution", ".exercise-buttons", ".bd-sidebar-primary", ".live-gate"):
+            assert not page.locator(hidden).first.is_visible(), f"{hidden} is printed"
+        assert page.pdf()[:5] == b"%PDF-"
+
+
 def test_chapter_with_cells_and_no_jupytext_header_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(build_book, "ROOT", tmp_path)
     page = tmp_path / "page.md"

@@ -9,14 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mini_engine.async_engine import AsyncEngine
 from mini_engine.block_manager import BlockManager, InvariantError
 from mini_engine.detokenizer import TextStream
 from mini_engine.engine import Engine
 from mini_engine.model import Llama
 from mini_engine.paged_cache import PagedKVCache
 from mini_engine.sampler import Sampler
-from mini_engine.scheduler import Scheduler
-from mini_engine.sequence import SamplingParams
+from mini_engine.scheduler import ScheduledRow, Scheduler, SchedulerOutput
+from mini_engine.sequence import SamplingParams, Status
 from mini_engine.speculative import NgramDraft, speculative_step
 from mini_engine.weights import load_tiny
 
@@ -135,6 +136,20 @@ def test_a_character_cut_off_at_the_end_is_shown_as_broken():
     assert TextStream(ByteDecoder()).push([0xE2, 0x82], is_last=True) == "\ufffd"
 
 
+def test_drafts_end_where_the_answer_and_the_context_end():
+    class Eager:
+        def propose(self, seq):
+            return [1] * 4, None
+
+        def release(self, seq):
+            pass
+
+    engine = Engine(model(), num_blocks=64, draft=Eager())
+    seq = engine.generate([[1] * 1020], SamplingParams(max_tokens=4))[0]
+    assert seq.num_output_tokens == 4
+    assert engine.runner.num_draft_tokens <= 2 + 1  # the second token with up to 2 drafts behind it, the third with 1
+
+
 def test_seeded_requests_repeat_in_any_company():
     params = [SamplingParams(temperature=1.0, top_p=0.95, seed=i, max_tokens=8) for i in range(6)]
     prompts = [[i, i + 1, i + 2] for i in range(6)]
@@ -244,6 +259,56 @@ def test_every_part_can_be_replaced():
         make().generate([prompt], SamplingParams(max_tokens=8))[0].output_token_ids
     )
     assert set(calls) == {"block manager", "scheduler", "sampler", "speculative step"}
+
+
+class PlainScheduler:
+    """The least a scheduler must be: whole prompts, first come first served, blocks for the whole answer at once."""
+
+    def __init__(self, block_manager, block_size):
+        self.block_manager, self.block_size = block_manager, block_size
+        self.waiting, self.running = [], []
+
+    @property
+    def has_unfinished(self):
+        return bool(self.waiting or self.running)
+
+    def add(self, seq):
+        self.waiting.append(seq)
+
+    def step(self):
+        for seq in list(self.waiting):
+            needed = -(-(seq.num_prompt_tokens + seq.params.max_tokens) // self.block_size)
+            if needed <= self.block_manager.num_free_blocks:
+                seq.block_table = [self.block_manager.allocate() for _ in range(needed)]
+                seq.status = Status.RUNNING
+                self.waiting.remove(seq)
+                self.running.append(seq)
+        return SchedulerOutput([ScheduledRow(seq, seq.num_uncomputed_tokens) for seq in self.running])
+
+    def update(self, seq):
+        if seq.finish_reason:
+            self.abort(seq)
+
+    def abort(self, seq):
+        for block in seq.block_table:
+            self.block_manager.free(block)
+        (self.running if seq in self.running else self.waiting).remove(seq)
+        seq.block_table, seq.status = [], Status.FINISHED
+        seq.finish_reason = seq.finish_reason or "abort"
+
+
+def test_a_scheduler_of_thirty_lines_serves():
+    prompts, params = [[i, 2, 3, 4, 5] for i in range(5)], SamplingParams(max_tokens=7)
+    manager = BlockManager(7)
+    engine = Engine(model(), block_size=4, block_manager=manager, scheduler=PlainScheduler(manager, 4))
+    sequences = [engine.add(prompt, params) for prompt in prompts]
+    while engine.has_unfinished:
+        engine.step()
+        engine.check_invariants()
+    expected = make().generate(prompts, params)
+    assert [s.output_token_ids for s in sequences] == [s.output_token_ids for s in expected]
+    assert manager.num_free_blocks == 7
+    AsyncEngine(engine)  # its metrics ask for no more than that
 
 
 def test_a_scheduler_that_chooses_nobody_is_named():

@@ -66,6 +66,12 @@ def test_equal_logits(params, expected):
     assert sorted(got) == pytest.approx(expected)  # which of equal tokens stay is open
 
 
+def test_top_k_of_one_row_leaves_the_other_rows_alone():
+    params = [SamplingParams(temperature=1.0), SamplingParams(temperature=1.0, top_k=2)]
+    got = Sampler().probabilities(torch.arange(4.0).repeat(2, 1), params)
+    assert (got > 0).sum(-1).tolist() == [4, 2]
+
+
 def test_top_p_keeps_the_token_that_crosses():
     logits = torch.tensor([[0.5, 0.3, 0.2]]).log()
     params = SamplingParams(temperature=1.0, top_p=0.6)

@@ -3,8 +3,31 @@ if (location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) DOCUMENTATION
 
 // Paper cannot open a fold: hints and revealed answers are printed, solutions and checks stay in the book.
 addEventListener("beforeprint", () => {
-  for (const fold of document.querySelectorAll("article details:not(.exercise-solution, .exercise-checks)")) {
+  for (const fold of document.querySelectorAll("article details:not(.exercise-solution, .exercise-checks, .hide)")) {
     fold.hidden = false;
     fold.open = true;
   }
 });
+
+document.addEventListener("DOMContentLoaded", () => {
+  // The theme's folds in the table of contents have an icon and no name.
+  for (const summary of document.querySelectorAll("nav details > summary")) {
+    const page = summary.closest("li")?.querySelector("a")?.textContent.trim();
+    summary.setAttribute("aria-label", page ? `Pages under ${page}` : "More pages");
+  }
+});
+
+// What scrolls sideways must scroll by keyboard, too: also where a fold or a narrower window makes it overflow later.
+(() => {
+  const boxes = "article pre, article div.math, mjx-container[display='true'], article table, .pst-scrollable-table-container, .fig-scroll";
+  const mark = () => {
+    for (const box of document.querySelectorAll(boxes)) {
+      if (box.clientWidth && box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    }
+  };
+  let soon;
+  const later = () => { clearTimeout(soon); soon = setTimeout(mark, 150); };
+  addEventListener("load", () => { mark(); window.MathJax?.startup?.promise?.then(mark); });
+  addEventListener("resize", later);
+  document.addEventListener("toggle", later, true);
+})();

@@ -667,18 +667,16 @@ hidden_generate()
 #
 # Write `vocabulary_check()`, which returns a dict with the ten entries below. The first five are letters. The last five are numbers about this case: a model with a vocabulary of 32,000, model size $d = 4096$ and 32 layers gets a prompt of 8 tokens and writes 5 new ones with the loop of exercise 5.
 #
-# | key | question | choices |
-# |---|---|---|
-# | `"token"` | What is a token? | **a** a word · **b** a character · **c** a piece of text from a fixed list, named by an integer · **d** a vector that stands for a word |
-# | `"embedding"` | What is the embedding of a token? | **a** a row of a learned table, the same wherever the token stands · **b** a vector computed from all tokens before it · **c** its id, divided by the vocabulary size · **d** the probability of the token |
-# | `"logits"` | What are logits? | **a** probabilities that sum to 1 · **b** the vectors between two layers · **c** the ids of the likeliest tokens · **d** raw scores, one per vocabulary entry |
-# | `"autoregressive"` | What is autoregressive generation? | **a** all new tokens are written in one pass · **b** each new token is appended to the input of the pass that predicts the next · **c** the model learns from its own text while it writes · **d** the text is written from right to left |
-# | `"where"` | Where in the pass do logits appear? | **a** at the input, from the embedding · **b** after each of the layers · **c** once, after the last layer and the final norm · **d** after the softmax |
-# | `"embedded_shape"` | Shape of the embedded prompt, a pair of ints | |
-# | `"logits_shape"` | Shape of the logits of the first pass, a pair of ints | |
-# | `"rows_used"` | How many rows of them decide about the next token, an int | |
-# | `"num_passes"` | How many passes the 5 new tokens take, an int | |
-# | `"last_pass_tokens"` | How many tokens go into the last of these passes, an int | |
+# - `"token"`: What is a token? **a** a word · **b** a character · **c** a piece of text from a fixed list, named by an integer · **d** a vector that stands for a word.
+# - `"embedding"`: What is the embedding of a token? **a** a row of a learned table, the same wherever the token stands · **b** a vector computed from all tokens before it · **c** its id, divided by the vocabulary size · **d** the probability of the token.
+# - `"logits"`: What are logits? **a** probabilities that sum to 1 · **b** the vectors between two layers · **c** the ids of the likeliest tokens · **d** raw scores, one per vocabulary entry.
+# - `"autoregressive"`: What is autoregressive generation? **a** all new tokens are written in one pass · **b** each new token is appended to the input of the pass that predicts the next · **c** the model learns from its own text while it writes · **d** the text is written from right to left.
+# - `"where"`: Where in the pass do logits appear? **a** at the input, from the embedding · **b** after each of the layers · **c** once, after the last layer and the final norm · **d** after the softmax.
+# - `"embedded_shape"`: Shape of the embedded prompt, a pair of ints.
+# - `"logits_shape"`: Shape of the logits of the first pass, a pair of ints.
+# - `"rows_used"`: How many rows of them decide about the next token, an int.
+# - `"num_passes"`: How many passes the 5 new tokens take, an int.
+# - `"last_pass_tokens"`: How many tokens go into the last of these passes, an int.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -694,7 +692,7 @@ hidden_generate()
 
 # %% solution="vocabulary_check"
 def vocabulary_check():
-    """Answers to the ten questions of the table above.
+    """Answers to the ten questions of the list above.
 
     Returns a dict: "token", "embedding", "logits", "autoregressive" and "where" one of "a", "b", "c", "d";
     "embedded_shape" and "logits_shape" pairs of int; "rows_used", "num_passes" and "last_pass_tokens" int.

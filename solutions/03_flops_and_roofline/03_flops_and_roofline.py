@@ -49,6 +49,7 @@ A100_FLOPS, A100_BANDWIDTH = 312e12, 2.039e12
 #
 # </details>
 
+
 # %% solution="decode_attention_ops"
 def decode_attention_ops(context, d_model):
     """Multiply-adds of one query against `context` keys, all heads of one layer together: the T·d proxy.
@@ -69,6 +70,7 @@ def decode_attention_ops(context, d_model):
 for context in (1, 1024, 4096, 131072):
     print(f"context {context:6}: {decode_attention_ops(context, 4096):12,} multiply-adds in one layer")
 
+
 # %% test="decode_attention_ops" points=1
 def test_decode_attention_ops():
     got = decode_attention_ops(4096, 4096)
@@ -85,6 +87,7 @@ def test_decode_attention_ops():
 
 
 test_decode_attention_ops()
+
 
 # %% hidden="decode_attention_ops" points=1
 def hidden_decode_attention_ops():
@@ -137,6 +140,7 @@ hidden_decode_attention_ops()
 #
 # </details>
 
+
 # %% solution="forward_flops"
 def forward_flops(config, n_tokens, context=0):
     """FLOPs of the matrix products in one pass over n_tokens new tokens after `context` cached ones.
@@ -163,13 +167,16 @@ for spec in (SMOLLM2_135M, LLAMA_2_7B, LLAMA_3_8B):
         flops = forward_flops(spec, 1, context)
         print(f"{spec.name:14} one token after {context:4} cached: {flops / 1e9:7.3f} GFLOP")
 
+
 # %% test="forward_flops" points=2
 def test_forward_flops():
     from mini_engine.config import LLAMA_2_7B, TINY, ModelConfig
 
     got = forward_flops(LLAMA_2_7B, 1)
     assert got is not None, "forward_flops returned None: is there a return statement?"
-    assert got != 6_607_339_520, "Llama-2-7B: 6607339520 counts a multiply-add once; it is a multiply and an add, 2 FLOPs"
+    assert got != 6_607_339_520, (
+        "Llama-2-7B: 6607339520 counts a multiply-add once; it is a multiply and an add, 2 FLOPs"
+    )
     assert got != 12_952_535_040, "Llama-2-7B: 12952535040 leaves out the LM head, a product of [1, d] with [d, vocab]"
     assert got != 13_476_823_040, "Llama-2-7B: 13476823040 counts the embedding too; that is a look-up, not a product"
     assert got == 13_214_679_040, f"one token through Llama-2-7B takes 13214679040 FLOPs, you returned {got}"
@@ -190,6 +197,7 @@ def test_forward_flops():
 
 
 test_forward_flops()
+
 
 # %% hidden="forward_flops" points=3
 def hidden_forward_flops():
@@ -258,6 +266,7 @@ hidden_forward_flops()
 #
 # </details>
 
+
 # %% solution="request_flops"
 def request_flops(config, input_tokens, output_tokens):
     """FLOPs of one request with a KV cache.
@@ -280,6 +289,7 @@ for tokens in ((10, 100), (500, 1500)):
     for part in ("prefill", "decode"):
         print(f"{tokens} {part:8} {true[part] / 1e6:16,.2f} MFLOP, popular estimate {simple[part] / 1e6:16,.2f}")
 
+
 # %% test="request_flops" points=1
 def test_request_flops():
     from mini_engine.config import LLAMA_2_7B, TINY
@@ -301,6 +311,7 @@ def test_request_flops():
 
 
 test_request_flops()
+
 
 # %% hidden="request_flops" points=2
 def hidden_request_flops():
@@ -365,6 +376,7 @@ hidden_request_flops()
 #
 # </details>
 
+
 # %% solution="attention_intensity_prefill"
 def attention_intensity_prefill(n, d, bytes_per=2):
     """FLOP per byte of standard, unmasked attention of n queries over n tokens, one head of size d.
@@ -383,6 +395,7 @@ def attention_intensity_prefill(n, d, bytes_per=2):
 # %% tryit="attention_intensity_prefill"
 for n in (16, 128, 1024, 8192, 65536):
     print(f"N {n:6}, d 128: {attention_intensity_prefill(n, 128):6.2f} FLOP per byte")
+
 
 # %% test="attention_intensity_prefill" points=1
 def test_attention_intensity_prefill():
@@ -404,6 +417,7 @@ def test_attention_intensity_prefill():
 
 
 test_attention_intensity_prefill()
+
 
 # %% hidden="attention_intensity_prefill" points=2
 def hidden_attention_intensity_prefill():
@@ -451,6 +465,7 @@ hidden_attention_intensity_prefill()
 #
 # </details>
 
+
 # %% solution="attention_intensity_decode"
 def attention_intensity_decode(n, d, bytes_per=2):
     """FLOP per byte of standard attention of one query over n cached tokens, one head of size d.
@@ -469,6 +484,7 @@ def attention_intensity_decode(n, d, bytes_per=2):
 # %% tryit="attention_intensity_decode"
 for n in (16, 128, 1024, 8192, 65536):
     print(f"N {n:6}, d 128: {attention_intensity_decode(n, 128):5.3f} FLOP per byte")
+
 
 # %% test="attention_intensity_decode" points=1
 def test_attention_intensity_decode():
@@ -489,6 +505,7 @@ def test_attention_intensity_decode():
 
 
 test_attention_intensity_decode()
+
 
 # %% hidden="attention_intensity_decode" points=2
 def hidden_attention_intensity_decode():
@@ -536,6 +553,7 @@ hidden_attention_intensity_decode()
 #
 # </details>
 
+
 # %% solution="linear_intensity"
 def linear_intensity(batch, d_in, d_out, bytes_per=2):
     """FLOP per byte of x [batch, d_in] @ W [d_in, d_out]; x, W and the result cross the bus once each.
@@ -553,7 +571,9 @@ def linear_intensity(batch, d_in, d_out, bytes_per=2):
 # %% tryit="linear_intensity"
 for batch in (1, 8, 64, 512):
     attention = attention_intensity_decode(1024, 128)
-    print(f"batch {batch:3}: linear layer {linear_intensity(batch, 4096, 4096):7.2f} FLOP/byte, attention {attention:.2f}")
+    print(
+        f"batch {batch:3}: linear layer {linear_intensity(batch, 4096, 4096):7.2f} FLOP/byte, attention {attention:.2f}"
+    )
 
 batches = [2**i for i in range(11)]
 fig, ax = figure()
@@ -562,6 +582,7 @@ ax.loglog(batches, [attention_intensity_decode(1024, 128) for _ in batches], mar
 ax.set(xlabel="batch (sequences)", ylabel="intensity (FLOP per byte)")
 ax.legend()
 show(fig, alt="Intensity against batch: the linear layer rises with the batch, decode attention stays at one.")
+
 
 # %% test="linear_intensity" points=1
 def test_linear_intensity():
@@ -581,6 +602,7 @@ def test_linear_intensity():
 
 
 test_linear_intensity()
+
 
 # %% hidden="linear_intensity" points=1
 def hidden_linear_intensity():
@@ -626,6 +648,7 @@ hidden_linear_intensity()
 #
 # </details>
 
+
 # %% solution="ridge_point"
 def ridge_point(peak_flops, bandwidth):
     """The intensity in FLOP per byte at which compute and bandwidth limit equally.
@@ -642,6 +665,7 @@ def ridge_point(peak_flops, bandwidth):
 # %% tryit="ridge_point"
 print(f"A100 80GB, bf16: {ridge_point(A100_FLOPS, A100_BANDWIDTH):.1f} FLOP per byte")
 
+
 # %% test="ridge_point" points=1
 def test_ridge_point():
     got = ridge_point(312e12, 2.039e12)
@@ -657,6 +681,7 @@ def test_ridge_point():
 
 
 test_ridge_point()
+
 
 # %% hidden="ridge_point" points=1
 def hidden_ridge_point():
@@ -694,6 +719,7 @@ hidden_ridge_point()
 #
 # </details>
 
+
 # %% solution="roofline"
 def roofline(intensity, peak_flops, bandwidth):
     """Attainable FLOP/s at an arithmetic intensity.
@@ -717,13 +743,16 @@ for name, intensity in (
     ("linear layer, 1024 tokens", linear_intensity(1024, 4096, 4096)),
 ):
     reached = roofline(intensity, A100_FLOPS, A100_BANDWIDTH)
-    print(f"{name:26} {intensity:7.2f} FLOP/byte, at most {reached / 1e12:6.1f} TFLOP/s, {reached / A100_FLOPS:4.0%} of peak")
+    print(
+        f"{name:26} {intensity:7.2f} FLOP/byte, at most {reached / 1e12:6.1f} TFLOP/s, {reached / A100_FLOPS:4.0%} of peak"
+    )
 
 intensities = [2.0**i for i in range(-3, 12)]
 fig, ax = figure()
 ax.loglog(intensities, [roofline(i, A100_FLOPS, A100_BANDWIDTH) / 1e12 for i in intensities])
 ax.set(xlabel="intensity (FLOP per byte)", ylabel="attainable TFLOP/s", title="A100 80GB, bf16")
 show(fig, alt="The roofline of an A100: rising with intensity up to 153 FLOP per byte, flat at 312 TFLOP/s beyond.")
+
 
 # %% test="roofline" points=1
 def test_roofline():
@@ -744,6 +773,7 @@ def test_roofline():
 
 test_roofline()
 
+
 # %% hidden="roofline" points=1
 def hidden_roofline():
     assert roofline(0, 12, 4) == 0, "nothing computed per byte reaches 0 FLOP/s"
@@ -753,7 +783,9 @@ def hidden_roofline():
         # the time for one byte is the longer of moving it and computing on it
         seconds = max(1 / 4, intensity / 12)
         got = roofline(intensity, 12, 4)
-        assert abs(got - intensity / seconds) < 1e-9, f"intensity {intensity}: {intensity / seconds}, you returned {got}"
+        assert abs(got - intensity / seconds) < 1e-9, (
+            f"intensity {intensity}: {intensity / seconds}, you returned {got}"
+        )
     assert abs(roofline(0.5, 0.5, 0.5) - 0.25) < 1e-12, "values below 1 are fine"
     for values in ((-0.5, 12, 4), (1, -12, 4), (1, 12, 0), (1, 12, -4)):
         try:
@@ -785,6 +817,7 @@ hidden_roofline()
 #
 # </details>
 
+
 # %% solution="batch_for_ridge"
 def batch_for_ridge(d_in, d_out, ridge, bytes_per=2):
     """Smallest batch whose linear layer [d_in, d_out] has an intensity of at least `ridge`, or None if none has.
@@ -810,6 +843,7 @@ for d_in, d_out in ((576, 1536), (4096, 4096), (4096, 14336)):
         batch = batch_for_ridge(d_in, d_out, ridge, bytes_per)
         print(f"{d_in:4} to {d_out:5}, {bytes_per} bytes per number: batch {batch}")
 
+
 # %% test="batch_for_ridge" points=1
 def test_batch_for_ridge():
     got = batch_for_ridge(8, 8, 4, 1)
@@ -830,6 +864,7 @@ def test_batch_for_ridge():
 
 
 test_batch_for_ridge()
+
 
 # %% hidden="batch_for_ridge" points=2
 def hidden_batch_for_ridge():
@@ -893,6 +928,7 @@ hidden_batch_for_ridge()
 #
 # </details>
 
+
 # %% solution="read_seconds"
 def read_seconds(n_bytes, bandwidth):
     """Seconds to read n_bytes at `bandwidth` bytes per second.
@@ -907,8 +943,13 @@ def read_seconds(n_bytes, bandwidth):
 
 
 # %% tryit="read_seconds"
-for what, n_bytes in (("SmolLM2-135M in bf16", 269e6), ("Llama-3-8B in bf16", 16.06e9), ("Llama-3-70B in bf16", 141.1e9)):
+for what, n_bytes in (
+    ("SmolLM2-135M in bf16", 269e6),
+    ("Llama-3-8B in bf16", 16.06e9),
+    ("Llama-3-70B in bf16", 141.1e9),
+):
     print(f"{what:21} {1e3 * read_seconds(n_bytes, A100_BANDWIDTH):7.2f} ms at A100 bandwidth")
+
 
 # %% test="read_seconds" points=1
 def test_read_seconds():
@@ -926,6 +967,7 @@ def test_read_seconds():
 
 
 test_read_seconds()
+
 
 # %% hidden="read_seconds" points=1
 def hidden_read_seconds():
@@ -962,6 +1004,7 @@ hidden_read_seconds()
 #
 # </details>
 
+
 # %% solution="decode_floor_ms"
 def decode_floor_ms(weight_bytes, kv_bytes, bandwidth):
     """Milliseconds that one decode step needs at least to read the weights and the KV cache of the whole batch.
@@ -980,6 +1023,7 @@ for batch in (0, 1, 16, 59):
     kv = batch * 8192 * 131_072  # Llama-3-8B: 131072 bytes per token
     print(f"Llama-3-8B, {batch:2} sequences of 8192 tokens: {decode_floor_ms(16.06e9, kv, A100_BANDWIDTH):6.2f} ms")
 
+
 # %% test="decode_floor_ms" points=1
 def test_decode_floor_ms():
     got = decode_floor_ms(3e9, 1e9, 2e12)
@@ -997,6 +1041,7 @@ def test_decode_floor_ms():
 
 
 test_decode_floor_ms()
+
 
 # %% hidden="decode_floor_ms" points=1
 def hidden_decode_floor_ms():
@@ -1034,6 +1079,7 @@ hidden_decode_floor_ms()
 #
 # </details>
 
+
 # %% solution="tokens_per_second_ceiling"
 def tokens_per_second_ceiling(weight_bytes, kv_bytes, bandwidth, batch=1):
     """Tokens per second of a batch whose decode steps take exactly the time to read weights and KV cache once.
@@ -1052,6 +1098,7 @@ def tokens_per_second_ceiling(weight_bytes, kv_bytes, bandwidth, batch=1):
 for batch in (1, 4, 16, 59):
     ceiling = tokens_per_second_ceiling(16.06e9, batch * 8192 * 131_072, A100_BANDWIDTH, batch)
     print(f"Llama-3-8B on an A100, {batch:2} sequences of 8192 tokens: at most {ceiling:5.0f} tokens/s together")
+
 
 # %% test="tokens_per_second_ceiling" points=1
 def test_tokens_per_second_ceiling():
@@ -1072,6 +1119,7 @@ def test_tokens_per_second_ceiling():
 
 
 test_tokens_per_second_ceiling()
+
 
 # %% hidden="tokens_per_second_ceiling" points=1
 def hidden_tokens_per_second_ceiling():
@@ -1116,6 +1164,7 @@ hidden_tokens_per_second_ceiling()
 #
 # </details>
 
+
 # %% solution="idle_share"
 def idle_share(intensity, peak_flops, bandwidth):
     """Share of peak_flops that a task of this intensity leaves unused at best, from 0 to 1.
@@ -1135,6 +1184,7 @@ for name, intensity in (
 ):
     print(f"linear layer in {name:20}: {idle_share(intensity, A100_FLOPS, A100_BANDWIDTH):6.1%} of an A100 idle")
 
+
 # %% test="idle_share" points=1
 def test_idle_share():
     got = idle_share(1, 12, 4)
@@ -1152,6 +1202,7 @@ def test_idle_share():
 
 
 test_idle_share()
+
 
 # %% hidden="idle_share" points=1
 def hidden_idle_share():
@@ -1199,6 +1250,7 @@ hidden_idle_share()
 #
 # </details>
 
+
 # %% solution="classify_phase"
 def classify_phase():
     """{"prefill": row, "decode": row}; a row has tokens_per_pass, bottleneck, latency_metric and fixes (see above)."""
@@ -1232,6 +1284,7 @@ for phase, row in classify_phase().items():
     for key, value in row.items():
         print(f"    {key:16} {value}")
 
+
 # %% test="classify_phase" points=1
 def test_classify_phase():
     got = classify_phase()
@@ -1253,13 +1306,16 @@ def test_classify_phase():
 
 test_classify_phase()
 
+
 # %% hidden="classify_phase" points=2
 def hidden_classify_phase():
     got = classify_phase()
     assert got["prefill"]["tokens_per_pass"] == "the whole prompt", "prefill: all prompt tokens go through together"
     assert got["decode"]["latency_metric"] == "TPOT", "each decode step is the wait for one further token: TPOT"
     assert got["prefill"]["bottleneck"] == "compute", "prefill: each weight serves all prompt tokens, above the ridge"
-    assert got["decode"]["bottleneck"] == "bandwidth", "decode: each weight serves one token per sequence, below the ridge"
+    assert got["decode"]["bottleneck"] == "bandwidth", (
+        "decode: each weight serves one token per sequence, below the ridge"
+    )
     why = {
         "prefix caching": ("prefill", "less compute", "the shared beginning is not computed again"),
         "FlashAttention": ("prefill", "fewer bytes", "the same scores, never written to memory"),
@@ -1306,6 +1362,7 @@ hidden_classify_phase()
 #
 # </details>
 
+
 # %% solution="lifetime_ratio"
 def lifetime_ratio(n_params, train_tokens, served_tokens_per_day, days):
     """FLOPs of serving a model over the FLOPs of training it: 2N per token served, 6N per token trained on.
@@ -1328,6 +1385,7 @@ def lifetime_ratio(n_params, train_tokens, served_tokens_per_day, days):
 for days in (1, 45, 365, 730):  # an 8B model trained on 15e12 tokens that serves 1e12 tokens a day
     print(f"after {days:3} days serving cost {lifetime_ratio(8e9, 15e12, 1e12, days):6.2f} times the training")
 
+
 # %% test="lifetime_ratio" points=1
 def test_lifetime_ratio():
     got = lifetime_ratio(8e9, 15e12, 1e12, 45)
@@ -1346,6 +1404,7 @@ def test_lifetime_ratio():
 
 test_lifetime_ratio()
 
+
 # %% hidden="lifetime_ratio" points=1
 def hidden_lifetime_ratio():
     import numpy as np
@@ -1356,7 +1415,9 @@ def hidden_lifetime_ratio():
         training = sum(3 * 2 * n for _token in range(trained))
         serving = sum(2 * n for _day in range(days) for _token in range(served))
         got = lifetime_ratio(n, trained, served, days)
-        assert abs(got - serving / training) < 1e-9, f"({n}, {trained}, {served}, {days}): {serving / training}, got {got}"
+        assert abs(got - serving / training) < 1e-9, (
+            f"({n}, {trained}, {served}, {days}): {serving / training}, got {got}"
+        )
     assert lifetime_ratio(5, 5, 0, 5) == 0, "a model that serves nothing costs nothing to serve"
     assert lifetime_ratio(5, 5, 5, 0) == 0, "on the day of release the ratio is 0"
     for values in ((-1, 1, 1, 1), (1, 0, 1, 1), (1, 1, -1, 1), (1, 1, 1, -1)):

@@ -49,6 +49,7 @@ BANDWIDTH_SHARE, FLOPS_SHARE = 0.7, 0.5
 #
 # </details>
 
+
 # %% solution="weight_bytes"
 def weight_bytes(config, bytes_per=2):
     """Bytes of all parameters of a model, as an int, rounded up.
@@ -66,6 +67,7 @@ def weight_bytes(config, bytes_per=2):
 # %% tryit="weight_bytes"
 for spec in MODELS.values():
     print(f"{spec.name:14} bf16 {weight_bytes(spec) / 1e9:8.3f} GB = {weight_bytes(spec) / 2**30:8.3f} GiB")
+
 
 # %% test="weight_bytes" points=1
 def test_weight_bytes():
@@ -88,6 +90,7 @@ def test_weight_bytes():
 
 test_weight_bytes()
 
+
 # %% hidden="weight_bytes" points=1
 def hidden_weight_bytes():
     from mini_engine.config import LLAMA_2_7B, ModelConfig
@@ -98,7 +101,9 @@ def hidden_weight_bytes():
     parameters = 2 + (2 + 2 + 2 + 2) + (1 + 1 + 1) + 2 + 1 + 2  # embedding, q k v o, MLP, two norms, last norm, head
     assert weight_bytes(odd, 1) == parameters, f"{odd}: {parameters} bytes"
     got = weight_bytes(odd, 0.25)
-    assert got == -(-parameters // 4), f"{parameters} parameters of a quarter byte: 5 bytes, rounded up, you returned {got}"
+    assert got == -(-parameters // 4), (
+        f"{parameters} parameters of a quarter byte: 5 bytes, rounded up, you returned {got}"
+    )
     assert isinstance(got, int), f"bytes are whole: return an int, not {type(got).__name__}"
     for bad in (-2, -0.5):
         try:
@@ -130,6 +135,7 @@ hidden_weight_bytes()
 #
 # </details>
 
+
 # %% solution="concurrent_users"
 def concurrent_users(config, free_bytes, context, kv_bytes_per=2):
     """How many KV caches of `context` tokens fit into free_bytes, as an int.
@@ -149,6 +155,7 @@ def concurrent_users(config, free_bytes, context, kv_bytes_per=2):
 for kv_bytes_per, name in ((2, "fp16"), (1, "fp8")):
     users = concurrent_users(LLAMA_3_8B, 80e9 - 16.06e9, 8192, kv_bytes_per)
     print(f"Llama-3-8B on 80 GB, 8192 tokens each, {name} cache: {users} users")
+
 
 # %% test="concurrent_users" points=1
 def test_concurrent_users():
@@ -173,6 +180,7 @@ def test_concurrent_users():
 
 test_concurrent_users()
 
+
 # %% hidden="concurrent_users" points=2
 def hidden_concurrent_users():
     import numpy as np
@@ -181,7 +189,9 @@ def hidden_concurrent_users():
 
     assert concurrent_users(LLAMA_3_70B, 0, 8192) == 0, "no free memory, no users"
     almost = 10**9 * 2_684_354_560 - 1
-    assert concurrent_users(LLAMA_3_70B, almost, 8192) == 10**9 - 1, "one byte short of 10**9 users: divide whole numbers"
+    assert concurrent_users(LLAMA_3_70B, almost, 8192) == 10**9 - 1, (
+        "one byte short of 10**9 users: divide whole numbers"
+    )
     rng = np.random.default_rng(62)
     for _ in range(20):
         layers, kv, rep, half, context, b = (int(n) for n in rng.integers(1, 6, 6))
@@ -227,6 +237,7 @@ hidden_concurrent_users()
 #
 # </details>
 
+
 # %% solution="max_batch_size"
 def max_batch_size(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2):
     """Whole requests of `context` tokens that fit beside the weights: a BatchSize (an int with a message).
@@ -253,6 +264,7 @@ for gpu_bytes, label in ((80e9, "80 GB "), (80 * 2**30, "80 GiB")):
     print(f"Llama-3-8B on {label} at 2k, 4k, 8k: {sizes}")
 nothing = max_batch_size(LLAMA_3_70B, 80e9, 8192)
 print(f"Llama-3-70B on 80 GB : {nothing}, {getattr(nothing, 'message', 'no message')}")
+
 
 # %% test="max_batch_size" points=1
 def test_max_batch_size():
@@ -282,6 +294,7 @@ def test_max_batch_size():
 
 test_max_batch_size()
 
+
 # %% hidden="max_batch_size" points=2
 def hidden_max_batch_size():
     import numpy as np
@@ -305,7 +318,11 @@ def hidden_max_batch_size():
             )
     assert max_batch_size(LLAMA_3_8B, 80e9, 8192, 2, 0.5) == 238, "a 4-bit cache takes a quarter: 238 requests"
     assert max_batch_size(LLAMA_3_8B, 1, 8192) == 0, "one byte is memory too; nothing fits into it"
-    for gpu_bytes, word, empty in ((16_060_522_496, "request", False), (16_060_522_495, "weights", False), (80e9, "", True)):
+    for gpu_bytes, word, empty in (
+        (16_060_522_496, "request", False),
+        (16_060_522_495, "weights", False),
+        (80e9, "", True),
+    ):
         message = getattr(max_batch_size(LLAMA_3_8B, gpu_bytes, 8192), "message", None)  # a plain int carries none
         assert message is None or (word in message and (message == "") == empty), (
             f"Llama-3-8B on {gpu_bytes} bytes: the message should be {'empty' if empty else 'about the ' + word}: {message!r}"
@@ -342,6 +359,7 @@ hidden_max_batch_size()
 #
 # </details>
 
+
 # %% solution="max_batch_size_tp"
 def max_batch_size_tp(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2, tp=1):
     """Whole requests that fit on tp GPUs of gpu_bytes each, weights and KV heads split evenly: a BatchSize.
@@ -366,6 +384,7 @@ for tp in (1, 2, 4, 8):
     batch = max_batch_size_tp(LLAMA_3_8B, 80e9, 8192, tp=tp)
     print(f"Llama-3-8B, 8192 tokens, TP {tp}: {batch:3} requests, {batch / tp:5.1f} per GPU")
 
+
 # %% test="max_batch_size_tp" points=1
 def test_max_batch_size_tp():
     from mini_engine.config import LLAMA_3_8B
@@ -387,6 +406,7 @@ def test_max_batch_size_tp():
 
 
 test_max_batch_size_tp()
+
 
 # %% hidden="max_batch_size_tp" points=2
 def hidden_max_batch_size_tp():
@@ -450,6 +470,7 @@ hidden_max_batch_size_tp()
 #
 # </details>
 
+
 # %% solution="capacity_table"
 def capacity_table(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2, tp=1):
     """The rows of a capacity plan: parameters, parameter_memory_gb, kv_per_request_gb, max_batch, message.
@@ -474,6 +495,7 @@ for spec, tp in ((SMOLLM2_135M, 1), (LLAMA_3_8B, 1), (LLAMA_3_70B, 1), (LLAMA_3_
     for key, value in capacity_table(spec, 80e9, 8192, tp=tp).items():
         print(f"    {key:20} {value}")
 
+
 # %% test="capacity_table" points=1
 def test_capacity_table():
     from mini_engine.config import LLAMA_3_8B, LLAMA_3_70B
@@ -496,6 +518,7 @@ def test_capacity_table():
 
 test_capacity_table()
 
+
 # %% hidden="capacity_table" points=2
 def hidden_capacity_table():
     from mini_engine.config import LLAMA_3_8B, LLAMA_3_70B
@@ -506,7 +529,9 @@ def hidden_capacity_table():
     got = capacity_table(LLAMA_3_70B, 80e9, 4096, 1, 0.5, 8)
     expected = {"parameters": 70_553_706_496, "parameter_memory_gb": 70.553706496, "kv_per_request_gb": 0.33554432}
     for key, value in expected.items():
-        assert abs(got[key] / value - 1) < 1e-9, f"8-bit weights, 4-bit cache, 4096 tokens: {key} {value}, yours {got[key]}"
+        assert abs(got[key] / value - 1) < 1e-9, (
+            f"8-bit weights, 4-bit cache, 4096 tokens: {key} {value}, yours {got[key]}"
+        )
     assert got["max_batch"] == 1697, f"8-bit weights, 4-bit cache, TP 8: 1697 requests, yours {got['max_batch']}"
     assert isinstance(got["max_batch"], int) and isinstance(got["parameters"], int), "counts are ints"
     for values in ((0, 8192, 2, 2, 1), (80e9, 0, 2, 2, 1), (80e9, 8192, 0, 2, 1), (80e9, 8192, 2, 2, 3)):
@@ -539,6 +564,7 @@ hidden_capacity_table()
 #
 # </details>
 
+
 # %% solution="max_batch_for_tpot"
 def max_batch_for_tpot(weight_bytes, kv_bytes_per_request, bandwidth, tpot_ms):
     """Largest batch whose decode step, reading weights and all KV caches once, takes at most tpot_ms; an int.
@@ -565,7 +591,11 @@ for context in (2048, 8192):
     ax.plot(targets, batches, marker="o", label=f"{context} tokens each")
 ax.set(xlabel="time per output token allowed (ms)", ylabel="batch (sequences)")
 ax.legend()
-show(fig, alt="The batch that still meets a time per token: it rises in a straight line, four times steeper at 2048 tokens.")
+show(
+    fig,
+    alt="The batch that still meets a time per token: it rises in a straight line, four times steeper at 2048 tokens.",
+)
+
 
 # %% test="max_batch_for_tpot" points=1
 def test_max_batch_for_tpot():
@@ -587,6 +617,7 @@ def test_max_batch_for_tpot():
 
 test_max_batch_for_tpot()
 
+
 # %% hidden="max_batch_for_tpot" points=2
 def hidden_max_batch_for_tpot():
     import numpy as np
@@ -604,7 +635,9 @@ def hidden_max_batch_for_tpot():
         )
         assert isinstance(got, int), f"a batch is whole: return an int, not {type(got).__name__}"
     assert max_batch_for_tpot(6e9, 1e6, 1e12, 10) == 4000, "4 GB of caches of 1 MB each: 4000"
-    assert max_batch_for_tpot(0.5, 0.25, 1000, 1) == 2, "fractions of a unit are fine: 1 byte per step, half of it weights"
+    assert max_batch_for_tpot(0.5, 0.25, 1000, 1) == 2, (
+        "fractions of a unit are fine: 1 byte per step, half of it weights"
+    )
     for values in ((-1, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0)):
         try:
             max_batch_for_tpot(*values)
@@ -635,6 +668,7 @@ hidden_max_batch_for_tpot()
 #
 # </details>
 
+
 # %% solution="littles_law"
 def littles_law(throughput, latency):
     """Mean number of things in a system: throughput per second times seconds inside.
@@ -651,6 +685,7 @@ def littles_law(throughput, latency):
 # %% tryit="littles_law"
 print(f"1000 tokens/s at 50 ms per token: {littles_law(1000, 0.05):.0f} sequences decode at a time")
 print(f"20 requests/s that take 8 s each: {littles_law(20, 8):.0f} requests are in the server")
+
 
 # %% test="littles_law" points=1
 def test_littles_law():
@@ -669,6 +704,7 @@ def test_littles_law():
 
 test_littles_law()
 
+
 # %% hidden="littles_law" points=1
 def hidden_littles_law():
     import numpy as np
@@ -679,7 +715,9 @@ def hidden_littles_law():
         moments = np.linspace(50, 150, 4001) + 1e-6
         inside = ((arrivals[None] <= moments[:, None]) & (moments[:, None] < arrivals[None] + stay)).sum(1).mean()
         got = littles_law(rate, stay)
-        assert abs(got - inside) < 0.05, f"{rate} per second, {stay} s each: {inside:.2f} were inside, you returned {got}"
+        assert abs(got - inside) < 0.05, (
+            f"{rate} per second, {stay} s each: {inside:.2f} were inside, you returned {got}"
+        )
     assert littles_law(0, 5) == 0 and littles_law(5, 0) == 0, "nothing arrives, or nothing stays: 0"
     for values in ((-0.5, 2), (2, -0.5), (-1, -1)):
         try:
@@ -724,6 +762,7 @@ hidden_littles_law()
 #
 # </details>
 
+
 # %% solution="plan_70b"
 def plan_70b():
     """The plan for Llama-3-70B in bf16 on 8 x A100 80GB, TP 8, 8192 tokens a sequence: a dict (keys see above)."""
@@ -752,6 +791,7 @@ def plan_70b():
 for key, value in plan_70b().items():
     print(f"{key:18} {value if isinstance(value, (int, str)) else round(value, 3)}")
 
+
 # %% test="plan_70b" points=2
 def test_plan_70b():
     got = plan_70b()
@@ -775,24 +815,33 @@ def test_plan_70b():
 
 test_plan_70b()
 
+
 # %% hidden="plan_70b" points=4
 def hidden_plan_70b():
     got = plan_70b()
     weights, sequence, bandwidth, flops = 2 * 70_553_706_496, 327_680 * 8192, 8 * 2.039e12, 8 * 312e12
     fit = int((0.9 * 8 * 80e9 - weights) // sequence)
     floor = 1000 * weights / bandwidth
-    assert abs(got["weight_floor_ms"] / floor - 1) < 1e-6, f"the floor is {floor:.4f} ms, yours: {got['weight_floor_ms']}"
+    assert abs(got["weight_floor_ms"] / floor - 1) < 1e-6, (
+        f"the floor is {floor:.4f} ms, yours: {got['weight_floor_ms']}"
+    )
     assert abs(got["kv_gb"] / 2.68435456 - 1) < 1e-6, f"one sequence keeps 2.68435456 GB, yours: {got['kv_gb']}"
     assert got["sequences_90"] == fit == 162, f"162 sequences fit into 90 percent, yours: {got['sequences_90']}"
     assert got["sequences_8bit_kv"] == 371, f"371 fit with an 8-bit cache, yours: {got['sequences_8bit_kv']}"
     step = 1000 * (weights + fit * sequence) / (0.7 * bandwidth)
-    assert abs(got["step_ms"] / step - 1) < 1e-6, f"a step of 162 full sequences takes {step:.1f} ms, yours: {got['step_ms']}"
+    assert abs(got["step_ms"] / step - 1) < 1e-6, (
+        f"a step of 162 full sequences takes {step:.1f} ms, yours: {got['step_ms']}"
+    )
     fast = next(n for n in range(1, 1000) if 1000 * (weights + (n + 1) * sequence) / (0.7 * bandwidth) > 50)
-    assert got["sequences_itl"] == min(fit, fast) == 160, f"160 keep within 50 ms and fit, yours: {got['sequences_itl']}"
+    assert got["sequences_itl"] == min(fit, fast) == 160, (
+        f"160 keep within 50 ms and fit, yours: {got['sequences_itl']}"
+    )
     matrices = 80 * (2 * 8192 * 8192 + 2 * 8192 * 1024 + 3 * 8192 * 28672) + 8192 * 128256
     pairs = 8192 * 8193 // 2
     ttft = (2 * 8192 * matrices + 4 * 80 * 8192 * pairs) / (0.5 * flops)
-    assert abs(got["ttft_s"] / ttft - 1) < 1e-6, f"the prefill takes {ttft:.3f} s at half of the peak, yours: {got['ttft_s']}"
+    assert abs(got["ttft_s"] / ttft - 1) < 1e-6, (
+        f"the prefill takes {ttft:.3f} s at half of the peak, yours: {got['ttft_s']}"
+    )
     assert got["itl_verdict"] == "feasible", "160 sequences of full length keep within 50 ms: feasible"
     assert got["ttft_verdict"] == "only when idle", (
         f"a full prompt alone takes {ttft:.2f} s of the 1 s; any queue, or decode steps in between, break it: only when idle"

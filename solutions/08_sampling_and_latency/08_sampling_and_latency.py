@@ -43,7 +43,7 @@ import numpy as np
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `np.full_like(x, -np.inf)` makes the rows of $-\infty$; `argmax(axis=-1, keepdims=True)` gives indices that `np.put_along_axis` and `np.take_along_axis` accept for any number of rows.
+# `argmax` along the last axis, with the axis kept, gives one position per row. Compare it with the positions 0 to V−1: the result has the shape of the logits and is true once per row.
 #
 # </details>
 
@@ -57,13 +57,11 @@ def apply_temperature(logits, t):
     ### BEGIN SOLUTION
     if t < 0:
         raise ValueError(f"temperature must not be negative, got {t}")
-    logits = np.asarray(logits, dtype=np.float64)
+    logits = np.asarray(logits, float)
     if t > 0:
         return logits / t
-    greedy = np.full_like(logits, -np.inf)
-    best = logits.argmax(axis=-1, keepdims=True)
-    np.put_along_axis(greedy, best, np.take_along_axis(logits, best, axis=-1), axis=-1)
-    return greedy
+    is_best = np.arange(logits.shape[-1]) == logits.argmax(axis=-1, keepdims=True)
+    return np.where(is_best, logits, -np.inf)
     ### END SOLUTION
 
 
@@ -163,9 +161,9 @@ def top_k_filter(logits, k):
     ### BEGIN SOLUTION
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
-    logits = np.asarray(logits, dtype=np.float64)
+    logits = np.asarray(logits, float)
     k = min(k, logits.shape[-1])
-    threshold = np.sort(logits, axis=-1)[..., -k, None]
+    threshold = np.sort(logits)[..., -k, None]
     return np.where(logits >= threshold, logits, -np.inf)
     ### END SOLUTION
 
@@ -219,7 +217,9 @@ def hidden_top_k_filter():
                     for row in logits.reshape(-1, shape[-1]).tolist()
                 ]
             ).reshape(shape)
-            assert np.array_equal(got, want), f"wrong for k = {k} and logits {logits.tolist()}: each row has its own cut"
+            assert np.array_equal(got, want), (
+                f"wrong for k = {k} and logits {logits.tolist()}: each row has its own cut"
+            )
         assert np.array_equal(logits, kept), "the input was changed"
     got = np.asarray(top_k_filter([-np.inf, 1.0, 2.0], 3))
     assert np.array_equal(got, [-np.inf, 1.0, 2.0]), "logits that are -inf already stay so"
@@ -262,11 +262,11 @@ def top_p_filter(logits, p):
     ### BEGIN SOLUTION
     if not 0 < p <= 1:
         raise ValueError(f"p must be in (0, 1], got {p}")
-    logits = np.asarray(logits, dtype=np.float64)
+    logits = np.asarray(logits, float)
     if p == 1:
         return logits.copy()
-    order = np.argsort(-logits, axis=-1, kind="stable")
-    ordered = np.take_along_axis(logits, order, axis=-1)
+    order = np.argsort(-logits, kind="stable")
+    ordered = np.take_along_axis(logits, order)
     weights = np.exp(ordered - ordered[..., :1])
     probabilities = weights / weights.sum(axis=-1, keepdims=True)
     before = np.cumsum(probabilities, axis=-1) - probabilities
@@ -323,7 +323,7 @@ def hidden_top_p_filter():
     rng = np.random.default_rng(82)
     for shape in ((1,), (6,), (3, 7), (2, 2, 5)):
         counts = rng.integers(1, 50, size=shape)
-        rows, kept = counts.reshape(-1, shape[-1]), []
+        rows = counts.reshape(-1, shape[-1])
         for p in (Fraction(1, 100), Fraction(37, 101), Fraction(70, 101), Fraction(96, 101)):
             want = np.full(rows.shape, False)
             for r, row in enumerate(rows.tolist()):
@@ -347,6 +347,7 @@ def hidden_top_p_filter():
     got = np.asarray(top_p_filter([1000.0, 0.0, 1000.0, -np.inf], 0.75))
     assert not np.isnan(got).any(), "logits of 1000 gave nan: subtract the maximum before exp"
     assert np.array_equal(got, [1000.0, -np.inf, 1000.0, -np.inf]), f"large logits: you returned {got}"
+    assert np.asarray(top_p_filter([2, 1], 1)).dtype.kind == "f", "integer logits must give floats also for p = 1"
     got = np.asarray(top_p_filter([0.0, -800.0], 1))
     assert np.array_equal(got, [0.0, -800.0]), "p = 1 keeps all, also a token too unlikely for a float"
     logits = np.log([0.4, 0.6])
@@ -395,7 +396,7 @@ def min_p_filter(logits, min_p):
     ### BEGIN SOLUTION
     if not 0 <= min_p <= 1:
         raise ValueError(f"min_p must be in [0, 1], got {min_p}")
-    logits = np.asarray(logits, dtype=np.float64)
+    logits = np.asarray(logits, float)
     if min_p == 0:
         return logits.copy()
     bar = logits.max(axis=-1, keepdims=True) + np.log(min_p)
@@ -449,7 +450,9 @@ def hidden_min_p_filter():
             got = np.asarray(min_p_filter(logits, percent / 101))
             rows = counts.reshape(-1, shape[-1]).tolist()
             want = np.array([[101 * n >= percent * max(row) for n in row] for row in rows]).reshape(shape)
-            assert np.array_equal(np.isfinite(got), want), f"weights {counts.tolist()}, min_p = {percent}/101: wrong set kept"
+            assert np.array_equal(np.isfinite(got), want), (
+                f"weights {counts.tolist()}, min_p = {percent}/101: wrong set kept"
+            )
             assert np.allclose(got[want], logits[want]), "kept logits are unchanged"
         assert np.array_equal(logits, before), "the input was changed"
     with warnings.catch_warnings():
@@ -460,6 +463,7 @@ def hidden_min_p_filter():
         assert np.array_equal(result, logits), "min_p = 0 keeps all, without a warning"
     result[...] = 7.0
     assert np.array_equal(logits, before), "the result must be a new array also for min_p = 0"
+    assert np.asarray(min_p_filter([2, 1], 0)).dtype.kind == "f", "integer logits must give floats also for min_p = 0"
     got = np.asarray(min_p_filter([3, 3, 1], 1))
     assert np.array_equal(got, [3, 3, -np.inf]), "min_p = 1 keeps every token that ties for the first place"
 
@@ -572,7 +576,7 @@ def hidden_sample():
         {"top_k": 3},
         {"top_p": 0.7},
         {"min_p": 0.3},
-        {"top_k": 4, "top_p": 0.77},
+        {"top_k": 3, "top_p": 0.7},
         {"temperature": 2.0, "top_k": 4, "top_p": 0.8, "min_p": 0.85},
         {"temperature": 0.7, "top_p": 0.95},
         {"temperature": 2.0, "min_p": 0.5},
@@ -592,11 +596,12 @@ def hidden_sample():
             f"{settings}: frequencies {(counts / draws).round(3)}, the exact law is {want.round(3)} "
             f"(chi-square {chi_square:.0f}, bound {bound:.0f}): wrong order of the filters, or no renormalising?"
         )
-    logits = np.log([[0.5, 0.5, 1e-9], [1e-9, 0.5, 0.5]])
+    logits = np.log([[0.5, 0.5, 1e-9], [1e-9, 0.5, 0.5]]) + np.array([[1000], [-1000]])
     got = [np.asarray(sample(logits, np.random.default_rng(s))).tolist() for s in range(40)]
     pairs = {tuple(pair) for pair in got}
     assert pairs == {(0, 1), (0, 2), (1, 1), (1, 2)}, f"each row is drawn on its own; in 40 draws you gave only {pairs}"
     first = [sample(np.log(weights), np.random.default_rng(7), temperature=1.0) for _ in range(3)]
+    assert hasattr(sample(logits, np.random.default_rng(1)), "shape"), "several rows give an array of ids, not a list"
     assert len(set(first)) == 1, "equal generators give equal draws: use the rng that was passed in, not np.random"
     assert isinstance(first[0], (int, np.integer)), f"one row gives one id, an int, yours is {type(first[0]).__name__}"
     greedy = [sample([1.0, 9.0, 9.0], np.random.default_rng(s), 0, top_p=0.4) for s in range(5)]
@@ -646,7 +651,7 @@ def diversity(samples):
     tokens = [token for sample in samples for token in sample]
     pairs = [pair for sample in samples for pair in zip(sample, sample[1:])]
     _, counts = np.unique(tokens, return_counts=True)
-    frequencies = counts / max(len(tokens), 1)
+    frequencies = counts / len(tokens)
     return {
         "distinct_1": len(set(tokens)) / max(len(tokens), 1),
         "distinct_2": len(set(pairs)) / max(len(pairs), 1),
@@ -683,7 +688,9 @@ def hidden_diversity():
 
     rng = np.random.default_rng(86)
     for vocabulary in (1, 3, 10, 40):
-        samples = [rng.integers(0, vocabulary, size=n).tolist() for n in rng.integers(0, 12, size=5).tolist()] + [[1, 2]]
+        samples = [rng.integers(0, vocabulary, size=n).tolist() for n in rng.integers(0, 12, size=5).tolist()] + [
+            [1, 2]
+        ]
         got, seen, pairs, total, num_pairs = diversity(samples), {}, {}, 0, 0
         for s in samples:
             for i, token in enumerate(s):
@@ -699,6 +706,8 @@ def hidden_diversity():
     for empty in ([], [[]], [[], []]):
         got = diversity(empty)
         assert got == {"distinct_1": 0.0, "distinct_2": 0.0, "entropy": 0.0}, f"nothing to count in {empty}: got {got}"
+    assert diversity([[4]])["distinct_1"] == 1.0, "one token of one: 1.0"
+    assert diversity([[4, 5]])["distinct_2"] == 1.0, "one pair of one: 1.0"
     got = diversity([[4], [4]])
     assert got["distinct_1"] == 0.5 and got["distinct_2"] == 0.0, f"single tokens make no pairs: {got}"
     assert abs(got["entropy"]) < 1e-12, "one token only: entropy 0"
@@ -842,7 +851,7 @@ def hidden_total_latency_ms():
         for _ in range(n - 1):
             clock += tpot
         assert abs(total_latency_ms(ttft, tpot, n) - clock) < 1e-9, f"ttft {ttft}, tpot {tpot}, {n} tokens: {clock} ms"
-    for bad in ((-1, 2, 3), (1, -2, 3), (1, 2, -3)):
+    for bad in ((-1, 2, 3), (1, -2, 3), (1, -0.5, 3), (-0.5, 2, 3), (1, 2, -3)):
         try:
             total_latency_ms(*bad)
         except ValueError:
@@ -888,7 +897,7 @@ def latency_metrics(token_times, request_time):
     tpot_s and the percentiles are 0.0 for a single token. Raises ValueError without tokens or for times that go back.
     """
     ### BEGIN SOLUTION
-    times = np.asarray(token_times, dtype=np.float64)
+    times = np.asarray(token_times, float)
     if times.size == 0:
         raise ValueError("token_times is empty: there is nothing to measure")
     if (np.diff(times, prepend=request_time) < 0).any():
@@ -919,7 +928,9 @@ def test_latency_metrics():
     assert isinstance(got, dict), f"return a dict, not {type(got).__name__}"
     missing = {"ttft_s", "tpot_s", "itl_p50_s", "itl_p95_s", "itl_p99_s", "tokens_per_s"} - set(got)
     assert not missing, f"the keys {sorted(missing)} are missing"
-    assert abs(got["ttft_s"] - 0.5) < 1e-9, f"the first token came 0.5 s after the request, you returned {got['ttft_s']}"
+    assert abs(got["ttft_s"] - 0.5) < 1e-9, (
+        f"the first token came 0.5 s after the request, you returned {got['ttft_s']}"
+    )
     assert abs(got["tpot_s"] - 0.1) > 1e-9, "0.1 divides by n: three tokens have two gaps after the first"
     assert abs(got["tpot_s"] - 0.8 / 3) > 1e-6, "0.267 spreads the TTFT over the tokens: start at the first token"
     assert abs(got["tpot_s"] - 0.15) < 1e-9, f"0.3 s over 2 gaps are 0.15 s, you returned {got['tpot_s']}"
@@ -965,9 +976,13 @@ def hidden_latency_metrics():
             "tokens_per_s": n / sum(gaps),
         }
         for key, value in want.items():
-            assert abs(got[key] - value) < 1e-7 * max(1, abs(value)), f"{key} of {n} tokens: {value}, you returned {got[key]}"
+            assert abs(got[key] - value) < 1e-7 * max(1, abs(value)), (
+                f"{key} of {n} tokens: {value}, you returned {got[key]}"
+            )
     got = latency_metrics([2.5], 2.0)
-    assert got["tpot_s"] == got["itl_p50_s"] == got["itl_p99_s"] == 0.0, f"one token has no gaps: 0.0, you returned {got}"
+    assert got["tpot_s"] == got["itl_p50_s"] == got["itl_p99_s"] == 0.0, (
+        f"one token has no gaps: 0.0, you returned {got}"
+    )
     assert abs(got["ttft_s"] - 0.5) < 1e-12 and abs(got["tokens_per_s"] - 2.0) < 1e-12, f"one token after 0.5 s: {got}"
     got = latency_metrics((1.0, 1.0, 2.0), 0.0)
     assert abs(got["tpot_s"] - 0.5) < 1e-12, "two tokens may come at the same time"
@@ -984,13 +999,13 @@ hidden_latency_metrics()
 # %% [markdown] task="measure_ttft_tpot" stars=3 minutes=20
 # ## 10. Measure a model
 #
-# Write `measure_ttft_tpot(model, prompt_lengths, new_tokens=8, repeats=3)`: for each prompt length, the median TTFT and TPOT of `repeats` runs, in seconds.
+# Write `measure_ttft_tpot(model, prompt_lengths, new_tokens=8, repeats=3, clock=time.perf_counter)`: for each prompt length, the median TTFT and TPOT of `repeats` runs, in seconds.
 #
 # `model` has three methods: `prompt(length)` makes a list of `length` token ids, `prefill(ids)` runs the prompt and returns the first new token, and `decode(token)` feeds one token and returns the next. `prefill` starts a new request each time; the model keeps the cache itself.
 #
-# One run: read the clock, call `prefill`, read the clock (that is the TTFT), then call `decode` `new_tokens - 1` times, each on the token before, and read the clock again. The TPOT is that last stretch over `new_tokens - 1`. Run each length once without counting it, to warm up, then `repeats` times. Return a list of dicts, one per length in the given order, with the keys `"prompt_length"`, `"ttft_s"`, `"tpot_s"`. Use `time.perf_counter`.
+# One run: read the clock, call `prefill`, read the clock (that is the TTFT), then call `decode` `new_tokens - 1` times, each on the token before, and read the clock again. The TPOT is that last stretch over `new_tokens - 1`. Run each length once without counting it, to warm up, then `repeats` times. Return a list of dicts, one per length in the given order, with the keys `"prompt_length"`, `"ttft_s"`, `"tpot_s"`. Read the time by calling `clock()`.
 #
-# `new_tokens` below 2 or `repeats` below 1 raises `ValueError` with the value in the message. The checks look at which calls you make and what you do with them; they never ask for a speed.
+# `new_tokens` below 2 or `repeats` below 1 raises `ValueError` with the value in the message. The checks pass a clock of their own, which moves only while the model works, so they know every time exactly and never ask for a speed.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1005,11 +1020,11 @@ hidden_latency_metrics()
 
 
 # %% solution="measure_ttft_tpot"
-def measure_ttft_tpot(model, prompt_lengths, new_tokens=8, repeats=3):
+def measure_ttft_tpot(model, prompt_lengths, new_tokens=8, repeats=3, clock=time.perf_counter):
     """Median TTFT and TPOT in seconds for each prompt length, after one uncounted run.
 
-    model: prompt(length), prefill(ids), decode(token), as above. Returns a list of dicts prompt_length, ttft_s, tpot_s.
-    Raises ValueError for new_tokens < 2 or repeats < 1.
+    model: prompt(length), prefill(ids), decode(token), as above. clock() gives seconds. Returns a list of
+    dicts prompt_length, ttft_s, tpot_s. Raises ValueError for new_tokens < 2 or repeats < 1.
     """
     ### BEGIN SOLUTION
     if new_tokens < 2:
@@ -1018,12 +1033,12 @@ def measure_ttft_tpot(model, prompt_lengths, new_tokens=8, repeats=3):
         raise ValueError(f"repeats must be at least 1, got {repeats}")
 
     def one_run(ids):
-        start = time.perf_counter()
+        start = clock()
         token = model.prefill(ids)
-        first = time.perf_counter()
+        first = clock()
         for _ in range(new_tokens - 1):
             token = model.decode(token)
-        return first - start, (time.perf_counter() - first) / (new_tokens - 1)
+        return first - start, (clock() - first) / (new_tokens - 1)
 
     rows = []
     for length in prompt_lengths:
@@ -1096,7 +1111,9 @@ def test_measure_ttft_tpot():
     got = measure_ttft_tpot(model, (4, 2), new_tokens=3, repeats=2)
     assert isinstance(got, list) and len(got) == 2, f"return a list with one dict per prompt length, not {got!r}"
     for row, length in zip(got, (4, 2)):
-        assert {"prompt_length", "ttft_s", "tpot_s"} <= set(row), f"a row has the keys prompt_length, ttft_s, tpot_s: {row}"
+        assert {"prompt_length", "ttft_s", "tpot_s"} <= set(row), (
+            f"a row has the keys prompt_length, ttft_s, tpot_s: {row}"
+        )
         assert row["prompt_length"] == length, f"the rows keep the order of the lengths: {got}"
         assert row["ttft_s"] >= 0 and row["tpot_s"] >= 0, f"times are not negative: {row}"
     prefills = [size for kind, size in model.calls if kind == "prefill"]
@@ -1118,42 +1135,53 @@ test_measure_ttft_tpot()
 
 # %% hidden="measure_ttft_tpot" points=3
 def hidden_measure_ttft_tpot():
-    import time
-
     class Paced:
-        """Waits as told, so that the times are known well enough to tell the two apart."""
+        """A model with a clock of its own: each call moves it by a known number of seconds."""
 
         def __init__(self, prefill_s, decode_s):
-            self.prefill_s, self.decode_s, self.runs = list(prefill_s), decode_s, 0
+            self.prefill_s, self.decode_s, self.now = list(prefill_s), list(decode_s), 64.0
+
+        def clock(self):
+            return self.now
 
         def prompt(self, length):
+            self.now += 1000.0
             return [0] * length
 
         def prefill(self, ids):
-            time.sleep(self.prefill_s[self.runs])
-            self.runs += 1
+            self.now += self.prefill_s.pop(0)
             return 0
 
         def decode(self, token):
-            time.sleep(self.decode_s)
+            self.now += self.decode_s.pop(0)
             return token
 
-    # waits only ever run long, so the bounds below hold on a busy machine too
-    got = measure_ttft_tpot(Paced([0.3, 0.02, 0.02, 0.02], 0.004), [5], new_tokens=5, repeats=3)[0]
-    assert got["ttft_s"] >= 0.0199, f"TTFT must contain the prefill of 20 ms, you returned {got['ttft_s']:.4f} s"
-    assert got["ttft_s"] < 0.29, f"TTFT {got['ttft_s']:.3f} s holds the warm-up, which takes 300 ms here"
-    assert got["tpot_s"] >= 0.0039, f"each decode takes 4 ms, you returned {got['tpot_s']:.4f} s: divide by new_tokens - 1"
-    assert got["tpot_s"] < got["ttft_s"], "TPOT is time per token: it holds no prefill and is divided by the tokens"
-    got = measure_ttft_tpot(Paced([0, 0.02, 0.02, 0.6], 0), [3], new_tokens=2, repeats=3)[0]
-    assert got["ttft_s"] < 0.2, f"one slow run of three moved the result to {got['ttft_s']:.3f} s: take the median, not the mean"
-    got = measure_ttft_tpot(Paced([0, 0.1, 0, 0.1], 0), [3], new_tokens=2, repeats=3)[0]
-    assert got["ttft_s"] >= 0.0999, f"runs of 0.1, 0 and 0.1 s have the median 0.1, you returned {got['ttft_s']:.3f} s"
-    got = measure_ttft_tpot(Paced([0, 0], 0.03), [1], new_tokens=4, repeats=1)[0]
-    assert got["tpot_s"] >= 0.0299, f"3 decodes of 30 ms are 30 ms per token, you returned {got['tpot_s']:.4f} s"
-    assert measure_ttft_tpot(Paced([], 0), []) == [], "no lengths: an empty list"
+    def measure(prefill_s, decode_s, lengths=(5,), **settings):
+        model = Paced(prefill_s, decode_s)
+        return measure_ttft_tpot(model, lengths, clock=model.clock, **settings)
+
+    warm = [9.0, 9.0]  # what the uncounted first run takes
+    got = measure([8.0, 0.25, 0.25, 0.25], warm + [0.5, 0.75] * 3, new_tokens=3, repeats=3)[0]
+    assert got["ttft_s"] < 100, "making the prompt is not part of the TTFT: call prompt() before you read the clock"
+    assert got["ttft_s"] == 0.25, f"each prefill takes 0.25 s (the warm-up 8 s), you returned {got['ttft_s']}"
+    assert got["tpot_s"] != 1.25 / 3, "divide by new_tokens - 1: the first token came out of the prefill"
+    assert got["tpot_s"] == 0.625, f"decodes of 0.5 and 0.75 s are 0.625 s per token, you returned {got['tpot_s']}"
+    got = measure([0, 0.5, 0.25, 8.0], [0.0] + [0.125, 4.0, 0.25], new_tokens=2, repeats=3)[0]
+    assert got["ttft_s"] == 0.5, (
+        f"runs of 0.5, 0.25 and 8 s have the median 0.5, you returned {got['ttft_s']}: not the mean"
+    )
+    assert got["tpot_s"] == 0.25, f"runs of 0.125, 4 and 0.25 s have the median 0.25, you returned {got['tpot_s']}"
+    got = measure([0, 1.0, 3.0], [0.0] + [0.5, 0.25], new_tokens=2, repeats=2)[0]
+    assert (got["ttft_s"], got["tpot_s"]) == (2.0, 0.375), f"two runs: the median is their middle, you returned {got}"
+    got = measure([0, 1.0, 0, 2.0], [0.0, 0.5, 0.0, 0.25], lengths=[7, 3], new_tokens=2, repeats=1)
+    assert [(row["prompt_length"], row["ttft_s"], row["tpot_s"]) for row in got] == [(7, 1.0, 0.5), (3, 2.0, 0.25)], (
+        f"each length has its own warm-up and its own numbers, you returned {got}"
+    )
+    assert measure([], [], lengths=[]) == [], "no lengths: an empty list"
+    assert len(measure([1.0] * 4, [0.5] * 28)) == 1, "by default 8 new tokens and 3 repeats"
     for bad in ({"new_tokens": 0}, {"new_tokens": 1}, {"repeats": 0}):
         try:
-            measure_ttft_tpot(Paced([0] * 9, 0), [1], **bad)
+            measure([0.0] * 9, [0.0] * 99, **bad)
         except ValueError:
             continue
         raise AssertionError(f"{bad} was accepted")
@@ -1198,10 +1226,10 @@ def goodput(requests, ttft_slo, tpot_slo):
     num_good = 0
     for request in requests:
         times, start = request["token_times"], request["request_time"]
-        if len(times):
+        if times:
             tpot = (times[-1] - times[0]) / max(len(times) - 1, 1)
             num_good += times[0] - start <= ttft_slo and tpot <= tpot_slo
-    ends = [request["token_times"][-1] for request in requests if len(request["token_times"])]
+    ends = [request["token_times"][-1] for request in requests if request["token_times"]]
     if not ends:
         return 0.0
     return num_good / (max(ends) - min(request["request_time"] for request in requests))
@@ -1268,7 +1296,9 @@ def hidden_goodput():
     assert goodput(single, 0.5, 0.001) == 2.0, "a single token has no TPOT to miss"
     failed = [{"request_time": 0.0, "token_times": []}]
     assert goodput(failed, 1, 1) == 0.0, "a request without tokens failed"
-    assert goodput(failed + single, 0.5, 1) == 1 / 1.5, "a failed request is not good, but its waiting counts in the time"
+    assert goodput(failed + single, 0.5, 1) == 1 / 1.5, (
+        "a failed request is not good, but its waiting counts in the time"
+    )
     for bad in ((-1, 1), (1, -1), (1, 0)):
         try:
             goodput(single, *bad)
@@ -1325,7 +1355,7 @@ def choose_metric(service, options):
     options: dicts name, ttft_p95_s, itl_p95_s, tokens_per_s. Raises ValueError for another service.
     """
     ### BEGIN SOLUTION
-    if service not in ("chat", "batch"):
+    if service not in {"chat", "batch"}:
         raise ValueError(f"unknown service {service!r}: chat or batch")
     allowed = [o for o in options if service == "batch" or (o["ttft_p95_s"] <= 1.0 and o["itl_p95_s"] <= 0.1)]
     best = max(allowed, key=lambda option: option["tokens_per_s"], default={"name": None})

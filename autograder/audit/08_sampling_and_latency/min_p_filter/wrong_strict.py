@@ -1,0 +1,10 @@
+"""Drops tokens exactly at the bar."""
+
+
+def min_p_filter(logits, min_p):
+    if not 0 <= min_p <= 1:
+        raise ValueError(f"min_p is {min_p}")
+    x = np.array(logits, dtype=float)
+    if min_p == 0:
+        return x
+    return np.where(x > x.max(axis=-1, keepdims=True) + np.log(min_p), x, -np.inf)

@@ -1,0 +1,10 @@
+"""Multiplies the largest logit by min_p instead of the probability."""
+
+
+def min_p_filter(logits, min_p):
+    if not 0 <= min_p <= 1:
+        raise ValueError(f"min_p is {min_p}")
+    x = np.array(logits, dtype=float)
+    if min_p == 0:
+        return x
+    return np.where(x >= min_p * x.max(axis=-1, keepdims=True), x, -np.inf)

@@ -1,0 +1,16 @@
+"""Adds up from the least likely token."""
+
+
+def top_p_filter(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError(f"p is {p}")
+    x = np.array(logits, dtype=float)
+    if p == 1:
+        return x
+    order = np.argsort(x, axis=-1, kind="stable")
+    z = np.take_along_axis(x, order, axis=-1)
+    q = np.exp(z - z[..., -1:])
+    q = q / q.sum(axis=-1, keepdims=True)
+    out = np.empty_like(x)
+    np.put_along_axis(out, order, np.where(np.cumsum(q, -1) - q < p, z, -np.inf), axis=-1)
+    return out

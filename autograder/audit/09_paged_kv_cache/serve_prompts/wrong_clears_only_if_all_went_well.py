@@ -1,0 +1,14 @@
+"""Gives nothing back when a prompt is refused."""
+def serve_prompts(model, allocator, prompts, max_tokens, block_size):
+    engine = Engine(model, block_manager=allocator, block_size=block_size)
+    params = SamplingParams(max_tokens=max_tokens)
+    served = []
+    if True:
+        for prompt in prompts:
+            before = engine.stats.num_computed_tokens
+            (sequence,) = engine.generate([prompt], params)
+            computed = engine.stats.num_computed_tokens - before
+            served.append({"output": sequence.output_token_ids, "computed": computed, "ttft_s": sequence.ttft_s})
+    if True:
+        engine.scheduler.prefix_cache.clear()
+    return served

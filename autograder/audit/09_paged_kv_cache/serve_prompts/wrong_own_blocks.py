@@ -1,0 +1,15 @@
+"""Lets the engine make its own block manager: the allocator never serves."""
+def serve_prompts(model, allocator, prompts, max_tokens, block_size):
+    engine = Engine(model, num_blocks=allocator.num_blocks, block_size=block_size)
+    params = SamplingParams(max_tokens=max_tokens)
+    served = []
+    try:
+        for prompt in prompts:
+            allocator.num_free_blocks
+            before = engine.stats.num_computed_tokens
+            (sequence,) = engine.generate([prompt], params)
+            computed = engine.stats.num_computed_tokens - before
+            served.append({"output": sequence.output_token_ids, "computed": computed, "ttft_s": sequence.ttft_s})
+    finally:
+        engine.scheduler.prefix_cache.clear()
+    return served
