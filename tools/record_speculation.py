@@ -19,6 +19,7 @@ from mini_engine.engine import Engine
 from mini_engine.fetch import GGUF_SHA256
 from mini_engine.layers import Linear
 from mini_engine.model import Llama
+from mini_engine.paged_cache import PagedKVCache
 from mini_engine.quantized import Int4Linear, Int8Linear, W8A8Linear
 from mini_engine.sequence import SamplingParams
 from mini_engine.speculative import ModelDraft, NgramDraft, ngram_draft
@@ -139,13 +140,18 @@ def serve_all(target, drafts, prompts, outputs, num_tokens):
 
 @torch.inference_mode()
 def logit_shift(model, ids, num_more=4):
-    """How far a token's logits move when it is fed with num_more others behind it instead of alone: largest, mean."""
-    cache = model.new_cache(len(ids))
-    model.hidden_states(torch.tensor([ids[: -num_more - 1]]), cache)
-    before = cache.length
-    alone = model(torch.tensor([ids[before : before + 1]]), cache)[0, 0]
-    cache.truncate(before)
-    shift = (model(torch.tensor([ids[before:]]), cache)[0, 0] - alone).abs()
+    """How far a token's logits move when it is fed with num_more others behind it instead of alone: largest, mean.
+
+    With the engine's paged cache, as when it verifies a draft.
+    """
+    before, block_size = len(ids) - num_more - 1, 16
+    table = list(range(-(-len(ids) // block_size)))
+    cache = PagedKVCache(model.config, len(table), block_size, model.dtype, model.device)
+    logits = []
+    for start, end in ((0, before), (before, before + 1), (before, len(ids))):
+        cache.begin([table], [start], [end - start])
+        logits.append(model(torch.tensor([ids[start:end]]), cache)[0, 0])
+    shift = (logits[2] - logits[1]).abs()
     return {"max": shift.max().item(), "mean": shift.mean().item()}
 
 
@@ -173,18 +179,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=48)
+    parser.add_argument("--arithmetic", action="store_true", help="measure batch_dependence alone, into the file")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     config, weights = load_smollm2()
     tokenizer = load_smollm2_tokenizer()
     target = Llama(config, weights)
+    prompts = {title: tokenizer.encode(text) for title, text in PROMPTS.items()}
+    outputs = {title: written(target, ids, args.tokens)[0] for title, ids in prompts.items()}
+    if args.arithmetic:
+        results = json.loads(TARGET.read_text())
+        results["batch_dependence"] = batch_dependence(config, weights, prompts, outputs, args.tokens)
+        return write_json(TARGET, results)
     models = {
         "int4 g64": replaced(Llama(config, weights), Int4Group64, Int8Linear),
         "int8": replaced(Llama(config, weights), Int8Linear, Int8Linear),
         **{f"first {n} layers": shallow(config, weights, n) for n in (10, 20, 24, 29)},
     }
-    prompts = {title: tokenizer.encode(text) for title, text in PROMPTS.items()}
-    outputs = {title: written(target, ids, args.tokens)[0] for title, ids in prompts.items()}
     for title, ids in outputs.items():
         print(title, repr(tokenizer.decode(ids)), flush=True)
 
