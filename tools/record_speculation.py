@@ -91,16 +91,26 @@ def tokens_per_verification(hits, k):
     return (len(hits) - 1) / rounds
 
 
-def ngram_tokens_per_verification(prompt, output, k):
-    """The same for the look-up: its drafts depend on the text so far, so they are made again in each round."""
-    at, rounds = 1, 0
+def ngram_rounds(prompt, output, k):
+    """(tokens drafted, tokens kept) of each round of the look-up, whose drafts depend on the text so far."""
+    at, rounds = 1, []
     while at < len(output):
         draft = ngram_draft(prompt + output[:at], k)[: len(output) - at - 1]
         accepted = 0
         while accepted < len(draft) and draft[accepted] == output[at + accepted]:
             accepted += 1
-        at, rounds = at + accepted + 1, rounds + 1
-    return (len(output) - 1) / rounds
+        at += accepted + 1
+        rounds.append((len(draft), accepted))
+    return rounds
+
+
+def ngram_record(prompt, output):
+    """By k: tokens per verification, and how many rounds drafted 0, 1, … k tokens."""
+    rounds = {k: ngram_rounds(prompt, output, k) for k in KS}
+    return {
+        "tokens_per_verification": {str(k): (len(output) - 1) / len(row) for k, row in rounds.items()},
+        "rounds_by_draft": {str(k): [sum(d == n for d, _ in row) for n in range(k + 1)] for k, row in rounds.items()},
+    }
 
 
 @torch.inference_mode()
@@ -139,20 +149,26 @@ def serve_all(target, drafts, prompts, outputs, num_tokens):
 
 
 @torch.inference_mode()
-def logit_shift(model, ids, num_more=4):
+def logit_shift(model, ids, num_more=4, num_places=8):
     """How far a token's logits move when it is fed with num_more others behind it instead of alone: largest, mean.
 
-    With the engine's paged cache, as when it verifies a draft.
+    With the engine's paged cache, as when it verifies a draft; over num_places tokens at the end of ids.
     """
-    before, block_size = len(ids) - num_more - 1, 16
+    block_size = 16
     table = list(range(-(-len(ids) // block_size)))
     cache = PagedKVCache(model.config, len(table), block_size, model.dtype, model.device)
-    logits = []
-    for start, end in ((0, before), (before, before + 1), (before, len(ids))):
+
+    def last_logits(start, end):
         cache.begin([table], [start], [end - start])
-        logits.append(model(torch.tensor([ids[start:end]]), cache)[0, 0])
-    shift = (logits[2] - logits[1]).abs()
-    return {"max": shift.max().item(), "mean": shift.mean().item()}
+        return model(torch.tensor([ids[start:end]]), cache)[0, 0]
+
+    first = len(ids) - num_more - num_places
+    last_logits(0, first)
+    shifts = []
+    for place in range(first, first + num_places):
+        together = last_logits(place, place + 1 + num_more)
+        shifts.append((last_logits(place, place + 1) - together).abs())
+    return {"max": max(shift.max().item() for shift in shifts), "mean": torch.stack(shifts).mean().item()}
 
 
 def batch_dependence(config, weights, prompts, outputs, num_tokens):
@@ -201,13 +217,8 @@ def main():
 
     costs, step_s = pass_costs({"target": target} | models, VERIFIED, context=128, num_rounds=9)
     cost = {str(n): costs["target", n] for n in VERIFIED}
-    drafts = {"n-gram": {"cost": 0.0, "prompts": {}}}
-    for title in prompts:
-        drafts["n-gram"]["prompts"][title] = {
-            "tokens_per_verification": {
-                str(k): ngram_tokens_per_verification(prompts[title], outputs[title], k) for k in KS
-            }
-        }
+    lookups = {title: ngram_record(prompts[title], outputs[title]) for title in prompts}
+    drafts = {"n-gram": {"cost": 0.0, "prompts": lookups}}
     for name, model in models.items():
         drafts[name] = {"cost": costs[name, 1], "prompts": {}}
         for title in prompts:

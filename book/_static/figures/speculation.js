@@ -63,7 +63,7 @@
     controls: {
       difference: { kind: "range", label: "How far the draft is from the target", min: 0, max: 100, step: 5, value: 50, format: (n) => `${n}%` },
       certain: { kind: "check", label: "a draft without chance (its likeliest token, with certainty)", value: false },
-      seed: { kind: "range", label: "Chance (seed)", min: 1, max: 60, value: 4 },
+      seed: { kind: "range", label: "Chance (seed)", min: 1, max: 60, value: 7 },
       shown: { kind: "range", label: "Steps shown", min: 0, max: 4, value: 4 },
     },
     buttons: {
