@@ -186,7 +186,12 @@ def batch_dependence(config, weights, prompts, outputs, num_tokens):
             written(model, ids, num_tokens)[0] == written(model, ids, num_tokens, NgramDraft(4))[0]
             for ids in prompts.values()
         ]
-        rows[name] = logit_shift(model, prompts["fact"] + outputs["fact"]) | {"same_text": same}
+        shifts = [logit_shift(model, prompts[title] + outputs[title]) for title in prompts]
+        rows[name] = {
+            "max": max(shift["max"] for shift in shifts),
+            "mean": statistics.mean(shift["mean"] for shift in shifts),
+            "same_text": same,
+        }
         print(name, rows[name], flush=True)
     return rows
 
