@@ -19,6 +19,7 @@ from mini_engine.engine import Engine
 from mini_engine.fetch import GGUF_SHA256
 from mini_engine.layers import Linear
 from mini_engine.model import Llama
+from mini_engine.paged_cache import PagedKVCache
 from mini_engine.quantized import Int4Linear, Int8Linear, W8A8Linear
 from mini_engine.sequence import SamplingParams
 from mini_engine.speculative import ModelDraft, NgramDraft, ngram_draft
@@ -90,16 +91,26 @@ def tokens_per_verification(hits, k):
     return (len(hits) - 1) / rounds
 
 
-def ngram_tokens_per_verification(prompt, output, k):
-    """The same for the look-up: its drafts depend on the text so far, so they are made again in each round."""
-    at, rounds = 1, 0
+def ngram_rounds(prompt, output, k):
+    """(tokens drafted, tokens kept) of each round of the look-up, whose drafts depend on the text so far."""
+    at, rounds = 1, []
     while at < len(output):
         draft = ngram_draft(prompt + output[:at], k)[: len(output) - at - 1]
         accepted = 0
         while accepted < len(draft) and draft[accepted] == output[at + accepted]:
             accepted += 1
-        at, rounds = at + accepted + 1, rounds + 1
-    return (len(output) - 1) / rounds
+        at += accepted + 1
+        rounds.append((len(draft), accepted))
+    return rounds
+
+
+def ngram_record(prompt, output):
+    """By k: tokens per verification, and how many rounds drafted 0, 1, … k tokens."""
+    rounds = {k: ngram_rounds(prompt, output, k) for k in KS}
+    return {
+        "tokens_per_verification": {str(k): (len(output) - 1) / len(row) for k, row in rounds.items()},
+        "rounds_by_draft": {str(k): [sum(d == n for d, _ in row) for n in range(k + 1)] for k, row in rounds.items()},
+    }
 
 
 @torch.inference_mode()
@@ -138,15 +149,26 @@ def serve_all(target, drafts, prompts, outputs, num_tokens):
 
 
 @torch.inference_mode()
-def logit_shift(model, ids, num_more=4):
-    """How far a token's logits move when it is fed with num_more others behind it instead of alone: largest, mean."""
-    cache = model.new_cache(len(ids))
-    model.hidden_states(torch.tensor([ids[: -num_more - 1]]), cache)
-    before = cache.length
-    alone = model(torch.tensor([ids[before : before + 1]]), cache)[0, 0]
-    cache.truncate(before)
-    shift = (model(torch.tensor([ids[before:]]), cache)[0, 0] - alone).abs()
-    return {"max": shift.max().item(), "mean": shift.mean().item()}
+def logit_shift(model, ids, num_more=4, num_places=8):
+    """How far a token's logits move when it is fed with num_more others behind it instead of alone: largest, mean.
+
+    With the engine's paged cache, as when it verifies a draft; over num_places tokens at the end of ids.
+    """
+    block_size = 16
+    table = list(range(-(-len(ids) // block_size)))
+    cache = PagedKVCache(model.config, len(table), block_size, model.dtype, model.device)
+
+    def last_logits(start, end):
+        cache.begin([table], [start], [end - start])
+        return model(torch.tensor([ids[start:end]]), cache)[0, 0]
+
+    first = len(ids) - num_more - num_places
+    last_logits(0, first)
+    shifts = []
+    for place in range(first, first + num_places):
+        together = last_logits(place, place + 1 + num_more)
+        shifts.append((last_logits(place, place + 1) - together).abs())
+    return {"max": max(shift.max().item() for shift in shifts), "mean": torch.stack(shifts).mean().item()}
 
 
 def batch_dependence(config, weights, prompts, outputs, num_tokens):
@@ -164,7 +186,12 @@ def batch_dependence(config, weights, prompts, outputs, num_tokens):
             written(model, ids, num_tokens)[0] == written(model, ids, num_tokens, NgramDraft(4))[0]
             for ids in prompts.values()
         ]
-        rows[name] = logit_shift(model, prompts["fact"] + outputs["fact"]) | {"same_text": same}
+        shifts = [logit_shift(model, prompts[title] + outputs[title]) for title in prompts]
+        rows[name] = {
+            "max": max(shift["max"] for shift in shifts),
+            "mean": statistics.mean(shift["mean"] for shift in shifts),
+            "same_text": same,
+        }
         print(name, rows[name], flush=True)
     return rows
 
@@ -173,30 +200,30 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=48)
+    parser.add_argument("--arithmetic", action="store_true", help="measure batch_dependence alone, into the file")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     config, weights = load_smollm2()
     tokenizer = load_smollm2_tokenizer()
     target = Llama(config, weights)
+    prompts = {title: tokenizer.encode(text) for title, text in PROMPTS.items()}
+    outputs = {title: written(target, ids, args.tokens)[0] for title, ids in prompts.items()}
+    if args.arithmetic:
+        results = json.loads(TARGET.read_text())
+        results["batch_dependence"] = batch_dependence(config, weights, prompts, outputs, args.tokens)
+        return write_json(TARGET, results)
     models = {
         "int4 g64": replaced(Llama(config, weights), Int4Group64, Int8Linear),
         "int8": replaced(Llama(config, weights), Int8Linear, Int8Linear),
         **{f"first {n} layers": shallow(config, weights, n) for n in (10, 20, 24, 29)},
     }
-    prompts = {title: tokenizer.encode(text) for title, text in PROMPTS.items()}
-    outputs = {title: written(target, ids, args.tokens)[0] for title, ids in prompts.items()}
     for title, ids in outputs.items():
         print(title, repr(tokenizer.decode(ids)), flush=True)
 
     costs, step_s = pass_costs({"target": target} | models, VERIFIED, context=128, num_rounds=9)
     cost = {str(n): costs["target", n] for n in VERIFIED}
-    drafts = {"n-gram": {"cost": 0.0, "prompts": {}}}
-    for title in prompts:
-        drafts["n-gram"]["prompts"][title] = {
-            "tokens_per_verification": {
-                str(k): ngram_tokens_per_verification(prompts[title], outputs[title], k) for k in KS
-            }
-        }
+    lookups = {title: ngram_record(prompts[title], outputs[title]) for title in prompts}
+    drafts = {"n-gram": {"cost": 0.0, "prompts": lookups}}
     for name, model in models.items():
         drafts[name] = {"cost": costs[name, 1], "prompts": {}}
         for title in prompts:
