@@ -6,7 +6,7 @@ import re
 import nbformat
 import pytest
 from nbgrader.api import Gradebook
-from sqlalchemy import text
+from sqlalchemy import text as sql
 
 from autograder import __main__, build_notebooks, course, report
 from autograder.audit_tool import load_topic
@@ -112,7 +112,7 @@ def work(root, tmp_path_factory):
     candidates = [(student, starters | own, list(NAMES), 10, False) for student, own in answers.items()]
     runs = dict(score_all(topic, 2, candidates))
     with Gradebook(f"sqlite:///{folder / 'gradebook.db'}", "x") as gradebook:
-        gradebook.db.execute(text("PRAGMA synchronous = OFF"))  # the API commits after every row
+        gradebook.db.execute(sql("PRAGMA synchronous = OFF"))  # the API commits after every row
         gradebook.add_assignment(TOPIC)
         gradebook.add_notebook(TOPIC, TOPIC)
         for name in NAMES:
