@@ -15,6 +15,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const page = summary.closest("li")?.querySelector("a")?.textContent.trim();
     summary.setAttribute("aria-label", page ? `Pages under ${page}` : "More pages");
   }
+  // docutils puts entries of a role that is no list item into a list
+  for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.setAttribute("role", "listitem");
 });
 
 // What scrolls sideways must scroll by keyboard, too: also where a fold or a narrower window makes it overflow later.
