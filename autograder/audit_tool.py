@@ -1,10 +1,10 @@
 """Who tests the tests: scores the reference, the starter, the bank of wrong and right answers, and every mutant.
 
-    python -m autograder audit [NN_topic ...] [--exercise f] [-v] [--jobs 2] [--json]
+    python -m autograder audit [NN_topic ...] [--exercise f] [-v] [--jobs 2] [--json] [--save]
 
 Wanted: the reference and every right_*.py keep all points, the starter has none, every wrong_*.py and every mutant
 loses some. Mutants that compute the same thing stand in equivalent.txt with a reason; a line there that no longer
-holds is an error too.
+holds is an error too. `--save` keeps the counts in autograder/audit_table.json, which the instructor guide shows.
 """
 
 import ast
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from autograder.mutate import mutants
 from autograder.scoring import Topic, score_all
-from autograder.script import read_script, starter_of
+from autograder.script import read_script, split_cells, starter_of
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE_CPU_S = 2.0  # a test cell ends within two seconds on one core
@@ -207,6 +207,28 @@ def table(rows):
 
 
 NOT_SUMMED = ("topic", "exercise", "faults", "detail")
+COUNTS = ("wrong_caught", "wrong", "mutants_killed", "mutants", "right_kept", "right", "equivalent")
+
+
+def save(rows, root=None):
+    """Puts the rows' counts into autograder/audit_table.json, one line each; exercises that are gone drop out."""
+    root = root or ROOT
+    place = root / "autograder" / "audit_table.json"
+    saved = json.loads(place.read_text(encoding="utf-8")) if place.exists() else []
+    kept = {(line["topic"], line["exercise"]): line for line in saved}
+    for row in rows:
+        kept[row.topic, row.exercise] = {key: getattr(row, key) for key in ("topic", "exercise", *COUNTS)}
+    lines = [json.dumps(kept[key]) for key in exercises_of(root) if key in kept]
+    place.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+
+
+def exercises_of(root):
+    """(topic, exercise) of every exercise of the course, in order."""
+    for path in sorted((root / "solutions").glob("*/*.py")):
+        if path.stem == path.parent.name:
+            for cell in split_cells(path.read_text(encoding="utf-8"))[0]:
+                if cell.kind == "solution":
+                    yield path.stem, cell.name
 
 
 def add_arguments(parser):
@@ -215,6 +237,7 @@ def add_arguments(parser):
     parser.add_argument("-v", "--verbose", action="store_true", help="also say what each wrong answer loses and why")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="children at a time")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON instead of a table")
+    parser.add_argument("--save", action="store_true", help="keep the counts in autograder/audit_table.json")
     parser.add_argument("--end-to-end", type=int, metavar="N", help="grade N drawn submissions by nbgrader and compare")
 
 
@@ -233,6 +256,8 @@ def run(options):
     if options.exercise and not rows:
         print(f"no exercise {', '.join(options.exercise)} in {', '.join(topics)}", file=sys.stderr)
         return 1
+    if options.save:
+        save(rows)
     if options.json:
         print(json.dumps([asdict(row) for row in rows], indent=1))
     else:

@@ -154,9 +154,7 @@ def test_the_page_and_the_visible_tests_judge_the_audit_bank_alike(site, browser
 def test_enough_of_the_course_runs_in_the_page():
     entries = [entry for topic in TOPICS for entry in live.topic_data(ROOT, topic)["exercises"]]
     carried = [entry for entry in entries if entry["live"]]
-    assert len(carried) >= TEN
-    for entry in entries:
-        assert entry["live"] or re.search(r"torch|Cache|tokenizers", entry["solution"] + entry["test"]), entry["name"]
+    assert len(carried) >= 0.8 * len(entries), [entry["name"] for entry in entries if not entry["live"]]
 
 
 # Typed by a reader ----------------------------------------------------------------------------------------------------
@@ -438,10 +436,9 @@ AXE_RUN = """async () => (await axe.run(document, { resultTypes: ["violations"],
 THEMES_OWN = ()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_no_serious_accessibility_violation(site, browser, axe, name, theme):
-    with Visit(browser, site, color_scheme=theme, viewport={"width": 1280, "height": 900}) as visit:
+def test_no_serious_accessibility_violation(site, browser, axe, name):
+    with Visit(browser, site, viewport={"width": 1280, "height": 900}) as visit:
         page = visit.open(name)
         page.evaluate("window.MathJax?.startup?.promise")
         page.evaluate("document.querySelectorAll('article details').forEach(d => { d.hidden = false; d.open = true; })")
@@ -449,8 +446,9 @@ def test_no_serious_accessibility_violation(site, browser, axe, name, theme):
             page.locator(".exercise[data-kind=live]").first.scroll_into_view_if_needed()
             page.locator(".cm-content").first.wait_for()
         page.evaluate(axe)
-        for width in (1280, 390):
+        for width, theme in ((1280, "light"), (1280, "dark"), (390, "dark"), (390, "light")):
             page.set_viewport_size({"width": width, "height": 900})
+            page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
             page.wait_for_timeout(500)  # the theme and site.js answer a resize after a moment
             found = [line for line in page.evaluate(AXE_RUN) if not any(own in line for own in THEMES_OWN)]
             assert not found, f"{name}, {theme}, {width} px:\n" + "\n".join(line[:300] for line in found[:12])

@@ -26,7 +26,8 @@ from book._ext import vendor  # noqa: E402 (the script may be started from anywh
 # what a reference to a chapter outside a quick build leads to
 UNRESOLVED = ["myst.xref_missing", "ref.doc", "ref.ref", "ref.numref"]
 ALWAYS = ["book/progress", "book/notation", "book/glossary", "book/references"]
-SOURCES = ("_config.yml", "_toc.yml", "book", "mini_engine", "notebooks", "solutions", "autograder/nbgrader_config.py")
+SOURCES = ("_config.yml", "_toc.yml", "book", "mini_engine", "notebooks", "solutions")
+SOURCES += ("autograder/nbgrader_config.py", "autograder/audit_table.json", "autograder/tables.py")
 
 
 class BuildError(Exception):

@@ -13,7 +13,7 @@ import re
 import sys
 import traceback
 import types
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 
 MAX_OUTPUT_CHARS = 20_000
 YOURS = "<your code>"
@@ -148,6 +148,20 @@ def earlier_answers(topic, name, answers, space):
     return borrowed
 
 
+def try_it(topic, exercise, space):
+    """Run the try-it cell; where it uses what an earlier try-it cell made, those run first, unheard."""
+    before = dict(space)
+    try:
+        return execute(exercise["tryit"], "<try it>", space)
+    except NameError:
+        space.clear()
+        space.update(before)
+    for earlier in topic["exercises"][: topic["exercises"].index(exercise)]:
+        with suppress(Exception), redirect_stdout(Output()):
+            execute(earlier["tryit"], "<try it>", space)
+    execute(exercise["tryit"], "<try it>", space)
+
+
 def attempt(topic, name, code, action, answers):
     """Run (`action` "run") or check ("check") the code of one exercise.
 
@@ -167,7 +181,7 @@ def attempt(topic, name, code, action, answers):
     try:
         execute(code, YOURS, space)
         if action == "run":
-            execute(exercise["tryit"], "<try it>", space)
+            try_it(topic, exercise, space)
         else:
             # a check sees the set-up, the answer, and earlier ones that the task names: as the autograder has it
             seen = {key: space[key] for key in exercise["sees"] if key in space}

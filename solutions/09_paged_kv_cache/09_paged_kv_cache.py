@@ -1800,7 +1800,7 @@ def test_serve_prompts():
     import torch
 
     from mini_engine.model import Llama
-    from mini_engine.weights import load_tiny, load_tiny_expected
+    from mini_engine.weights import load_tiny
 
     model = Llama(*load_tiny(), torch.float64)  # float64, so that ties cannot decide
     shared = [5, 17, 400, 3, 91, 260, 44, 8, 300, 12]
@@ -1871,7 +1871,7 @@ def hidden_serve_prompts():
             case = f"{blocks} blocks of {size}, prompt of {len(prompt)}"
             assert list(one["output"]) == want, f"{case}: expected {want}, got {one['output']}"
             assert 2 <= one["computed"] <= len(prompt) + 1, f"{case}: {one['computed']} tokens computed"
-            if blocks == 60:  # room for everything that this order needs most: hits are certain where no eviction was
+            if blocks == 60:  # room for many prompts, so some of them must hit
                 seen.append(one["computed"])
         assert not seen or sum(seen) < sum(len(prompt) + 1 for prompt in prompts), (
             f"{blocks} blocks: no prompt was reused"

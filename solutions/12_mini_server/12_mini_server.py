@@ -93,6 +93,17 @@ class ToyModel:
             self.slots[target] = list(self.slots[source])
 
 
+PROMPTS = tuple(f"Question {i}: what is a {word}?" for i, word in enumerate(("cat", "prime", "river", "byte") * 2))
+
+
+def open_stream(url, body):
+    """Post body as JSON and yield the lines of the response. Raises OSError (urllib's errors are OSErrors)."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        for line in response:
+            yield line.decode().rstrip("\r\n")
+
+
 # %% [markdown] task="sse_events" stars=1 minutes=20
 # ## 1. Tokens over HTTP
 #
@@ -1166,7 +1177,7 @@ hidden_ablation()
 #
 # A server is judged from outside. Write `load_test(base_url, model="smollm2", prompts=PROMPTS, max_tokens=32, concurrency=4, open_stream=open_stream, clock=time.perf_counter)`. It works against any OpenAI-compatible server: this one, llama.cpp's, vLLM.
 #
-# `open_stream(url, body)` posts the dict `body` as JSON and yields the response's lines (`str`, without line ends); it raises `OSError` for a refused connection, an HTTP error, or a stream that breaks. The set-up below has one made of `urllib`; the checks pass one of their own.
+# `open_stream(url, body)` posts the dict `body` as JSON and yields the response's lines (`str`, without line ends); it raises `OSError` for a refused connection, an HTTP error, or a stream that breaks. The set-up cell has one made of `urllib`; the checks pass one of their own.
 #
 # - Post to `/completions` under `base_url`, which may end in `/v1` or not, with a slash or without: `http://h:8000`, `http://h:8000/`, `http://h:8000/v1` all mean `http://h:8000/v1/completions`.
 # - The body: `model`, `prompt`, `max_tokens`, `temperature` 0, `stream` true, `stream_options` `{"include_usage": True}`.
@@ -1188,17 +1199,6 @@ hidden_ablation()
 # `open_stream` may be a generator: nothing is sent before you ask for the first line, so `try` must be around the loop. Do not start the clock of a request when you submit it to the pool, but when a thread takes it.
 #
 # </details>
-
-# %% setup=True
-PROMPTS = tuple(f"Question {i}: what is a {word}?" for i, word in enumerate(("cat", "prime", "river", "byte") * 2))
-
-
-def open_stream(url, body):
-    """Post body as JSON and yield the lines of the response. Raises OSError (urllib's errors are OSErrors)."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as response:
-        for line in response:
-            yield line.decode().rstrip("\r\n")
 
 
 # %% solution="load_test"

@@ -23,7 +23,7 @@
     return sorted[low] + (sorted[Math.min(low + 1, sorted.length - 1)] - sorted[low]) * (place - low);
   };
   const percentiles = (values) => (values.length ? { p50: percentile(values, 50), p95: percentile(values, 95), p99: percentile(values, 99) } : null);
-  const ms = (value) => Figure.seconds(value / 1000);
+  const ms = (value) => (value === 0 ? "0 s" : Figure.seconds(value / 1000));
   const verdict = (row) => (row.good ? "kept" : [row.late && "late", row.slow && "slow"].filter(Boolean).join(" and "));
 
   Figure.define("latency", {
@@ -56,7 +56,7 @@
         total: percentiles(rows.map((row) => row.total)),
       };
     },
-    height: (r) => 44 + 24 * Math.max(1, r.rows.length),
+    height: (r) => 62 + 24 * Math.max(1, r.rows.length),
     draw(r, state, svg) {
       if (!r.valid) return void svg.text(0, 24, "no table to draw", { fill: "var(--fig-muted)" });
       const left = 58, right = svg.width - 96;
@@ -73,7 +73,7 @@
       svg.line(left, bottom, right, bottom, { stroke: "var(--fig-line)" });
       svg.text(left, bottom + 18, ms(r.start), { fill: "var(--fig-muted)" });
       svg.text(right, bottom + 18, ms(r.end), { fill: "var(--fig-muted)", "text-anchor": "end" });
-      svg.text((left + right) / 2, bottom + 18, "dashed: waiting · box: streaming", { fill: "var(--fig-muted)", "text-anchor": "middle", "font-size": 12 });
+      svg.text(left, bottom + 38, "dashed: waiting · box: streaming", { fill: "var(--fig-muted)", "font-size": 12 });
     },
     say(r) {
       if (!r.valid) return "Each request needs four numbers, sent, TTFT and TPOT in milliseconds and a whole number of tokens; a semicolon stands between two requests.";

@@ -258,6 +258,7 @@
     const verdict = ({ reason, line, text }) => {
       const error = /^AssertionError: /.test(reason) ? reason.slice(16) : reason;
       const missing = /^NotImplementedError: $/.test(reason);
+      if (reason.includes("does not run in the page")) return [make("strong", {}, "This needs the notebook. "), error.replace(/^\w+: /, "")];
       const parts = [make("strong", {}, missing ? "Not written yet. " : "Not yet. "), make("span", { class: "live-reason" }, missing ? "" : error)];
       if (line && !/^AssertionError/.test(reason)) parts.push(make("span", { class: "live-line" }, `Line ${line} of your code: `, make("code", {}, text)));
       return parts;

@@ -1,0 +1,66 @@
+"""The tables of the instructor guide as Markdown: made from the scripts and the saved audit, never typed."""
+
+import json
+from pathlib import Path
+
+from autograder.script import split_cells
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def exercises(root=ROOT):
+    """One dict per exercise of the course, in order: topic, exercise, stars, minutes, points, the audit's counts.
+
+    The counts come from autograder/audit_table.json (`python -m autograder audit --save`) and are absent where it has
+    no line for the exercise.
+    """
+    saved = json.loads((root / "autograder" / "audit_table.json").read_text(encoding="utf-8"))
+    audited = {(line["topic"], line["exercise"]): line for line in saved}
+    found = []
+    for path in sorted((root / "solutions").glob("*/*.py")):
+        if path.stem != path.parent.name:
+            continue
+        cells, _ = split_cells(path.read_text(encoding="utf-8"))
+        for task in (cell for cell in cells if cell.kind == "task"):
+            points = sum(c.options["points"] for c in cells if c.kind in ("test", "hidden") and c.name == task.name)
+            own = {"topic": path.stem, "exercise": task.name, **task.options, "points": points}
+            found.append(audited.get((path.stem, task.name), {}) | own)
+    return found
+
+
+def counts(rows):
+    """The three columns of the audit over some rows, as `part/all`."""
+    known = [row for row in rows if "wrong" in row]
+    if not known:
+        return ["not audited"] * 3
+    sums = {key: sum(row[key] for row in known) for key in known[0] if isinstance(known[0][key], int)}
+    pairs = (("wrong_caught", "wrong"), ("mutants_killed", "mutants"), ("right_kept", "right"))
+    return [f"{sums[part]:,}/{sums[whole]:,}" for part, whole in pairs]
+
+
+def markdown(header, rows):
+    marks = ["---", *["--:"] * (len(header) - 1)]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (header, marks, *rows))
+
+
+def topic_table(root=ROOT):
+    """One line per topic and one for the course."""
+    rows = exercises(root)
+    topics = dict.fromkeys(row["topic"] for row in rows)
+    groups = {topic: [row for row in rows if row["topic"] == topic] for topic in topics} | {"**all**": rows}
+    lines = [
+        [name, len(group), sum(row["minutes"] for row in group), sum(row["points"] for row in group), *counts(group)]
+        for name, group in groups.items()
+    ]
+    return markdown(["topic", "exercises", "minutes", "points", "wrong caught", "mutants killed", "right kept"], lines)
+
+
+def exercise_table(topic, root=ROOT):
+    """One line per exercise of a topic."""
+    rows = [row for row in exercises(root) if row["topic"] == topic]
+    lines = [
+        [f"`{row['exercise']}`", "★" * row["stars"], row["minutes"], row["points"], *counts([row])] for row in rows
+    ]
+    return markdown(
+        ["exercise", "difficulty", "minutes", "points", "wrong caught", "mutants killed", "right kept"], lines
+    )

@@ -1,0 +1,131 @@
+"""The instructor guide: every command in it is run here, or by the test that is named for it; its tables are whole."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from traitlets.config import PyFileConfigLoader
+
+from autograder import tables
+from autograder.audit_tool import Row, save
+from autograder.course import ROOT
+from autograder.script import split_cells
+
+GUIDE = (ROOT / "book" / "instructors.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line for block in re.findall(r"^```bash\n(.*?)^```", GUIDE, re.M | re.S) for line in block.splitlines() if line
+]
+# Too heavy to run again: where else each is run, as file::test or as a file that holds the command.
+GRADING = "tests/test_grading.py::test_every_stock_command_works_on_a_fresh_clone"
+COVERED = {
+    "make book": "Makefile::book",
+    ". .venv/bin/activate": "README.md",
+    "make grade": "tests/test_grading.py::test_demo_command_prints_and_saves_the_table",
+    "nbgrader zip_collect 04_kv_cache": GRADING,
+    "nbgrader autograde 04_kv_cache": GRADING,
+    "nbgrader autograde 04_kv_cache --force": GRADING,
+    "nbgrader generate_feedback 04_kv_cache": GRADING,
+    "nbgrader generate_feedback 04_kv_cache --force": GRADING,
+    "python -m autograder report 04_kv_cache": "tests/test_report.py::test_command_writes_and_refuses",
+    "python -m autograder report 04_kv_cache --public": "tests/test_report.py::test_the_public_page_names_nobody",
+    "python -m autograder audit --save": "tests/test_instructor_guide.py::test_a_saved_audit_keeps_other_lines",
+    "python -m autograder audit 04_kv_cache --exercise kv_bytes_per_token": "tests/test_audit.py::test_command_prints",
+    "python -m autograder.build_notebooks 04_kv_cache": "tests/test_assignments.py::test_",
+    "jupyter lab": "tests/test_instructor_guide.py::test_the_formgrader_is_installed",
+}
+STUDENTS = "id,first_name,last_name,email\nada,Ada,Lovelace,ada@example.org\n"
+
+
+@pytest.mark.parametrize("command", COVERED)
+def test_a_command_that_is_covered_elsewhere_is(command):
+    assert command in COMMANDS, f"the guide no longer has `{command}`: take it from COVERED"
+    file, _, name = COVERED[command].partition("::")
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert (name if name else command) in text, f"{COVERED[command]} is gone: who runs `{command}` now?"
+
+
+def git(*arguments, folder):
+    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_every_other_command_runs_in_the_order_of_the_guide(tmp_path):
+    """In a clone of what is committed, with two repositories on disk in place of the public and the private one."""
+    if subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True).returncode:
+        pytest.skip("not a git checkout")
+    for name in ("upstream", "private"):
+        git("init", "--quiet", "--bare", "--initial-branch=main", f"{name}.git", folder=tmp_path)
+        git("config", "receive.shallowUpdate", "true", folder=tmp_path / f"{name}.git")
+    git("push", "--quiet", str(tmp_path / "upstream.git"), "HEAD:refs/heads/main", folder=ROOT)
+    places = {"COURSE_URL": tmp_path / "upstream.git", "PRIVATE_URL": tmp_path / "private.git"}
+    environment = {key: value for key, value in os.environ.items() if key not in ("NBGRADER_DB_URL", "PYTHONPATH")}
+    environment |= {"COURSE_WORK": str(tmp_path / "class"), "OMP_NUM_THREADS": "1"}
+    (tmp_path / "class").mkdir()
+    folder, ran = tmp_path, []
+    for command in COMMANDS:
+        if command in COVERED:
+            continue
+        for word, place in places.items():
+            command = command.replace(word, str(place))
+        if command.startswith("cd "):
+            folder = folder / command[3:]
+            (folder / "students.csv").write_text(STUDENTS)
+            continue
+        command = re.sub(r"^nbgrader\b", f"{sys.executable} -m nbgrader", command)
+        done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"`{command}` exits with {done.returncode}:\n{done.stderr[-2000:]}"
+        ran.append(command)
+    assert len(ran) >= 9
+    grades = (folder / "grades.csv").read_text()
+    assert "04_kv_cache,2026-12-04 18:00:00," in grades and "Lovelace" in grades
+    changed = subprocess.run(["git", "status", "--porcelain", "notebooks"], cwd=folder, capture_output=True, text=True)
+    assert not changed.stdout, "generate_assignment made another notebook than the released one"
+
+
+def test_the_formgrader_is_installed():
+    listed = subprocess.run(
+        [sys.executable, "-m", "jupyter", "server", "extension", "list"], capture_output=True, text=True
+    )
+    assert re.search(r"nbgrader\.server_extensions\.formgrader\S* .*enabled", listed.stdout + listed.stderr)
+
+
+def test_the_late_policy_of_the_guide_works(tmp_path):
+    [code] = re.findall(r"^```python\n(.*?)^```", GUIDE, re.M | re.S)
+    (tmp_path / "late.py").write_text("c = get_config()\n" + code)
+    config = PyFileConfigLoader("late.py", path=str(tmp_path)).load_config()
+    plugin = config.AssignLatePenalties.plugin_class()
+    assert plugin.late_submission_penalty("ada", 40, 3600) == pytest.approx(4)
+    assert plugin.late_submission_penalty("ada", 40, 86_401) == pytest.approx(8)
+    assert plugin.late_submission_penalty("ada", 40, 86_400 * 30) == 40
+
+
+def test_the_saved_audit_names_every_exercise():
+    wanted = []
+    for path in sorted((ROOT / "solutions").glob("*/*.py")):
+        cells, _ = split_cells(path.read_text(encoding="utf-8"))
+        wanted += [(path.stem, cell.name) for cell in cells if cell.kind == "solution"]
+    saved = json.loads((ROOT / "autograder" / "audit_table.json").read_text(encoding="utf-8"))
+    missing = set(wanted) - {(line["topic"], line["exercise"]) for line in saved}
+    assert not missing, f"run `python -m autograder audit --save {' '.join(sorted({name for name, _ in missing}))}`"
+    assert len(saved) == len(wanted), "the saved audit has lines of exercises that are gone: save it again"
+
+
+def test_the_tables_show_what_the_scripts_say():
+    table = tables.exercise_table("04_kv_cache")
+    assert re.search(r"^\| `kv_bytes_per_token` \| ★ \| 10 \| 3 \| (\d+)/\1 \|", table, re.M), table
+    rows = tables.exercises()
+    last = tables.topic_table().split("\n")[-1]
+    assert f"| {len(rows)} | {sum(row['minutes'] for row in rows)} | {sum(row['points'] for row in rows)} |" in last
+
+
+def test_a_saved_audit_keeps_other_lines(tmp_path):
+    script = tmp_path / "solutions" / "01_x" / "01_x.py"
+    script.parent.mkdir(parents=True)
+    script.write_text('# %% solution="f"\npass\n# %% solution="g"\npass\n')
+    (tmp_path / "autograder").mkdir()
+    save([Row("01_x", "g", wrong=2, wrong_caught=2), Row("01_x", "gone")], tmp_path)
+    save([Row("01_x", "f", wrong=3, wrong_caught=1)], tmp_path)
+    saved = json.loads((tmp_path / "autograder" / "audit_table.json").read_text())
+    assert [(line["exercise"], line["wrong_caught"], line["wrong"]) for line in saved] == [("f", 1, 3), ("g", 2, 2)]
