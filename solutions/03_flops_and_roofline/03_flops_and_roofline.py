@@ -1444,4 +1444,4 @@ hidden_lifetime_ratio()
 # %% [markdown]
 # ## What to take along
 #
-# What must stay true: count a multiply-add as 2 FLOPs, each visible pair of tokens once, and each byte that crosses the memory bus. What was computed, not measured: every time here is a floor from a data sheet; a real step takes longer, and the GPU lab measures how much longer on the device you have.
+# What must stay true: count a multiply-add as 2 FLOPs, each visible pair of tokens once, and each byte that crosses the memory bus. What was computed, not measured: every time here is a floor from a data sheet; a real step takes longer; measure it on the device you have.

@@ -870,4 +870,4 @@ hidden_plan_70b()
 # %% [markdown]
 # ## What to take along
 #
-# What must stay true: whole requests only, weights before caches, KV heads and not query heads, GB or GiB and never "G". What was computed, not measured: the two shares in the set-up cell stand for kernels, communication and scheduling; the GPU lab and the capstone measure them.
+# What must stay true: whole requests only, weights before caches, KV heads and not query heads, GB or GiB and never "G". What was computed, not measured: the two shares in the set-up cell stand for kernels, communication and scheduling; measure them on your own machine before you promise anything.
