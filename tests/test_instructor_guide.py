@@ -11,7 +11,7 @@ from traitlets.config import PyFileConfigLoader
 
 from autograder import tables
 from autograder.audit_tool import Row, save
-from autograder.course import ROOT
+from autograder.course import ROOT, hand_in, submission
 from autograder.script import split_cells
 
 GUIDE = (ROOT / "book" / "instructors.md").read_text(encoding="utf-8")
@@ -19,6 +19,9 @@ COMMANDS = [
     line for block in re.findall(r"^```bash\n(.*?)^```", GUIDE, re.M | re.S) for line in block.splitlines() if line
 ]
 # Too heavy to run again: where else each is run, as file::test or as a file that holds the command.
+AUDIT = "tests/test_audit.py::test_command_prints_the_table_and_fails_on_a_miss"
+NOTEBOOKS = "tests/test_assignments.py::test_notebooks_are_what_the_script_says"
+PUBLIC = "tests/test_report.py::test_the_public_page_names_nobody_and_shows_no_hidden_check"
 GRADING = "tests/test_grading.py::test_every_stock_command_works_on_a_fresh_clone"
 COVERED = {
     "make book": "Makefile::book",
@@ -26,14 +29,12 @@ COVERED = {
     "make grade": "tests/test_grading.py::test_demo_command_prints_and_saves_the_table",
     "nbgrader zip_collect 04_kv_cache": GRADING,
     "nbgrader autograde 04_kv_cache": GRADING,
-    "nbgrader autograde 04_kv_cache --force": GRADING,
     "nbgrader generate_feedback 04_kv_cache": GRADING,
-    "nbgrader generate_feedback 04_kv_cache --force": GRADING,
     "python -m autograder report 04_kv_cache": "tests/test_report.py::test_command_writes_and_refuses",
-    "python -m autograder report 04_kv_cache --public": "tests/test_report.py::test_the_public_page_names_nobody",
+    "python -m autograder report 04_kv_cache --public": PUBLIC,
     "python -m autograder audit --save": "tests/test_instructor_guide.py::test_a_saved_audit_keeps_other_lines",
-    "python -m autograder audit 04_kv_cache --exercise kv_bytes_per_token": "tests/test_audit.py::test_command_prints",
-    "python -m autograder.build_notebooks 04_kv_cache": "tests/test_assignments.py::test_",
+    "python -m autograder audit 04_kv_cache --exercise kv_bytes_per_token": AUDIT,
+    "python -m autograder.build_notebooks 04_kv_cache": NOTEBOOKS,
     "jupyter lab": "tests/test_instructor_guide.py::test_the_formgrader_is_installed",
 }
 STUDENTS = "id,first_name,last_name,email\nada,Ada,Lovelace,ada@example.org\n"
@@ -62,7 +63,7 @@ def test_every_other_command_runs_in_the_order_of_the_guide(tmp_path):
     places = {"COURSE_URL": tmp_path / "upstream.git", "PRIVATE_URL": tmp_path / "private.git"}
     environment = {key: value for key, value in os.environ.items() if key not in ("NBGRADER_DB_URL", "PYTHONPATH")}
     environment |= {"COURSE_WORK": str(tmp_path / "class"), "OMP_NUM_THREADS": "1"}
-    (tmp_path / "class").mkdir()
+    hand_in(tmp_path / "class", "ada", "04_kv_cache", submission("04_kv_cache", {}))
     folder, ran = tmp_path, []
     for command in COMMANDS:
         if command in COVERED:
@@ -77,9 +78,10 @@ def test_every_other_command_runs_in_the_order_of_the_guide(tmp_path):
         done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"`{command}` exits with {done.returncode}:\n{done.stderr[-2000:]}"
         ran.append(command)
-    assert len(ran) >= 9
+    assert len(ran) >= 11
     grades = (folder / "grades.csv").read_text()
     assert "04_kv_cache,2026-12-04 18:00:00," in grades and "Lovelace" in grades
+    assert (tmp_path / "class" / "feedback" / "ada" / "04_kv_cache" / "04_kv_cache.html").exists()
     changed = subprocess.run(["git", "status", "--porcelain", "notebooks"], cwd=folder, capture_output=True, text=True)
     assert not changed.stdout, "generate_assignment made another notebook than the released one"
 
