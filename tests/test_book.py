@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from book._ext import build_book, serve, vendor
+from book._ext.nbexercise import read_exercise
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
@@ -94,6 +95,12 @@ def released_cells(topic):
 
 def without_marks(source):
     return "\n".join(line for line in source.splitlines() if "### BEGIN SOLUTION" not in line and "### END" not in line)
+
+
+def test_an_exercise_is_found_by_its_exact_name_first():
+    """08 has the written answer `answer_choose_metric` before the exercise `choose_metric`."""
+    assert read_exercise(ROOT, "08_sampling_and_latency", "choose_metric")["grade_id"] == "choose_metric"
+    assert read_exercise(ROOT, "08_sampling_and_latency", "answer_choose_metric")["written"]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
