@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # 2 cores: a thread per core in one process, one thread each where tests run side by side
 TEST_JOBS ?= 2
 
-.PHONY: help setup system book serve notebooks check grade audit lab test lint linkcheck clean
+.PHONY: help setup system book serve notebooks grade audit lab test lint linkcheck clean
 help:
 	@echo "make book   set up, build the HTML book, say where to open it"
 	@echo "make serve  serve the built book on 127.0.0.1:$(PORT)"
