@@ -186,6 +186,7 @@ def install():
         try:
             mode = modes.require()
         except modes.NoJail as error:
+            converter.log.error("%s", error)
             raise NbGraderException(str(error)) from None
         if mode == "trusted":
             converter.log.warning(modes.TRUSTED_WARNING)
