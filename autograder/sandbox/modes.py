@@ -163,6 +163,7 @@ def warden_orders(mode, cell, command, control):
         "memory_bytes": limits.memory_bytes,
         "wall_s": limits.wall_s,
         "namespaced": jail is Bubblewrap,
+        "door": None if jail is Bubblewrap else str(cell.exchange),
         "uid": cell.uid if cell.uid != NOBODY else None,
     }
     return [*PYTHON, str(HERE / "warden.py"), json.dumps(orders)]
@@ -318,7 +319,7 @@ class Bubblewrap:
         orders = {
             "copy": [["/course/submission", "/submission"], ["/course/start", "/tmp"]],
             "folder": "/submission",
-            "limits": rlimits(limits),
+            "limits": rlimits(limits, more_processes=0 if counts_by_namespace() else num_threads_of(os.getuid())),
             "uid": cell.uid,
             "read_all": False,
             "shared_network": False,
@@ -341,10 +342,100 @@ class Bubblewrap:
         return [shutil.which("bwrap"), *options, "--", *step]
 
 
+class Landlock:
+    """No namespaces: rules for files, a filter for calls. What it cannot promise: `python -m autograder doctor`."""
+
+    mend = "It needs Linux 5.13 or newer with Landlock switched on (landlock in the kernel's lsm= list)"
+
+    @staticmethod
+    def missing():
+        if not landlock.version():
+            return f"the kernel has no Landlock. {Landlock.mend}"
+        shown = [place for place in private_places() if any(inside(str(place), system) for system in SYSTEM)]
+        if shown:
+            return f"{shown[0]} lies within the system's folders, which the jail must show: move it"
+        if os.getuid() == 0 and not everyone_reads(Landlock.shown()) and not may_read_all():
+            return "the interpreter's folders are closed to other users: keep the environment out of /root"
+        return ""
+
+    @staticmethod
+    def shown():
+        """The folders and files that may be read, but for those of the cell."""
+        model = [str(model_folder())] if model_folder() else []
+        own = [str(ROOT / "mini_engine"), str(HERE), *python_roots(), *model]
+        system = [*SYSTEM, *ETC, CPU, "/dev/urandom", "/dev/random", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat"]
+        return [path for path in own + system if os.path.exists(path)]
+
+    @staticmethod
+    def inner(cell):
+        places = {name: str(cell.run / letter) for name, letter in (("tmp", "t"), ("lib", "lib"), ("submission", "w"))}
+        return places | {"model": str(model_folder() or cell.run / "none")}
+
+    @staticmethod
+    def watched(cell):
+        return {str(folder): cell.limits.disk_bytes for folder in (cell.submission, cell.run / "t")}
+
+    @staticmethod
+    def command(cell, command):
+        library = cell.run / "lib"
+        library.mkdir()
+        (library / "mini_engine").symlink_to(ROOT / "mini_engine")
+        (library / "sitecustomize.py").symlink_to(HERE / "door.py")
+        uid = os.getuid() if cell.uid is None else cell.uid
+        written = [*Landlock.watched(cell), "/dev/null", "/dev/zero", "/dev/full"]
+        orders = {
+            "copy": [],
+            "folder": str(cell.submission),
+            "limits": rlimits(cell.limits, more_processes=num_threads_of(uid)),
+            "uid": cell.uid,
+            "read_all": cell.uid is not None and not everyone_reads(Landlock.shown()),
+            "shared_network": True,
+            "landlock": {
+                "read": [*Landlock.shown(), str(library), "/proc/self"],
+                "write": written,
+                "sockets": [str(cell.exchange)],
+            },
+            "command": command,
+        }
+        return [*PYTHON, str(HERE / "inside.py"), json.dumps(orders)]
+
+
+def everyone_reads(paths):
+    """Whether other users can reach and read all these paths."""
+    return all(
+        os.stat(place).st_mode & needed == needed
+        for path in paths
+        for place, needed in ((path, 0o004), *((above, 0o001) for above in Path(os.path.realpath(path)).parents))
+    )
+
+
+def may_read_all():
+    """Whether this process could give the jail the capability to read (CAP_DAC_READ_SEARCH)."""
+    status = Path("/proc/self/status").read_text()
+    return bool(int(status.split("CapPrm:")[1].split()[0], 16) >> 2 & 1)
+
+
+def counts_by_namespace():
+    """Whether the kernel counts a user's processes in each user namespace apart (Linux 5.14)."""
+    return os.getuid() == 0 or tuple(map(int, platform.release().split(".")[:2])) >= (5, 14)
+
+
+def num_threads_of(uid):
+    """Processes and threads that a user has now: the kernel counts them together with the jail's."""
+    count = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if process.stat().st_uid == uid:
+                count += len(os.listdir(process / "task"))
+        except OSError:
+            pass  # it has ended meanwhile
+    return count
+
+
 def parents(path):
     """Options that make the folders above `path`; bubblewrap by itself would make them for its own user only."""
     above = [str(place) for place in reversed(Path(path).parents) if str(place) not in ("/", "/tmp", "/dev", "/usr")]
     return [option for place in above for option in ("--perms", "0755", "--dir", place)]
 
 
-MODES = {"bubblewrap": Bubblewrap}
+MODES = {"bubblewrap": Bubblewrap, "landlock": Landlock}

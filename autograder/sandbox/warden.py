@@ -6,6 +6,7 @@ python -I -S warden.py ORDERS, where ORDERS is JSON:
   run       folder of this kernel, removed at the end; `watched` {path: most bytes} lie below it
   memory_bytes, wall_s   of all processes together
   namespaced   the kernel is process 2 of its own process namespace
+  door      folder whose sockets the jail may connect to only through us, see door.py, or null
   uid       the kernel's own user, when it has one: no other process on the machine is this user's
 Exits with the kernel's code, or one of ENDED. It is not jailed, and reads nothing from the student but /proc and sizes.
 """
@@ -38,10 +39,14 @@ def main(orders):
         signal.signal(number, signal.SIG_IGN)  # a Ctrl-C meant for nbgrader reaches us by the end of `control`
     started = time.monotonic()
     deadline = started + orders["wall_s"]
+    door = open_door() if orders["door"] else None
     child, stderr = start(orders["command"], orders["control"], libc)
     said, code = b"", None
     while code is None:
-        ready, _, _ = select.select([orders["control"], *([stderr] if stderr is not None else [])], [], [], TICK_S)
+        listened = [source for source in (orders["control"], stderr, door) if source is not None]
+        ready, _, _ = select.select(listened, [], [], TICK_S)
+        if door in ready:
+            let_through(door, orders["door"])
         if stderr in ready:
             chunk = os.read(stderr, 1 << 16)
             said = (said + chunk)[:STDERR_BYTES]
@@ -83,6 +88,39 @@ def start(command, control, libc):
             os.execv(command[0], command)
     finally:
         os._exit(127)
+
+
+def open_door():
+    """Our end of the door; the number of the other end goes to the kernel in its environment."""
+    import socket
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    os.environ["COURSE_DOOR"] = str(theirs.fileno())
+    os.set_inheritable(theirs.detach(), True)
+    return ours
+
+
+def let_through(door, folder):
+    """Answers one request, the name of a socket in the folder, with a connection to it or with nothing."""
+    import socket
+
+    try:
+        name = os.path.basename(os.fsdecode(door.recv(256)))
+        place = os.open(os.path.join(folder, name), os.O_PATH | os.O_NOFOLLOW)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.setblocking(False)
+                connection.connect(f"/proc/self/fd/{place}")
+                connection.setblocking(True)
+                socket.send_fds(door, [b"y"], [connection.fileno()])
+        finally:
+            os.close(place)
+    except (OSError, ValueError):
+        try:
+            door.send(b"n")
+        except OSError:
+            pass  # nobody reads the answers
 
 
 def reap(child):
