@@ -128,15 +128,15 @@ def objection(mode):
     return ""
 
 
-def run_in(mode, command, limits=None, timeout=60, environment=None):
-    """Runs a command in a jail as a kernel would run; returns subprocess.CompletedProcess, standard error in it."""
-    cell = new_cell(limits)
+def run_in(mode, command, limits=None, timeout=60, cell=None):
+    """Runs a command in a jail as a kernel would run; returns subprocess.CompletedProcess with what it wrote."""
+    cell = cell or new_cell(limits)
     control, ours = os.pipe()
     try:
-        orders = warden_orders(mode, cell, command, control)
+        orders = warden_orders(mode, cell, command, control, keep_output=True)
         return subprocess.run(
             orders,
-            env=environment or jail_environment(mode, cell),
+            env=jail_environment(mode, cell),
             cwd="/",
             pass_fds=[control],
             capture_output=True,
@@ -149,7 +149,7 @@ def run_in(mode, command, limits=None, timeout=60, environment=None):
         shutil.rmtree(cell.run, ignore_errors=True)
 
 
-def warden_orders(mode, cell, command, control):
+def warden_orders(mode, cell, command, control, keep_output=False):
     """The command that starts warden.py with everything it must know."""
     jail = MODES[mode]
     if cell.uid is not None:
@@ -164,6 +164,7 @@ def warden_orders(mode, cell, command, control):
         "wall_s": limits.wall_s,
         "namespaced": jail is Bubblewrap,
         "door": None if jail is Bubblewrap else str(cell.exchange),
+        "keep_output": keep_output,
         "uid": cell.uid if cell.uid != NOBODY else None,
     }
     return [*PYTHON, str(HERE / "warden.py"), json.dumps(orders)]
@@ -282,7 +283,7 @@ class Bubblewrap:
 
     @staticmethod
     def inner(cell):
-        return {"tmp": "/tmp", "lib": "/course", "model": "/course/model", "submission": "/submission"}
+        return {"tmp": "/tmp", "lib": "/course", "model": "/course/model", "sandbox": "/course/sandbox"}
 
     @staticmethod
     def watched(cell):
@@ -368,8 +369,8 @@ class Landlock:
 
     @staticmethod
     def inner(cell):
-        places = {name: str(cell.run / letter) for name, letter in (("tmp", "t"), ("lib", "lib"), ("submission", "w"))}
-        return places | {"model": str(model_folder() or cell.run / "none")}
+        places = {name: str(cell.run / letter) for name, letter in (("tmp", "t"), ("lib", "lib"))}
+        return places | {"model": str(model_folder() or cell.run / "none"), "sandbox": str(HERE)}
 
     @staticmethod
     def watched(cell):

@@ -23,7 +23,8 @@ from .warden import ENDED
 
 NAME = "course-jail"
 KERNELS = Path(__file__).resolve().parent
-MOST_MESSAGE_BYTES = 64 << 20
+MOST_MESSAGE_BYTES = 32 << 20
+MOST_MESSAGES_WAITING = 64
 COPY_BYTES = 128 << 20
 
 
@@ -63,6 +64,7 @@ class JailProvisioner(LocalProvisioner):
         manager.connection_file = str(self.exchange / "kernel.json")
         manager.ip = str(self.exchange / "k")
         manager.context.setsockopt(zmq.MAXMSGSIZE, MOST_MESSAGE_BYTES)
+        manager.context.setsockopt(zmq.RCVHWM, MOST_MESSAGES_WAITING)
         folder = kwargs.get("cwd") or os.getcwd()
         grader_environment = kwargs.pop("env", os.environ)
         kwargs = await super().pre_launch(env=dict(grader_environment), **kwargs)

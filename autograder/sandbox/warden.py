@@ -7,6 +7,7 @@ python -I -S warden.py ORDERS, where ORDERS is JSON:
   memory_bytes, wall_s   of all processes together
   namespaced   the kernel is process 2 of its own process namespace
   door      folder whose sockets the jail may connect to only through us, see door.py, or null
+  keep_output   standard output is ours, not nowhere
   uid       the kernel's own user, when it has one: no other process on the machine is this user's
 Exits with the kernel's code, or one of ENDED. It is not jailed, and reads nothing from the student but /proc and sizes.
 """
@@ -40,7 +41,7 @@ def main(orders):
     started = time.monotonic()
     deadline = started + orders["wall_s"]
     door = open_door() if orders["door"] else None
-    child, stderr = start(orders["command"], orders["control"], libc)
+    child, stderr = start(orders, libc)
     said, code = b"", None
     while code is None:
         listened = [source for source in (orders["control"], stderr, door) if source is not None]
@@ -68,7 +69,7 @@ def main(orders):
     return code
 
 
-def start(command, control, libc):
+def start(orders, libc):
     """(pid, read end of its standard error)."""
     read_end, write_end = os.pipe()
     parent = os.getpid()
@@ -77,15 +78,15 @@ def start(command, control, libc):
         os.close(write_end)
         return child, read_end
     try:
-        os.close(control)
+        os.close(orders["control"])
         null = os.open(os.devnull, os.O_RDWR)
-        for stream, target in ((0, null), (1, null), (2, write_end)):
+        for stream, target in ((0, null), (1, 1 if orders["keep_output"] else null), (2, write_end)):
             os.dup2(target, stream)
         libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
         if os.getppid() == parent:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
-            os.execv(command[0], command)
+            os.execv(orders["command"][0], orders["command"])
     finally:
         os._exit(127)
 
