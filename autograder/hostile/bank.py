@@ -15,6 +15,7 @@ Words such as HOST_FILE are replaced by what the runner has planted, see canarie
 """
 
 import copy
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,7 @@ def make_submission(case, folder, facts, release, reference):
         return notebook.cells[index_of(notebook, name)]
 
     def write(book=notebook, name=path.name):
-        (folder / name).write_text(nbformat.writes(book), encoding="utf-8")
+        (folder / name).write_text(json.dumps(book), encoding="utf-8")  # nbformat would mend what is wrong on purpose
 
     write()
     for source in builds:

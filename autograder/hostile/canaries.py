@@ -138,7 +138,8 @@ class Canaries:
             found += [f"the course's {path} was changed"] if digest(course.ROOT / path) != before else []
         found += [f"a process was left: {line}" for line in self.left_processes()]
         for folder in (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")):
-            found += [f"a file was left: {path}" for path in folder.glob(f"*{self.mark}*")]
+            for pattern in (f"*{self.mark}*", f"*/*/{self.mark}*"):  # by itself, or in the folders of a jail
+                found += [f"a file was left: {path}" for path in folder.glob(pattern) if self.root not in path.parents]
         found += [f"a start-up file was left: {path}" for path in self.home.glob(".ipython/profile_*/startup/*.py")]
         harmless = {"runtime", "matplotlib"}
         left = [path for path in self.temporary.iterdir() if path.name not in harmless]

@@ -79,6 +79,8 @@ def grade_class(cases, stock=False):
         for case in cases:
             folder = canaries.work / "submitted" / case.student / bank.TOPIC
             bank.make_submission(case, folder, canaries.facts(case.student), release, reference)
+            if not folder.is_symlink():
+                (folder / f"{canaries.mark}-{case.student}.txt").write_text("")  # tells a copy that a jail left behind
         settings = CONFIG.format(
             config=str(course.ROOT / "autograder" / "nbgrader_config.py"), cell_seconds=CELL_SECONDS
         )

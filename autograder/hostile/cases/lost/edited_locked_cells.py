@@ -7,5 +7,5 @@ note: -
 # %% build
 cell("setup").source = "imprt numpy as np  # oops"
 cell("task_kv_bytes_per_token").source = "my notes"
-cell("task_attention_with_cache").cell_type = "code"
+cell("task_attention_with_cache").source = ""
 write()
