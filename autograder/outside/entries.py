@@ -1,4 +1,4 @@
-"""What the two sides hold in common, kind by kind: how it is compared with what was last sent, and brought up to date."""
+"""What the two sides hold in common, kind by kind: how it is compared with what was last sent, and renewed."""
 
 import collections
 import sys

@@ -12,7 +12,7 @@ loaded = {}  # the last one: a class is graded assignment by assignment
 
 
 def master_cells(database, assignment, notebook):
-    """{grade_id: (source, is Markdown, is locked)} of the cells that the instructor's notebook had when it was released."""
+    """{grade_id: (source, is Markdown, is locked)} of the cells of the instructor's notebook when it was released."""
     with Gradebook(database) as gradebook:
         cells = gradebook.find_notebook(notebook, assignment).source_cells
         return {cell.name: (cell.source, cell.cell_type == "markdown", cell.locked) for cell in cells}

@@ -100,28 +100,6 @@ def enum_member(module, qualname, member, trusted):
         raise WireError("no such member") from None
 
 
-def exception_class(name, bases, trusted):
-    """The class to raise: itself where it is known on this side, else a new one below its nearest known base."""
-    for place in bases if isinstance(bases, list) else []:
-        module, _, qualname = place.rpartition(".") if isinstance(place, str) else ("", "", "")
-        try:
-            base = look_up(module, qualname, trusted=False) if not trusted else known_exception(module, qualname)
-        except WireError:
-            continue
-        if isinstance(base, type) and issubclass(base, Exception):
-            return base if base.__name__ == name else type(clean(name), (base,), {})
-    return type(clean(name), (Exception,), {})
-
-
-def known_exception(module, qualname):
-    root = module.split(".")[0]
-    if root == "builtins" or (root in ("mini_engine", "numpy", "json") and module in sys.modules):
-        found = look_up(module, qualname, trusted=False)
-        if isinstance(found, type) and issubclass(found, Exception):
-            return found
-    raise WireError("not an exception of the list")
-
-
 def clean(name):
     """A name of the other side as it may be shown."""
     name = name[:60] if isinstance(name, str) else ""

@@ -4,7 +4,7 @@ import contextlib
 import operator
 import types
 
-from . import names
+from . import errors
 from .decode import Decoder
 from .encode import Encoder
 from .remote import remote_method
@@ -51,7 +51,6 @@ class Peer:
         try:
             question = {**self.setting(), **question}
             self.send(question, lambda: {"a": self.coded(arguments), "k": self.coded_names(named)})
-            del arguments, named
             return self.listen()
         except WireError as error:
             if self.is_trusted:
@@ -81,7 +80,7 @@ class Peer:
             if kind == "answer":
                 return METHOD if frame.get("method") is True else self.decoder.decode(frame.get("v"))
             if kind == "raised":
-                raise self.exception(frame.get("v"))
+                raise errors.decoded(self.hub, frame.get("v"))
             if kind == "end":
                 raise Ended
             if kind != "note":
@@ -96,7 +95,7 @@ class Peer:
         except (Ended, WireError):
             raise
         except BaseException as error:
-            coded = self.coded_exception(error)
+            coded = errors.coded(self.hub, error)
             header, make = {"op": "raised"}, lambda: {"v": coded}
         finally:
             self.depth -= 1
@@ -106,7 +105,7 @@ class Peer:
         except Closed:
             raise
         except WireError as error:
-            told = ["x", None, "TypeError", ["builtins.TypeError"], [str(error)]]
+            told = [None, "TypeError", ["builtins.TypeError"], [str(error)]]
             self.send({"op": "raised"}, lambda: {"v": told})
 
     def perform(self, frame):
@@ -196,50 +195,6 @@ class Peer:
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise WireError(f"a frame that cannot be read: {error}"[:300]) from None
         return frame
-
-    # exceptions
-
-    def coded_exception(self, error):
-        """[number, name, its classes, its arguments]; one that came from the other side goes back as its number."""
-        given = getattr(error, "course_number", None)
-        if type(given) is int:
-            return ["x", given]
-        bases = [f"{cls.__module__}.{cls.__qualname__}" for cls in type(error).__mro__]
-        arguments = [
-            value if type(value) in (str, int, float, bool, type(None)) else str(value) for value in error.args
-        ]
-        text = str(error)
-        try:
-            same = str(type(error)(*arguments)) == text
-        except Exception:
-            same = False
-        number = None
-        if self.is_trusted:
-            number = len(self.hub.raised) + 1
-            self.hub.raised[number] = error
-        return ["x", number, type(error).__name__, bases, arguments if same else [text]]
-
-    def exception(self, coded):
-        """The exception to raise for a coded one."""
-        if not isinstance(coded, list) or len(coded) not in (2, 5) or coded[0] != "x":
-            raise WireError("an exception that cannot be read")
-        if len(coded) == 2:
-            if not self.is_trusted or coded[1] not in self.hub.raised:
-                raise WireError("no such exception was raised")
-            return self.hub.raised[coded[1]]
-        _, number, name, bases, arguments = coded
-        if not isinstance(arguments, list) or not all(
-            type(v) in (str, int, float, bool, type(None)) for v in arguments
-        ):
-            raise WireError("an exception with arguments that cannot cross")
-        cls = names.exception_class(name, bases, self.is_trusted)
-        try:
-            error = cls(*arguments)
-        except Exception:
-            error = type(names.clean(name), (Exception,), {})(*arguments[-1:])
-        if not self.is_trusted:
-            error.course_number = number
-        return error
 
 
 class Ended(BaseException):

@@ -38,7 +38,7 @@ class Channel:
             raise Closed(str(error)) from None
 
     def receive(self):
-        """(header, blobs) of the next frame; blobs are memoryviews. Raises Closed at the end, WireError for nonsense."""
+        """(header, blobs) of the next frame; blobs are memoryviews. Raises Closed at the end, WireError on nonsense."""
         header_bytes, body_bytes = LENGTHS.unpack(self.read(LENGTHS.size))
         if header_bytes > MAX_HEADER_BYTES or body_bytes > MAX_BODY_BYTES:
             raise WireError("a frame is too large")
