@@ -1,4 +1,4 @@
-"""The agent as text: one request to the student's kernel makes its modules there and starts it."""
+"""The agent as text, its modules in the order of their imports: one request to the student's kernel makes its modules there and starts it."""
 
 import base64
 import functools
@@ -11,17 +11,7 @@ import zlib
 from pathlib import Path
 
 NAME = "course_agent"
-MODULES = (
-    "wire",
-    "names",
-    "entries",
-    "shared",
-    "encode",
-    "decode",
-    "remote",
-    "peer",
-    "agent",
-)  # in the order of imports
+MODULES = ("wire", "names", "entries", "shared", "encode", "decode", "errors", "remote", "peer", "agent")
 
 
 def load(texts, mark=""):
