@@ -82,7 +82,7 @@ class Encoder:
         return self.owned.reference(value)
 
     def encode_derived(self, base, value, depth):
-        """A value of a class below a plain one: as the plain one, with a namedtuple's names or a number's attributes."""
+        """A value of a class below a plain one: as that one, with a namedtuple's names or a number's attributes."""
         if base is tuple:
             fields = getattr(type(value), "_fields", None)
             return [

@@ -1,4 +1,4 @@
-"""The agent as text, its modules in the order of their imports: one request to the student's kernel makes its modules there and starts it."""
+"""The agent as text: one request to the student's kernel makes its modules there, in the order of their imports."""
 
 import base64
 import functools
