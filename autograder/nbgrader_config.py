@@ -29,7 +29,7 @@ from nbgrader.preprocessors import (  # noqa: E402
 )
 
 from autograder import intake  # noqa: E402
-from autograder.collect import CourseCollector, CourseExtractor  # noqa: E402
+from autograder.collect import CourseCollect, CourseCollector, CourseExtractor  # noqa: E402
 from autograder.execute import CourseExecute  # noqa: E402
 from autograder.feedback import FeedbackView  # noqa: E402
 
@@ -53,6 +53,7 @@ c.ClearSolutions.text_stub = "Write your answer here."
 c.ZipCollectApp.collect_directory_structure = str(WORK / "{downloaded}" / "{assignment_id}" / "{collect_step}")
 c.ZipCollectApp.collector_plugin = CourseCollector
 c.ZipCollectApp.extractor_plugin = CourseExtractor
+c.ExchangeFactory.collect = CourseCollect
 
 # What arrives is rebuilt from the release with only the student's own cells, see autograder/intake.py.
 intake.install()

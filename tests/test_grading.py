@@ -148,7 +148,7 @@ UNREADABLE = {
     "not JSON": (b"\xff\xfe PK", "it is not JSON"),
     "a list": ([1, 2], "it is not a notebook"),
     "no cells": ({"nbformat": 4}, "it holds no cells"),
-    "deep": (b"[" * 100_000, "RecursionError"),
+    "deep": (b"[" * 100_000, "nested too deeply"),
 }
 
 
@@ -227,15 +227,15 @@ def test_a_folder_is_made_safe(tmp_path):
     (folder / "timestamp.txt").write_text("yesterday-ish")
     (folder / "data.csv").write_text("1")
     notes = intake.make_safe(folder, names, tmp_path / "quarantine")
-    assert sorted(path.name for path in folder.iterdir()) == sorted([f"{TOPIC}.ipynb", "data.csv"])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([f"{TOPIC}.ipynb", "data.csv", "timestamp.txt"])
     assert intake.read_cells(folder / f"{TOPIC}.ipynb") == ([], "a link")
-    assert len(notes) == len(list((tmp_path / "quarantine").iterdir())) == 4
+    assert len(notes) == len(list((tmp_path / "quarantine").iterdir())) == 3
 
 
 def test_a_folder_without_a_notebook_gets_an_empty_one(tmp_path):
     (tmp_path / "answer.docx").write_text("words")
     intake.make_safe(tmp_path, {f"{TOPIC}.ipynb"}, tmp_path / "quarantine")
-    assert intake.read_cells(tmp_path / f"{TOPIC}.ipynb") == ([], "no notebook was handed in")
+    assert intake.read_cells(tmp_path / f"{TOPIC}.ipynb") == ([], "no notebook was handed in, but answer.docx")
 
 
 # A fresh clone: every stock command, from the root and from autograder/.
@@ -275,7 +275,7 @@ def test_every_stock_command_works_on_a_fresh_clone(clone):
         file.writestr("../../../kim/out.ipynb", "not a notebook")
     (archive / "lea.zip").write_bytes(b"PK but not really")
     stock(clone, "zip_collect", TOPIC, folder="autograder")
-    assert sorted(path.name for path in (clone / "autograder" / "submitted").iterdir()) == ["ida", "jon", "kim"]
+    assert sorted(path.name for path in (clone / "autograder" / "submitted").iterdir()) == ["ida", "jon", "kim", "lea"]
     # autograde before generate_assignment ever ran
     stock(clone, "autograde", TOPIC, "--student", "ida", folder="autograder")
     stock(clone, "autograde", TOPIC)
@@ -286,6 +286,7 @@ def test_every_stock_command_works_on_a_fresh_clone(clone):
             "ida": auto_points(),
             "jon": auto_points(),
             "kim": 0,
+            "lea": 0,
         }
     released = (clone / "notebooks" / TOPIC / f"{TOPIC}.ipynb").read_bytes()
     stock(clone, "generate_assignment", TOPIC, "--force", folder="autograder")
