@@ -16,8 +16,6 @@ from pathlib import Path
 import dateutil.parser
 
 NOT_USED = "timestamp.txt is the submission's own word and is not used: when it was handed in is not known."
-    "The time in timestamp.txt was the submission's own word and is not used: when it was handed in is not known."
-)
 FUTURE = "Its time of handing in lies in the future and is not used."
 SLACK = timedelta(days=1)  # systems name local times
 

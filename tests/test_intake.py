@@ -327,9 +327,9 @@ def test_a_second_grading_keeps_the_notes(work, root):
     assert sum(course.grades(work, TOPIC)["module"].values()) == FULL
 
 
-def test_an_assignment_that_does_not_exist_is_refused_in_words(work, root):
+def test_an_assignment_that_does_not_exist_is_refused_in_words(root, tmp_path):
     with pytest.raises(course.CommandFailed, match="No notebooks were matched"):
-        course.nbgrader("autograde", "99_none", work=work, root=root)
+        course.nbgrader("autograde", "99_none", work=tmp_path, root=root)
 
 
 def test_files_that_may_not_be_read_are_set_aside(root):
