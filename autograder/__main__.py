@@ -7,6 +7,7 @@ import sys
 COMMANDS = {
     "audit": ("autograder.audit_tool", "score the bank of answers and every mutant: do the tests catch what is wrong?"),
     "demo": ("autograder.demo", "grade a made class with nbgrader's commands and print its table"),
+    "lms": ("autograder.lms", "write the points as a CSV that Canvas or Moodle imports"),
     "received": ("autograder.received", "record when submissions were handed in, from a CSV of your system"),
     "report": ("autograder.report", "after grading: what the class misunderstood, as one page and CSV files"),
 }

@@ -43,13 +43,18 @@ def record(folder, student, timestamp, by, notebook=None, note="", late=False):
 
 def read(course, folder):
     """The record of the submission in `folder`, {} where there is none or it is about another file."""
-    path = beside_submitted(course, "received") / folder.name / f"{folder.parent.name}.json"
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
+    content = load(beside_submitted(course, "received") / folder.name / f"{folder.parent.name}.json")
+    if not content:
         return {}
     digests = {digest(notebook) for notebook in folder.glob("*.ipynb")}
     return content if not content["sha256"] or content["sha256"] in digests else {}
+
+
+def load(path):
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 def write_time(course, folder):
