@@ -28,7 +28,8 @@ CELL_SECONDS = 8
 CASE_SECONDS = 60  # the whole of one submission, on a busy machine
 CONFIG = """
 load_subconfig({config!r})
-c.Execute.timeout = {cell_seconds}
+c.Execute.timeout = c.Execute.iopub_timeout = {cell_seconds}
+c.JailProvisioner.patience_s = 3
 """
 # What grading was before there was a jail and before the tests left the student's process.
 STOCK = """
