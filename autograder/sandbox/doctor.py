@@ -25,7 +25,7 @@ NOT_GIVEN = {
         "as for bubblewrap: the kernel is shared",
         "names: that a path exists, and how big it is, can be asked of a file that cannot be opened",
         "disk: the notebook's folder is on the host's disk, watched five times a second; bubblewrap's is in memory",
-        "no /tmp, /dev/shm or terminals: multiprocessing's locks and `!command` do not work",
+        "comfort: no /tmp, /dev/shm, terminals, chmod or shutil.copy, so no locks of multiprocessing and no `!command`",
         "before Linux 6.12 (Landlock 6), where the grader is not root: a submission can send signals to its processes",
     ],
     "trusted": ["anything: a submission can do whatever you can"],

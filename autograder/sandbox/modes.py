@@ -323,7 +323,7 @@ class Bubblewrap:
             "limits": rlimits(limits, more_processes=0 if counts_by_namespace() else num_threads_of(os.getuid())),
             "uid": cell.uid,
             "read_all": False,
-            "shared_network": False,
+            "on_host": False,
             "landlock": None,
             "command": command,
         }
@@ -390,7 +390,7 @@ class Landlock:
             "limits": rlimits(cell.limits, more_processes=num_threads_of(uid)),
             "uid": cell.uid,
             "read_all": cell.uid is not None and not everyone_reads(Landlock.shown()),
-            "shared_network": True,
+            "on_host": True,
             "landlock": {
                 "read": [*Landlock.shown(), str(library), "/proc/self"],
                 "write": written,
