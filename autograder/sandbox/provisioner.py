@@ -59,10 +59,11 @@ class JailProvisioner(LocalProvisioner):
         )
         self.exchange = self.cell.exchange
         manager = self.parent
-        manager.transport = "ipc"
-        manager.cache_ports = False
-        manager.connection_file = str(self.exchange / "kernel.json")
-        manager.ip = str(self.exchange / "k")
+        if os.name == "posix":
+            manager.transport = "ipc"
+            manager.cache_ports = False
+            manager.connection_file = str(self.exchange / "kernel.json")
+            manager.ip = str(self.exchange / "k")
         manager.context.setsockopt(zmq.MAXMSGSIZE, MOST_MESSAGE_BYTES)
         manager.context.setsockopt(zmq.RCVHWM, MOST_MESSAGES_WAITING)
         folder = kwargs.get("cwd") or os.getcwd()
