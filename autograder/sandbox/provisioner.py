@@ -38,7 +38,7 @@ class JailProvisioner(LocalProvisioner):
     memory_mb = Integer(4096, help="Memory of one submission's processes together").tag(config=True)
     wall_s = Integer(900, help="Seconds that one notebook may take").tag(config=True)
     cpu_s = Integer(600, help="Processor seconds of one process").tag(config=True)
-    num_processes = Integer(96, help="Processes and threads of one submission").tag(config=True)
+    num_processes = Integer(64, help="Processes and threads of one submission").tag(config=True)
     disk_mb = Integer(256, help="Files in the notebook's folder, and as much for temporary files").tag(config=True)
     patience_s = Float(10.0, help="Seconds for a kernel to come back from an interrupt").tag(config=True)
     exchange = None
@@ -146,7 +146,7 @@ class JailProvisioner(LocalProvisioner):
                 except TimeoutError:
                     self.log.error("The jail's warden, process %d, does not end", self.pid)
         if self.cell is not None:
-            shutil.rmtree(self.cell.run, ignore_errors=True)
+            modes.remove(self.cell)
         await super().cleanup(restart=restart)
 
 
