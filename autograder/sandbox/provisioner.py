@@ -47,6 +47,14 @@ class JailProvisioner(LocalProvisioner):
     code = None
 
     async def pre_launch(self, **kwargs):
+        try:
+            return await self.prepare(kwargs)
+        except BaseException:
+            await self.cleanup()
+            raise
+
+    async def prepare(self, kwargs):
+        """Makes the cell; returns the arguments that start the warden."""
         self.mode = modes.require()
         self.cell = modes.new_cell(
             modes.Limits(
@@ -68,7 +76,7 @@ class JailProvisioner(LocalProvisioner):
         manager.context.setsockopt(zmq.RCVHWM, MOST_MESSAGES_WAITING)
         folder = kwargs.get("cwd") or os.getcwd()
         grader_environment = kwargs.pop("env", os.environ)
-        kwargs = await super().pre_launch(env=dict(grader_environment), **kwargs)
+        kwargs = await LocalProvisioner.pre_launch(self, env=dict(grader_environment), **kwargs)
         if self.mode == "trusted":
             kwargs["env"].pop("NBGRADER_DB_URL", None)
             return kwargs
@@ -83,6 +91,9 @@ class JailProvisioner(LocalProvisioner):
     async def launch_kernel(self, cmd, **kwargs):
         try:
             return await super().launch_kernel(cmd, **kwargs)
+        except BaseException:
+            await self.cleanup()
+            raise
         finally:
             for descriptor in kwargs.get("pass_fds", []):
                 os.close(descriptor)
