@@ -34,7 +34,7 @@ class Int8Linear(nn.Module):
     def forward(self, x):
         rows = x.reshape(-1, x.shape[-1])
         if x.is_cuda:
-            y = kernels.int8_linear(rows, self.q, self.scales[:, None])
+            y = kernels.int8_linear(rows, self.q, self.scales[:, None], out_dtype=x.dtype)
         else:
             halves, row_scales = split_halves(rows.float())
             high, low = torch._int_mm(halves, self.q.T).float().chunk(2)
@@ -105,7 +105,7 @@ class Int4Linear(nn.Module):
     def forward(self, x):
         rows = x.reshape(-1, x.shape[-1])
         if x.is_cuda:
-            y = kernels.int4_linear(rows, self.packed, self.scales, self.minima)
+            y = kernels.int4_linear(rows, self.packed, self.scales, self.minima, out_dtype=x.dtype)
         else:
             y = torch.ops.aten._weight_int4pack_mm_for_cpu(rows.bfloat16(), self.packed, self.group_size, self.scales)
         return y.to(x.dtype).view(*x.shape[:-1], -1)

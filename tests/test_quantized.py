@@ -174,27 +174,42 @@ def test_int8_kv_cache_stores_each_vector_to_half_a_step(tiny):
     assert ((value - 2 * k).abs() <= step * 1.01 + 1e-7).all()
 
 
+# rows, inputs, outputs, group size: one row and many, one group and several, groups of 48 that are no power of two
+KERNEL_CASES = (
+    (1, 96, 40, 32),
+    (1, 192, 16, 192),
+    (1, 64, 5, 32),
+    (1, 96, 7, 48),
+    (3, 192, 50, 64),
+    (2, 192, 16, 192),
+    (20, 128, 33, 32),
+    (2, 48, 9, 24),
+    (40, 64, 8, 32),
+)
+
+
 def kernel_cases():
     generator = torch.Generator().manual_seed(7)
-    for rows, num_in, num_out, group_size in ((1, 96, 40, 32), (3, 192, 50, 64), (2, 192, 16, 192), (1, 64, 5, 32)):
+    for rows, num_in, num_out, group_size in KERNEL_CASES:
         x = torch.randn(rows, num_in, generator=generator)
         q8 = torch.randint(-127, 128, (num_out, num_in), dtype=torch.int8, generator=generator)
         q4 = torch.randint(0, 16, (num_out, num_in), dtype=torch.uint8, generator=generator)
         scales = torch.rand(num_out, num_in // group_size, generator=generator)
         minima = torch.randn(num_out, num_in // group_size, generator=generator)
-        w8 = q8.double() * scales.double().repeat_interleave(group_size, 1)
-        w4 = (q4.double() * scales.double().repeat_interleave(group_size, 1)) + minima.double().repeat_interleave(
-            group_size, 1
-        )
+        wide_scales, wide_minima = (s.double().repeat_interleave(group_size, 1) for s in (scales, minima))
+        w8, w4 = q8.double() * wide_scales, q4.double() * wide_scales + wide_minima
         yield x, q8, q4, scales, minima, x.double() @ w8.T, x.double() @ w4.T
 
 
 def check_kernels():
     """int8_linear and int4_linear, in whatever form this process has them, against float64."""
     for x, q8, q4, scales, minima, exact8, exact4 in kernel_cases():
-        for blocks in (None, (4, 32), (8, 512)):
-            assert relative_error(kernels.int8_linear(x, q8, scales, blocks), exact8) < 1e-6
-            assert relative_error(kernels.int4_linear(x, kernels.pack_rows(q4), scales, minima, blocks), exact4) < 1e-6
+        packed = kernels.pack_rows(q4)
+        for knobs in (None, kernels.Knobs(4, 32, 1), kernels.Knobs(16, 512, 2)):
+            assert relative_error(kernels.int8_linear(x, q8, scales, knobs), exact8) < 1e-6, (x.shape, knobs)
+            assert relative_error(kernels.int4_linear(x, packed, scales, minima, knobs), exact4) < 1e-6, x.shape
+        half = kernels.int8_linear(x, q8, scales, out_dtype=torch.float16)
+        assert half.dtype == torch.float16 and relative_error(half, exact8) < 1e-3
 
 
 def test_kernel_fallbacks():
@@ -208,6 +223,36 @@ def test_kernel_fallbacks():
         kernels.int4_linear(x, kernels.pack_rows(q4)[:, :40], scales, minima)
 
 
+def test_why_not_triton(monkeypatch):
+    monkeypatch.setattr(kernels, "triton", None)
+    assert "Triton is not installed" in kernels.why_not_triton(torch.ones(1, 4))
+    monkeypatch.setattr(kernels, "triton", object())
+    monkeypatch.setattr(kernels, "INTERPRETED", False)
+    assert "not on a GPU" in kernels.why_not_triton(torch.ones(1, 4))
+    monkeypatch.setattr(kernels, "INTERPRETED", True)
+    assert kernels.why_not_triton(torch.ones(32, 4)) is None
+    assert "33 rows are more than 32" in kernels.why_not_triton(torch.ones(33, 4))
+
+
+def test_tune_takes_the_fastest_and_leaves_out_what_fails(monkeypatch):
+    grid = [kernels.Knobs(1, 512, 2), kernels.Knobs(2, 512, 2), kernels.Knobs(4, 512, 2)]
+    seconds = {1: [3.0, 9.0, 3.0], 2: [2.0, 1.0, 2.0]}
+
+    def time_calls(product, device, num_rounds):
+        return seconds[product()]
+
+    def product(knobs):
+        if knobs.block_out == 4:
+            raise RuntimeError("out of resources: registers")
+        return knobs.block_out
+
+    monkeypatch.setattr("mini_engine.ceilings.time_calls", time_calls)
+    best, timed = kernels.tune(product, "cpu", grid)
+    assert best == grid[1] and timed == [(grid[1], 2.0), (grid[0], 3.0)]
+    with pytest.raises(ValueError, match="none of the knobs"):
+        kernels.tune(product, "cpu", grid[2:])
+
+
 def run_python(code, **environment):
     environment = {
         **os.environ,
@@ -219,7 +264,8 @@ def run_python(code, **environment):
 @pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 def test_kernels_under_tritons_interpreter():
     code = (
-        "import test_quantized as t; assert t.kernels.use_triton(t.torch.ones(1, 2)); t.check_kernels(); print('ran')"
+        "import test_quantized as t; assert t.kernels.why_not_triton(t.torch.ones(1, 2)) is None; t.check_kernels();"
+        "print('ran')"
     )
     done = run_python(code, TRITON_INTERPRET="1")
     assert done.stdout.strip() == "ran", done.stderr
