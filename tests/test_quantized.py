@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from mini_engine import kernels
+from mini_engine.config import LLAMA_2_7B, TINY
 from mini_engine.kv_cache import KVCache
 from mini_engine.layers import Linear
 from mini_engine.model import Llama
@@ -19,10 +21,13 @@ from mini_engine.quantized import (
     Int4Linear,
     Int8KVCache,
     Int8Linear,
+    StaticInt8KVCache,
     W8A8Linear,
     bytes_read_per_token,
+    per_group_int4,
     per_output_int8,
 )
+from mini_engine.random_model import random_llama
 from mini_engine.weights import load_tiny, load_tiny_expected
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +91,18 @@ def test_int4_linear_multiplies_with_the_blocks(layer):
     exact = x.double() @ torch.from_numpy(stored.dequantize()).double()
     # bfloat16 keeps 8 bits of x, of the scales and of the result
     assert relative_error(Int4Linear(weight)(x), exact) < 1e-2
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 300.0])
+def test_int4_groups_in_torch_are_those_of_numpy(scale):
+    weight = torch.randn(96, 40, generator=torch.Generator().manual_seed(2)) * scale
+    weight[32:64, 5] = 0.25 * scale  # a group without a spread
+    weight[:, 6] = 0
+    stored = quantize(weight.numpy(), 4, 32, symmetric=False)
+    q, scales, minima = per_group_int4(weight, 32)
+    assert torch.equal(q, torch.from_numpy(stored.q).T)
+    assert torch.equal(scales, torch.from_numpy(stored.scales).T)
+    assert torch.equal(minima, torch.from_numpy(stored.minima).T)
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +175,35 @@ def test_int8_kv_cache(tiny):
     assert cache.num_bytes * 2 * config.head_dim == half.num_bytes * (config.head_dim + 2)
     with pytest.raises(ValueError, match="full"):
         model(torch.zeros(1, 3, dtype=torch.long), cache)
+
+
+def test_static_int8_kv_cache_is_the_growing_one(tiny):
+    model = Llama(*tiny)
+    ids = torch.from_numpy(load_tiny_expected()[3]["ids"]).long()[None]
+    caches = [make(model.config, 40) for make in (Int8KVCache, StaticInt8KVCache)]
+    for part in (ids[:, :10], ids[:, 10:11], ids[:, 11:]):
+        grown, static = (model(part, cache) for cache in caches)
+        torch.testing.assert_close(static, grown, rtol=1e-4, atol=1e-5)
+    assert caches[0].num_bytes == caches[1].num_bytes
+
+
+@pytest.mark.parametrize("scheme", [None, "int8", "int4"])
+def test_random_llama_has_the_shape_and_bytes_of_its_config(scheme):
+    config = replace(TINY, num_hidden_layers=3)
+    model = random_llama(config, scheme)
+    expected = Llama(TINY, load_tiny()[1]) if scheme is None else quantize_model(Llama(*load_tiny()), scheme)
+    shapes = [(name, tuple(t.shape)) for name, t in expected.state_dict().items()]
+    found = [(name, tuple(t.shape)) for name, t in model.state_dict().items() if not name.startswith("layers.2.")]
+    assert found == shapes
+    logits = model(torch.tensor([[5, 6, 7]]))
+    assert logits.isfinite().all() and logits.std() > 0.1
+    assert torch.equal(logits, random_llama(config, scheme)(torch.tensor([[5, 6, 7]]))), "the seed decides"
+
+
+def test_random_llama_without_room(monkeypatch):
+    monkeypatch.setattr("mini_engine.device.free_bytes", lambda device: 10**9)
+    with pytest.raises(ValueError, match="llama-2-7b with 32 layers needs 14.8 GB, 1.0 GB are free on cpu"):
+        random_llama(LLAMA_2_7B, None, torch.bfloat16)
 
 
 def test_int8_kv_cache_stores_each_vector_to_half_a_step(tiny):
