@@ -164,7 +164,7 @@ class Int8KVCache(KVCache):
     def update(self, layer, k, v):
         """As KVCache.update; the returned k and v are the stored ones, dequantized."""
         end = self.length + k.shape[2]
-        self._check_room(k.shape[2])
+        self.check_room(k.shape[2])
         result = []
         for new, stored, scales in ((k, self.k[layer], self.k_scales[layer]), (v, self.v[layer], self.v_scales[layer])):
             step = (new.abs().amax(dim=-1, keepdim=True).float() / 127).half()
