@@ -76,6 +76,42 @@ class Counted(torch.nn.Module):
         return sorted(self.state_dict())
 
 
+# %% [markdown]
+# ## Lab: the device
+#
+# What is here, and what follows from it. Each thing that is missing is one line, with the path that works instead. On a GPU the lab keeps two copies of the model: one in float32, to prove that texts are equal, and one in bfloat16, to be timed. On a CPU one float32 copy is both.
+
+# %%
+from tqdm import tqdm
+
+from mini_engine.device import choose_device
+from mini_engine.loading import CharTokenizer
+from mini_engine.tokenizer import load_smollm2_tokenizer
+
+torch.set_grad_enabled(False)
+choice = choose_device()
+device, is_gpu = choice.device, choice.device.type == "cuda"
+print(f"device: {device}, timed in {choice.dtype}")
+for note in choice.notes:
+    print("-", note)
+
+# a person who runs this gets the real model; a grading run, or a machine without the model, the shipped one of 2 layers
+is_lab = "get_ipython" in globals() and "NBGRADER_EXECUTION" not in os.environ
+is_real = is_lab and smollm2_is_cached()
+if is_real:
+    config, weights = load_smollm2()
+    tokenizer = load_smollm2_tokenizer()
+else:
+    config, weights = load_tiny()
+    tokenizer = CharTokenizer()
+    print("- the lab steps run on the shipped 2-layer model: right, and too small to time.", end=" ")
+    print('`python -m mini_engine generate "Hello"` fetches SmolLM2-135M; then run this again.')
+exact = Llama(config, weights, torch.float32, device)
+fast = Llama(config, weights, choice.dtype, device) if choice.dtype != torch.float32 else exact
+prompt = tokenizer.apply_chat_template([{"role": "user", "content": "What is the capital of France?"}])
+num_new = 16 if is_real else 8
+print(f"{config.name}, {len(prompt)} tokens of prompt")
+
 # %% [markdown] task="check_logits" stars=1 minutes=15
 # ## 1. Load and check
 #
@@ -217,6 +253,32 @@ def hidden_check_logits():
 hidden_check_logits()
 
 
+# %% [markdown]
+# ## Lab step 1: load and check
+#
+# The oracle's logits were computed by `transformers` in float32 and are shipped. Your `check_logits` compares. The second line is the copy that will be timed; in bfloat16 its error is larger, and its tolerance too.
+
+# %%
+if is_real:
+    from mini_engine.weights import load_smollm2_expected as load_oracle
+else:
+    from mini_engine.weights import load_tiny_expected as load_oracle
+
+
+def check_model(model, tolerance):
+    """Compare a model's logits with the oracle's, text by text."""
+    for case in load_oracle():
+        logits = model(torch.tensor([list(case["ids"])], device=device))[0].float().cpu().numpy()
+        if is_real:  # the oracle keeps its largest logits of each position
+            logits = np.take_along_axis(logits, np.asarray(case["top_ids"]), axis=1)
+        report = check_logits(logits, np.asarray(case["top_logits"] if is_real else case["logits"]), tolerance)
+        print(f"{model.dtype}, {len(case['ids']):3} tokens: {report}")
+
+
+check_model(exact, 1e-4)
+if fast is not exact:
+    check_model(fast, 2e-2)
+
 # %% [markdown] task="measure" stars=2 minutes=20
 # ## 2. A clock that waits
 #
@@ -356,6 +418,73 @@ def hidden_measure():
 
 hidden_measure()
 
+
+# %% [markdown]
+# ## Lab step 1, continued: the ceilings of this device
+#
+# Three numbers describe the device well enough for everything that follows: how many bytes it moves per second (a large copy), how many FLOPs it makes (a large matrix product), and how long it takes to start a kernel that does nothing. Data sheets promise more than a program gets, so they are measured. A ceiling is what the *best* run reached; for everything else the median counts. (A CPU reads the target's memory before it writes there, so a copy moves more than it is credited for: the read beside it is the fairer ceiling, and the larger of the two is taken.)
+
+# %%
+from mini_engine.accounting import parameter_count, roofline
+from mini_engine.graphed import capture
+
+synchronize = torch.cuda.synchronize if is_gpu else lambda: None
+
+
+def median_s(run, warmup=3, repeats=10):
+    return statistics.median(measure(run, synchronize, time.perf_counter, warmup, repeats))
+
+
+# far above the caches, and at most an eighth of what is free
+num_bytes = min(1 << 32, torch.cuda.mem_get_info()[0] // 8) if is_gpu else 1 << (28 if is_lab else 22)
+
+
+def copy_and_read_bandwidth():
+    source = torch.ones(num_bytes // 4, device=device)
+    target = torch.empty_like(source)
+    copies = measure(lambda: target.copy_(source), synchronize, time.perf_counter)
+    reads = measure(source.sum, synchronize, time.perf_counter)
+    return 2 * source.nbytes / min(copies), source.nbytes / min(reads)  # a copy reads and writes each byte
+
+
+def matmul_flops(size):
+    square = torch.randn(size, size, dtype=fast.dtype, device=device)
+    return 2 * size**3 / min(measure(lambda: square @ square, synchronize, time.perf_counter))
+
+
+copied, read = copy_and_read_bandwidth()
+bandwidth, peak_flops = max(copied, read), matmul_flops(8192 if is_gpu else 1024)
+speck = torch.zeros(1, device=device)
+
+
+def many_kernels():
+    for _ in range(1000):
+        speck.add_(1)
+
+
+launch_s = median_s(many_kernels) / 1000
+recorded = capture(many_kernels, device)
+graph_launch_s = median_s(recorded.replay) / 1000
+print(
+    f"copy {copied / 1e9:.1f} GB/s, read {read / 1e9:.1f} GB/s, {peak_flops / 1e12:.3f} TFLOP/s, {1e6 * launch_s:.2f} µs to start a kernel"
+)
+print(f"{recorded.how}: {1e6 * graph_launch_s:.2f} µs")
+print(f"ridge: {peak_flops / bandwidth:.0f} FLOP per byte")
+
+weight_bytes = parameter_count(config) * fast.dtype.itemsize
+fig, ax = figure()
+intensity = np.logspace(-1, 4, 100)
+ax.loglog(intensity, [roofline(i, peak_flops, bandwidth) / 1e9 for i in intensity], label="this device, measured")
+for name, tokens, marker in (("decode, one sequence", 1, "o"), ("prefill of 512 tokens", 512, "s")):
+    at = forward_flops(config, tokens) / weight_bytes
+    ax.loglog(at, roofline(at, peak_flops, bandwidth) / 1e9, marker, label=name)
+ax.set(xlabel="FLOP per byte", ylabel="attainable GFLOP/s")
+ax.legend()
+show(
+    fig,
+    alt="Roofline of this device: decode of one sequence lies on the slope, limited by bandwidth; a prefill of 512 "
+    "tokens lies under the flat part, limited by arithmetic.",
+)
 
 # %% [markdown] task="predicted_step_s" stars=1 minutes=10
 # ## 3. Two lines that predict a step
@@ -789,6 +918,104 @@ def hidden_StaticCache():
 hidden_StaticCache()
 
 
+# %% [markdown]
+# ## Lab step 2: the road
+#
+# No cache → cache → static cache → recorded. Each step must write the text of the first one, in float32, before it is timed. Before that it is *predicted*: bytes and kernels are counted, the constants are those of step 1. Where a step computes many tokens at once (no cache), the arithmetic can take longer than the reading, so the prediction takes the larger of the two.
+#
+# On a CPU there is no graph: the recording is a plain call, and the line below says so. Its launches are cheap beside the reading, so every step after *cache* lies near the floor. **On a GPU expect another picture**: the floor is some fifty microseconds, a step that starts its kernels one by one takes a hundred times as long, and the recorded one a fraction of that.
+
+# %%
+from mini_engine.ceilings import count_kernels
+from mini_engine.quantized import bytes_read_per_token
+
+
+def make_step(model, recorded):
+    """(run, token, cache): each run() feeds `token`, writes the next one over it, and moves the cache by one."""
+    cache = StaticCache(config, len(prompt) + 64, 1, model.dtype, device)
+    token = model(torch.tensor([prompt], device=device), cache)[:, -1:].argmax(-1)
+    first = token.clone()
+
+    def step():
+        token.copy_(model(token, cache)[:, -1:].argmax(-1))
+        return token
+
+    run = capture(step, device).replay if recorded else step
+    cache.seek(len(prompt))  # the warm-up of a recording has moved both
+    token.copy_(first)
+    return run, token, cache
+
+
+def greedy_text(name, model):
+    """The greedy continuation of the prompt, as each step of the road computes it."""
+    if name in ("no cache", "cache"):
+        return list(generate(model, prompt, num_new, use_cache=name == "cache"))
+    run, token, _ = make_step(model, name == "recorded")
+    ids = [int(token)]
+    while len(ids) < num_new:
+        run()
+        ids.append(int(token))
+    return ids
+
+
+def timed_step(name, model):
+    """A function that makes one decode step after the prompt, again and again."""
+    if name == "no cache":
+        ids = torch.tensor([prompt + [0]], device=device)
+        return lambda: model.lm_head(model.hidden_states(ids)[:, -1])
+    if name == "cache":
+        cache, token = model.new_cache(len(prompt) + 1), torch.zeros(1, 1, dtype=torch.long, device=device)
+        model(torch.tensor([prompt], device=device), cache)
+
+        def step():
+            model(token, cache)
+            cache.truncate(len(prompt))
+
+        return step
+    run, _, cache = make_step(model, name == "recorded")
+
+    def rewind():
+        cache.seek(len(prompt))
+        run()
+
+    return rewind
+
+
+road, rows = ("no cache", "cache", "static cache", "recorded"), []
+step_bytes = bytes_read_per_token(fast) + len(prompt) * kv_bytes_per_token(config, fast.dtype.itemsize)
+texts, counts = {}, {}
+for name in tqdm(road, desc="texts and kernels", leave=False):
+    texts[name] = greedy_text(name, exact)
+    counts[name] = count_kernels(timed_step("static cache" if name == "recorded" else name, fast), device)
+    assert texts[name] == texts["no cache"], f"{name} writes {texts[name]}, not {texts['no cache']}"
+print("all four write:", repr(tokenizer.decode(texts["no cache"])))
+
+for name in tqdm(road, desc="timing", leave=False):
+    launch = graph_launch_s if name == "recorded" else launch_s
+    compute_s = forward_flops(config, len(prompt) + 1 if name == "no cache" else 1) / peak_flops
+    predicted = max(predicted_step_s(step_bytes, bandwidth, counts[name], launch), compute_s)
+    seconds = measure(timed_step(name, fast), synchronize, time.perf_counter, 1, 5 if name == "no cache" else 10)
+    rows.append(result_row(name, seconds, step_bytes, bandwidth) | {"predicted_ms": 1e3 * predicted})
+print(f"{'':14}{'kernels':>8}{'predicted':>11}{'measured':>10}{'spread':>18}{'floor':>8}{'share':>7}   (ms)")
+for row in rows:
+    spread = f"{row['min_ms']:.2f} to {row['max_ms']:.2f}"
+    print(
+        f"{row['name']:14}{counts[row['name']]:8}{row['predicted_ms']:11.2f}{row['median_ms']:10.2f}{spread:>18}",
+        end="",
+    )
+    print(f"{row['floor_ms']:8.2f}{row['share']:7.0%}")
+
+if is_gpu:  # why: how much of a step the device is busy at all
+    from torch.profiler import ProfilerActivity, profile
+
+    for name in ("static cache", "recorded"):
+        step = timed_step(name, fast)
+        with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+            step()
+            synchronize()
+        busy_ms = sum(event.self_device_time_total for event in profiler.key_averages()) / 1e3
+        print(f"{name}: kernels run {busy_ms:.2f} ms of the step; the rest are gaps between them")
+
 # %% [markdown] task="GroupedInt8Linear" stars=3 minutes=35
 # ## 6. A linear layer in int8
 #
@@ -1083,6 +1310,121 @@ def hidden_predicted_gain():
 hidden_predicted_gain()
 
 
+# %% [markdown]
+# ## Lab step 3: int8 weights
+#
+# First what fewer bytes can bring at all, by your `predicted_gain`, on this device and on an H200 (NVIDIA's data sheet for the bandwidth; 450 kernels of 2 µs each is a guess until you have measured it). **At 135M parameters the answer for a GPU is: nothing.** Half of 56 µs is saved in a step of nearly a millisecond. So why int8 here? Because the *quality* can be measured on a real model, and the next step shows where the speed is.
+
+# %%
+from mini_engine.quality import compare, hidden_of, read_windows, summarize
+from mini_engine.quantize import fake_quantize, quantize_model
+
+
+def with_linears(make):
+    """A copy of the model with make(weight) in place of every linear layer but the head."""
+    model = Llama(config, weights, device=device)
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Linear) and name != "lm_head":
+                setattr(parent, name, make(child.weight))
+    return model
+
+
+def rounded(symmetric):
+    """A layer whose weights went through 4 bits in groups of 32 and are float again."""
+    return lambda w: Linear(torch.from_numpy(fake_quantize(w.cpu().numpy(), 4, 32, symmetric)).to(device))
+
+
+half, eighth = 2 * parameter_count(SMOLLM2_135M), parameter_count(SMOLLM2_135M)
+print(f"predicted for 135M, 16 to 8 bits: H200 {predicted_gain(half, eighth, 4.8e12, 450, 2e-6):.2f} times,", end=" ")
+print(f"this device {predicted_gain(half, eighth, bandwidth, counts['static cache'], launch_s):.2f} times faster")
+
+int8_model = with_linears(lambda w: GroupedInt8Linear(w, 64 if is_real else 32))
+linear_bytes = sum(m.num_bytes() for m in int8_model.modules() if isinstance(m, GroupedInt8Linear))
+float_bytes = sum(m.weight.nbytes for m in exact.modules() if isinstance(m, Linear)) - exact.lm_head.weight.nbytes
+print(f"linear layers: {float_bytes / 1e6:.1f} MB in float32, {linear_bytes / 1e6:.1f} MB in your int8")
+for name, model in (("your layer", int8_model), ("the engine's int8", quantize_model(with_linears(Linear), "int8"))):
+    seconds = measure(timed_step("cache", model), synchronize, time.perf_counter, 1, 3)
+    rows.append(result_row(f"int8, {name}", seconds, bytes_read_per_token(model), bandwidth))
+    print(f"{name}: {rows[-1]['median_ms']:.2f} ms per token; float {rows[1]['median_ms']:.2f}")
+
+# %% [markdown]
+# Your layer makes the float weight anew for every token, so it is slower than no quantization at all. It shows what a quantized layer computes; the kernel in the engine shows how to make it pay: integers become floats in registers, on the way from memory to the sum.
+#
+# Now the loss. KL divergence and top-1 agreement look at every position's whole prediction, perplexity at one probability in each. Two rows are there to be doubted. This checkpoint was *published* in Q4_1, 4 bits in groups of 32 with a minimum, and what you call its float weights are those 4 bits dequantized. So asymmetric int4 with groups of 32 finds the same grid again: its error is zero, and that proves nothing about 4 bits. And all errors here are against the dequantized weights; the full-precision model is not in this file. (`mini_engine.weights.load_safetensors` reads a full-precision checkpoint from a folder, if you have one.)
+
+# %%
+if is_real:
+    windows = read_windows("persuasion.txt", tokenizer, 512)
+else:
+    windows = [[(7919 * i + 311) % config.vocab_size for i in range(64)]]
+targets = torch.cat([torch.as_tensor(ids)[1:] for ids in windows])
+on_cpu = Llama(config, weights) if is_gpu else exact
+reference = hidden_of(on_cpu, windows)
+recipes = {"int8, yours": None, "int4 g32 asymmetric": rounded(False), "int4 g32 symmetric": rounded(True)}
+quality = []
+for name, make in tqdm(recipes.items(), desc="quality", leave=False):
+    model = (with_linears(make) if make else int8_model).cpu()
+    model.device = torch.device("cpu")
+    model.cos, model.sin = model.cos.cpu(), model.sin.cpu()
+    hidden = hidden_of(model, windows)
+    error = check_logits(model.lm_head(hidden[:128]).numpy(), on_cpu.lm_head(reference[:128]).numpy())
+    row = summarize(*compare(reference, on_cpu.lm_head, hidden, model.lm_head, targets))
+    quality.append({"name": name, "logit_error": error["relative_error"]} | row)
+print(f"{len(targets)} predictions     logit error        KL   top-1   change of perplexity")
+for row in quality:
+    change = f"{row['change_percent']:+.2f}% ± {row['change_percent_se']:.2f}"
+    print(f"{row['name']:20}{row['logit_error']:12.5f}{row['kl']:10.5f}{row['agreement']:8.1%}   {change}")
+
+# %% [markdown]
+# ## Lab step 4: where int8 must pay
+#
+# Fifty times the parameters, about as many kernels: a model of 7B is bandwidth-bound, and a byte saved is time saved. On a GPU the cell below builds a stack of Llama-2-7B's layers with random weights and times it in bf16, int8 and int4, beside the floor. On a CPU it times one matrix of that size, and prints what your `predicted_gain` says of an H200.
+#
+# Beside it: what it costs to *verify* several tokens in one pass, which is what speculative decoding lives from. On a large GPU 32 rows cost as much as one, because the weights are read once. **On two CPU cores the curve is not flat**: the arithmetic of a few rows already takes longer than the reading.
+
+# %%
+from mini_engine.accounting import quantized_bytes
+from mini_engine.config import LLAMA_2_7B
+
+num_weights = parameter_count(LLAMA_2_7B)
+for bits in (8, 4):
+    gain = predicted_gain(2 * num_weights, quantized_bytes(num_weights, bits, 128), 4.8e12, 450, 2e-6)
+    print(f"Llama-2-7B on an H200, bf16 to int{bits}: {gain:.2f} times faster, predicted")
+
+if is_gpu:
+    from mini_engine import ceilings, gpu_lab
+
+    for row in gpu_lab.stack(LLAMA_2_7B, ceilings.measure_ceilings(device), device, (None, "int8", "int4")):
+        print(row)
+
+wide = (4096, 11008) if is_lab else (64, 160)
+lengths, num_matrices = (1, 2, 4, 8, 16, 32), 4 if is_gpu else 1
+
+
+def verification_ms():
+    """Milliseconds of one product for each number of rows; on a GPU the matrices take turns, so no cache helps."""
+    matrices, found = [torch.randn(wide, dtype=fast.dtype, device=device) for _ in range(num_matrices)], []
+    for num_rows in tqdm(lengths, desc="verification", leave=False):
+        x = torch.randn(num_rows, wide[0], dtype=fast.dtype, device=device)
+        found.append(1e3 / num_matrices * median_s(lambda x=x: [x @ w for w in matrices], 1, 5))
+    return found
+
+
+verify_ms = verification_ms()
+floor_ms = 1e3 * wide[0] * wide[1] * fast.dtype.itemsize / bandwidth
+fig, ax = figure()
+ax.plot(lengths, verify_ms, "o-", label=f"one matrix {wide[0]} x {wide[1]}, measured")
+ax.axhline(floor_ms, linestyle="--", color="C1", label="to read it once")
+ax.set(xlabel="tokens verified in one pass", ylabel="time (ms)", ylim=(0, None))
+ax.legend()
+show(
+    fig,
+    alt="Time of a matrix product with 1 to 32 rows beside the time to read the matrix once: flat on a large GPU, "
+    "rising on a CPU.",
+)
+print("ms:", [round(ms, 2) for ms in verify_ms], f"floor {floor_ms:.2f}")
+
 # %% [markdown] task="ridge_batch" stars=2 minutes=20
 # ## 8. The batch at which arithmetic takes over
 #
@@ -1193,6 +1535,98 @@ def hidden_ridge_batch():
 
 hidden_ridge_batch()
 
+
+# %% [markdown]
+# ## Lab step 5: the batch
+#
+# One step of `batch` sequences with some cached tokens each, measured and predicted. Your `ridge_batch` says where the arithmetic would take over on this device, and what the caches make of that. **On an H200 expect** tokens per second to grow almost in proportion up to a batch of a hundred and more; on a CPU the ridge comes within a few sequences.
+
+# %%
+from mini_engine.quantized import Int8KVCache
+
+context = 64 if is_real else 16
+kv_bytes = context * kv_bytes_per_token(config, fast.dtype.itemsize)
+flops = forward_flops(config, 1, context)
+for label, cached in (("weights alone", 0), (f"with {context} cached tokens", kv_bytes)):
+    print(f"ridge batch of this device, {label}: {ridge_batch(flops, step_bytes, cached, peak_flops, bandwidth)}")
+
+
+def batch_step(batch):
+    cache = fast.new_cache(context + 1, batch)
+    cache.k.normal_()
+    cache.v.normal_()  # the speed does not depend on what is in the cache
+    cache.length = context
+    tokens = torch.zeros(batch, 1, dtype=torch.long, device=device)
+
+    def step():
+        fast.lm_head(fast.hidden_states(tokens, cache)[:, -1])
+        cache.truncate(context)
+
+    return step
+
+
+sweep = []
+batches = (1, 2, 4, 8, 16, 32, 64, 128, 256) if is_gpu else (1, 2, 4, 8, 16, 32, 64)
+for batch in tqdm(batches, desc="batches", leave=False):
+    seconds = measure(batch_step(batch), synchronize, time.perf_counter, 1, 5)
+    total = bytes_read_per_token(fast) + batch * kv_bytes
+    row = result_row(f"batch {batch}", seconds, total, bandwidth, batch)
+    predicted = max(predicted_step_s(total, bandwidth, counts["cache"], launch_s), batch * flops / peak_flops)
+    sweep.append(row | {"batch": batch, "predicted_ms": 1e3 * predicted})
+    rows.append(sweep[-1])
+fig, axes = figure(1, 2, size=(8, 3.6))
+axes[0].loglog(batches, [row["tokens_per_s"] for row in sweep], "o-", label="measured")
+axes[0].loglog(batches, [1e3 * row["batch"] / row["predicted_ms"] for row in sweep], "--", label="predicted")
+axes[0].set(xlabel="batch (sequences)", ylabel="tokens per second")
+axes[1].loglog(batches, [row["median_ms"] for row in sweep], "o-", label="measured")
+axes[1].loglog(batches, [row["floor_ms"] for row in sweep], ":", label="to read weights and caches")
+axes[1].set(xlabel="batch (sequences)", ylabel="time per step (ms)")
+for ax in axes:
+    ax.legend()
+show(
+    fig,
+    alt="Left: tokens per second against the batch, measured and predicted, both rising and then bending. Right: the "
+    "time of a step beside the floor of its bytes.",
+)
+print("tokens/s:", {row["batch"]: round(row["tokens_per_s"]) for row in sweep})
+
+# one step further: the caches in int8. What they hold is halved or better; what the logits lose is small
+ids = torch.tensor([windows[0][:64]])
+plain, small = on_cpu.new_cache(64), Int8KVCache(config, 64)
+error = check_logits(on_cpu(ids, small)[0].numpy(), on_cpu(ids, plain)[0].numpy())["relative_error"]
+print(
+    f"KV cache of 64 tokens: {plain.num_bytes:,} bytes in float32, {small.num_bytes:,} in int8; logits off by {error:.1%}"
+)
+
+# %% [markdown]
+# ## Lab step 6: the engine
+#
+# The table is saved beside this notebook. What remains is a command, in a terminal with the course's environment:
+#
+# ```
+# python -m mini_engine bench gpu --json gpu.json --plot .    # all of the above with the engine's own parts, and the server
+# python -m mini_engine bench cpu --json cpu.json             # on a CPU: beside transformers and llama.cpp, if installed
+# python -m mini_engine serve --device cuda                   # the server of chapter 12 on the GPU
+# ```
+#
+# `bench gpu` refuses nothing: without a GPU it says so in one line and runs what a CPU can (`--quick` for a small round).
+
+# %%
+if is_lab:
+    with open("gpu_lab_results.json", "w", encoding="utf-8") as file:
+        where = {"device": torch.cuda.get_device_name() if is_gpu else "CPU", "torch": torch.__version__}
+        where |= {
+            "bandwidth": bandwidth,
+            "peak_flops": peak_flops,
+            "launch_s": launch_s,
+            "date": time.strftime("%Y-%m-%d"),
+        }
+        json.dump({"model": config.name, **where, "rows": rows, "quality": quality}, file, indent=1)
+print(f"{'':24}{'ms':>9}{'floor':>8}{'share':>7}{'tokens/s':>10}")
+for row in rows:
+    print(
+        f"{row['name']:24}{row['median_ms']:9.2f}{row['floor_ms']:8.2f}{row['share']:7.0%}{row['tokens_per_s']:10.0f}"
+    )
 
 # %% [markdown] answer="int8_here" points=3
 # ### In your own words: where int8 pays, and what an error of zero proves
