@@ -1,4 +1,4 @@
-"""The instructor's commands: python -m autograder <audit|demo|report> --help."""
+"""The instructor's commands: python -m autograder <command> --help."""
 
 import argparse
 import importlib
@@ -7,6 +7,7 @@ import sys
 COMMANDS = {
     "audit": ("autograder.audit_tool", "score the bank of answers and every mutant: do the tests catch what is wrong?"),
     "demo": ("autograder.demo", "grade a made class with nbgrader's commands and print its table"),
+    "grade": ("autograder.grade", "grade a class on every core or on a Dask cluster, resumable"),
     "report": ("autograder.report", "after grading: what the class misunderstood, as one page and CSV files"),
 }
 
