@@ -130,7 +130,7 @@ class Run:
 
 def last_line(log):
     """The error that nbgrader logged, as one line without colours and paths."""
-    lines = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", log).splitlines() if re.match(r"\w*(Error|Exception)\b", line)]
+    lines = re.findall(r"^[\w.]*(?:Error|Exception)\b.*", re.sub(r"\x1b\[[0-9;]*m", "", log), re.M)
     return f"nbgrader could not grade it: {lines[-1] if lines else 'no reason given'}"[:200]
 
 

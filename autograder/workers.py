@@ -142,7 +142,8 @@ class Child:
         self.scratch = Path(tempfile.mkdtemp(prefix="grade-"))
         self.connection, theirs = Pipe()
         self.log_path = self.scratch / "log"
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg", "COURSE_WORK": str(self.scratch)}
+        searched = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = {**os.environ, "PYTHONPATH": searched, "MPLBACKEND": "agg", "COURSE_WORK": str(self.scratch)}
         environment.setdefault("OMP_NUM_THREADS", "1")
         environment.pop("NBGRADER_DB_URL", None)  # the class's gradebook is none of its business
         with open(self.log_path, "wb") as log:
@@ -176,14 +177,14 @@ class Child:
         result = {"student": task["student"], "attempt": task["attempt"], "status": "died", "seconds": 0.0}
         if time.monotonic() > self.deadline:
             self.process.kill()
-            result["reason"] = f"grading it took more than {MAX_SECONDS} seconds"
+            result["reason"] = f"grading it took more than {MAX_SECONDS} seconds, twice"
         else:
             try:
                 result = self.connection.recv()
             except (EOFError, OSError):
                 code = self.process.wait()
                 how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-                result["reason"] = f"it ended the process that graded it ({how})"
+                result["reason"] = f"it ended the process that graded it, twice ({how})"
         with open(self.log_path, "rb") as log:
             log.seek(self.read_from)
             result.setdefault("log", log.read()[-LOG_CHARS:].decode(errors="replace"))
