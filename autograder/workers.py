@@ -269,7 +269,7 @@ class DaskPool:
         from dask.distributed import Client, as_completed
 
         self.client = Client(address, set_as_default=False, timeout=20)
-        self.finished = as_completed(raise_errors=False)
+        self.finished = as_completed(loop=self.client.loop, raise_errors=False)
         self.given = {}
 
     @property
