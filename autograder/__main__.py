@@ -7,6 +7,7 @@ import sys
 COMMANDS = {
     "audit": ("autograder.audit_tool", "score the bank of answers and every mutant: do the tests catch what is wrong?"),
     "demo": ("autograder.demo", "grade a made class with nbgrader's commands and print its table"),
+    "doctor": ("autograder.sandbox.doctor", "try on this machine what the jail for students' code promises"),
     "grade": ("autograder.grade", "grade a class on every core or on a Dask cluster, resumable"),
     "report": ("autograder.report", "after grading: what the class misunderstood, as one page and CSV files"),
 }
