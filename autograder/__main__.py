@@ -9,6 +9,8 @@ COMMANDS = {
     "demo": ("autograder.demo", "grade a made class with nbgrader's commands and print its table"),
     "doctor": ("autograder.sandbox.doctor", "try on this machine what the jail for students' code promises"),
     "grade": ("autograder.grade", "grade a class on every core or on a Dask cluster, resumable"),
+    "lms": ("autograder.lms", "write the points as a CSV that Canvas or Moodle imports"),
+    "received": ("autograder.received", "record when submissions were handed in, from a CSV of your system"),
     "report": ("autograder.report", "after grading: what the class misunderstood, as one page and CSV files"),
 }
 

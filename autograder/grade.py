@@ -6,7 +6,6 @@ A killed run goes on where it stopped when the same command is given again.
 """
 
 import contextlib
-import fnmatch
 import json
 import os
 import re
@@ -185,7 +184,7 @@ def grade(assignment, work, jobs=1, patterns=("*",), force=False, dask=None):
             ledger = Ledger(assignment, folder)
         except NbGraderException as error:
             raise CannotGrade(str(error)) from None
-        students = [s for s in ledger.submitted() if any(fnmatch.fnmatchcase(s, pattern) for pattern in patterns)]
+        students = ledger.take_in(patterns)
         if not students:
             place = ledger.folder("submitted", "STUDENT")
             raise CannotGrade(f"nothing to grade: no submission fits {' '.join(patterns)} in {place}")

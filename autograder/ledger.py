@@ -5,6 +5,7 @@ submission is graded or it is not, whenever a run is killed; and any database th
 """
 
 import contextlib
+import fnmatch
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from nbgrader.api import Base, Gradebook
 from nbgrader.apps import AutogradeApp
 from sqlalchemy import create_engine, select
 
-from autograder import intake, workers
+from autograder import intake, received, workers
 
 TABLES = {table.name: table for table in Base.metadata.sorted_tables}
 OF_STUDENT = ("course", "student", "submitted_assignment", "submitted_notebook", "comment", "grade")
@@ -121,11 +122,13 @@ class Ledger:
     def folder(self, step, student):
         return Path(self.place.format_path(getattr(self.place, f"{step}_directory"), student, self.assignment))
 
-    def submitted(self):
-        """The students who handed in something."""
-        pattern = self.folder("submitted", "*")
-        found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
-        return sorted(path.parts[pattern.parts.index("*")] for path in found)
+    def take_in(self, patterns):
+        """The students who handed in something and fit a pattern, after the intake has seen each submission."""
+        found = {folder.parent.name: folder for folder in intake.submission_folders(self.place)}
+        chosen = sorted(s for s in found if any(fnmatch.fnmatchcase(s, pattern) for pattern in patterns))
+        for student in chosen:
+            intake.take_in(self.place, found[student], set(self.release))
+        return chosen
 
     def is_graded(self, student):
         """As nbgrader decides it: there is a graded folder, and no newer submission by the time stamps."""
@@ -146,22 +149,28 @@ class Ledger:
             own = rows_of_student(connection, self.rows["assignment"], student)
         task = {"student": student, "assignment": self.assignment, "attempt": attempt, "release": self.release}
         task |= {"rows": self.rows | own, "fingerprint": self.fingerprint}
+        base = received.beside_submitted(self.place, "")
+        parts = [f"submitted/{student}/{self.assignment}", f"received/{self.assignment}/{student}.json"]
+        parts.append(f"quarantine/{student}/{self.assignment}/notes.json")  # what the intake has found already
         if not problem:
             try:
-                return task | {"archive": workers.pack(self.folder("submitted", student), intake.MAX_FILE_BYTES)}
+                return task | {"archive": workers.pack(base, parts, intake.MAX_FILE_BYTES)}
             except OSError as error:
-                problem = f"the folder cannot be read, {error.strerror}"
-        return task | {"archive": self.empty(student, problem)}
+                problem = f"the folder cannot be read: {error.strerror}"
+        with tempfile.TemporaryDirectory(dir=self.scratch) as empty:
+            self.leave_problem(base, Path(empty), parts, problem)
+            return task | {"archive": workers.pack(Path(empty), parts, intake.MAX_FILE_BYTES)}
 
-    def empty(self, student, problem):
-        """An archive of a submission that says why it is empty; its time of handing in stays."""
-        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            for name in self.release:
-                Path(folder, name).write_text(json.dumps({intake.PROBLEM_KEY: problem}))
-            stamp = self.folder("submitted", student) / "timestamp.txt"
-            if stamp.is_file() and not intake.objection(stamp):
-                shutil.copyfile(stamp, Path(folder, stamp.name))
-            return workers.pack(folder, intake.MAX_FILE_BYTES)
+    def leave_problem(self, base, empty, parts, problem):
+        """Lays out a submission that says why it is empty; when it was handed in stays known."""
+        folder, times = empty / parts[0], empty / parts[1]
+        folder.mkdir(parents=True)
+        for name in self.release:
+            intake.leave_problem(folder / name, problem)
+        known = received.load(base / parts[1])
+        if known:
+            times.parent.mkdir(parents=True)
+            times.write_text(json.dumps(known | {"sha256": ""}))
 
     def record(self, result):
         """Writes a result. Raises sqlalchemy's errors where somebody else changed these rows meanwhile."""

@@ -41,8 +41,8 @@ def fingerprint(assignment):
     return digest.hexdigest()
 
 
-def pack(folder, max_file_bytes):
-    """A submission's folder as the bytes of a tar archive; links and pipes go in as such and are never followed.
+def pack(base, parts, max_file_bytes):
+    """Those paths below `base` which exist, as the bytes of a tar archive; a link goes in as a link.
 
     Files over `max_file_bytes` are left out: the intake would not take them either.
     """
@@ -52,19 +52,16 @@ def pack(folder, max_file_bytes):
 
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        archive.add(folder, arcname=".", filter=small)
+        for part in parts:
+            if os.path.lexists(base / part):
+                archive.add(base / part, arcname=part, filter=small)
     return buffer.getvalue()
 
 
-def unpack(archive, folder):
-    """The reverse of `pack`; the archive is our own, so its members lie below `folder`."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+def unpack(archive, base):
+    """The reverse of `pack`; the archive is our own, so its members lie below `base`."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as members:
-        top = next(iter(members), None)
-        if top is not None and not top.isdir():  # a link or a file stands where the folder should be
-            top.name = folder.name
-            folder = folder.parent
-        members.extractall(folder, filter="fully_trusted")
+        members.extractall(base, filter="fully_trusted")
 
 
 class Grader:
@@ -95,13 +92,13 @@ class Grader:
         result = {"student": student, "status": "failed", "attempt": task["attempt"]}
         if task["fingerprint"] != fingerprint(assignment):
             return result | {"log": "this machine has another version of the course than the one that gives out work"}
-        for step in ("submitted", "autograded", "release", "quarantine"):
+        for step in ("submitted", "autograded", "release", "quarantine", "received"):
             shutil.rmtree(self.scratch / step, ignore_errors=True)
         for name, content in task["release"].items():
             path = self.scratch / "release" / assignment / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        unpack(task["archive"], self.scratch / "submitted" / student / assignment)
+        unpack(task["archive"], self.scratch)
         ledger.fill(self.scratch / "gradebook.db", task["rows"])
         place = self.app.coursedir
         place.assignment_id, place.student_id = assignment, glob.escape(student)

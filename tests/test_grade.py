@@ -16,7 +16,7 @@ import pytest
 from nbgrader.api import Base, Gradebook
 from sqlalchemy import MetaData, create_engine, select
 
-from autograder import __main__, course, demo, grade, intake, ledger, workers
+from autograder import __main__, course, demo, grade, intake, ledger, received, workers
 
 TOPIC = "04_kv_cache"
 
@@ -215,10 +215,8 @@ def test_force_and_student_choose_what_is_graded(tmp_path, registered, capsys):
 def test_a_newer_submission_is_graded_again(tmp_path, registered, capsys):
     school = FakeClass(tmp_path, registered, ["ann"])
     school.run(capsys, "--jobs", "1")
-    for step, day in (("submitted", 21), ("autograded", 20)):
-        folder = school.work / step / "ann" / TOPIC
-        folder.chmod(0o755)
-        (folder / "timestamp.txt").write_text(f"2026-11-{day} 10:00:00 UTC")
+    (school.work / "autograded" / "ann" / TOPIC / "timestamp.txt").write_text("2026-11-19 10:00:00")
+    received.record(school.work / "received" / TOPIC, "ann", datetime(2026, 11, 20, 10), "a test")
     school.run(capsys, "--jobs", "1")
     assert school.log.read_text().split() == ["ann", "ann"]
 
@@ -238,20 +236,19 @@ def test_journal_starts_anew_for_another_course_and_survives_a_torn_line(tmp_pat
 
 
 def test_links_and_pipes_travel_as_such(tmp_path):
-    folder = tmp_path / "from"
+    folder = tmp_path / "class" / "submitted"
     (folder / "sub").mkdir(parents=True)
     (folder / "a.ipynb").write_text("x")
     (folder / "big.bin").write_bytes(bytes(100))
     (folder / "link").symlink_to("/etc/passwd")
     os.mkfifo(folder / "sub" / "pipe")
-    workers.unpack(workers.pack(folder, 50), tmp_path / "to")
-    assert (tmp_path / "to" / "a.ipynb").read_text() == "x"
-    assert os.readlink(tmp_path / "to" / "link") == "/etc/passwd"
-    assert (tmp_path / "to" / "sub" / "pipe").is_fifo()
-    assert not (tmp_path / "to" / "big.bin").exists()
-    (tmp_path / "linked").symlink_to(folder)
-    workers.unpack(workers.pack(tmp_path / "linked", 50), tmp_path / "place" / "02_topic")
-    assert (tmp_path / "place" / "02_topic").is_symlink(), "the intake must see that a link was handed in"
+    (tmp_path / "class" / "linked").symlink_to(folder)
+    workers.unpack(workers.pack(tmp_path / "class", ["submitted", "linked", "gone"], 50), tmp_path / "to")
+    assert (tmp_path / "to" / "submitted" / "a.ipynb").read_text() == "x"
+    assert os.readlink(tmp_path / "to" / "submitted" / "link") == "/etc/passwd"
+    assert (tmp_path / "to" / "submitted" / "sub" / "pipe").is_fifo()
+    assert not (tmp_path / "to" / "submitted" / "big.bin").exists()
+    assert (tmp_path / "to" / "linked").is_symlink() and not (tmp_path / "to" / "gone").exists()
 
 
 # Against the serial command, with real grading.
@@ -297,7 +294,7 @@ def fill_class(work, url):
     """
     made, _ = demo.make_class(TOPIC)
     late = course.hand_in(work, "eve", TOPIC, made["eve"])
-    (late.parent / "timestamp.txt").write_text("2026-11-20 10:00:00 UTC")
+    received.record(work / "received" / TOPIC, "eve", datetime(2026, 11, 20, 10), "a test", late)
     course.hand_in(work, "hal", TOPIC, made["hal"])
     course.hand_in(work, "dan", TOPIC, made["dan"])
     (work / "submitted" / "lea").mkdir()
