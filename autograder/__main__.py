@@ -6,6 +6,10 @@ import sys
 
 COMMANDS = {
     "audit": ("autograder.audit_tool", "score the bank of answers and every mutant: do the tests catch what is wrong?"),
+    "costs": (
+        "autograder.costs",
+        "measure what grading a submission costs: serial, sharded, with and without the jail",
+    ),
     "demo": ("autograder.demo", "grade a made class with nbgrader's commands and print its table"),
     "doctor": ("autograder.sandbox.doctor", "try on this machine what the jail for students' code promises"),
     "grade": ("autograder.grade", "grade a class on every core or on a Dask cluster, resumable"),

@@ -21,6 +21,7 @@ from autograder import course
 
 HERE = Path(__file__).resolve().parent
 ATTEMPTS = 2  # then an empty submission takes its place: if that can be graded, it was the submission's fault
+STOPPED = "stopped by Ctrl-C"
 LINES = 40  # of each list in the summary
 
 
@@ -53,8 +54,9 @@ class Journal:
         self.entries[entry["student"]] = entry
         self.write(entry)
 
-    def end(self):
-        self.write({"ended": now()})
+    def close(self, own_s, ended):
+        """own_s: seconds that this process itself worked, rather than waited for the graders."""
+        self.write({"own_s": own_s} | ({"ended": now()} if ended else {}))
         self.file.close()
 
 
@@ -81,7 +83,7 @@ class Run:
 
     def __init__(self, ledger, pool, journal, logs):
         self.ledger, self.pool, self.journal, self.logs = ledger, pool, journal, logs
-        self.recorded = set()
+        self.recorded, self.own_s = set(), 0.0
 
     def grade(self, students, bar):
         """Raises CannotGrade where even an empty submission cannot be graded: then nobody's zero is their own."""
@@ -89,18 +91,26 @@ class Run:
         while waiting or again or self.pool.num_running:
             while waiting and self.pool.num_running < self.pool.size:
                 batch = [waiting.popleft() for _ in range(min(self.pool.batch, len(waiting)))]
-                self.pool.submit([self.ledger.task(student, 1) for student in batch])
+                with self.own_time():
+                    self.pool.submit([self.ledger.task(student, 1) for student in batch])
             if again and not waiting and not self.pool.num_running:
                 self.pool.submit([self.ledger.task(*again.popleft())])  # alone: no neighbour takes its memory
             for result in self.pool.results():
                 if result["student"] in self.recorded:
                     continue
-                repeat = self.take(result)
+                with self.own_time():
+                    repeat = self.take(result)
                 if repeat:
                     again.append(repeat)
                 else:
                     bar.update()
             bar.set_postfix_str(f"{len(again)} to try again" if again else "", refresh=False)
+
+    @contextlib.contextmanager
+    def own_time(self):
+        start = time.monotonic()
+        yield
+        self.own_s += time.monotonic() - start
 
     def take(self, result):
         """Records a result; returns (student, attempt, problem) where it must be tried again."""
@@ -148,7 +158,7 @@ def summary(assignment, entries, seconds, pool, left, trouble, logs):
         f"not graded           {len(left):>6}   give the same command again",
     ]
     if trouble:
-        lines += ["", str(trouble)]
+        lines += ["", trouble]
     told = [("recorded zeros", zeros), ("notes", noted)]
     for title, some in told:
         lines += ["", f"{title}:"] if some else []
@@ -172,52 +182,58 @@ def clock(seconds):
 
 def grade(assignment, work, jobs=1, patterns=("*",), force=False, dask=None):
     """Grades what is handed in; returns (summary, number of submissions left ungraded). Raises CannotGrade."""
-    from nbgrader.converters.base import NbGraderException
-
     from autograder import workers
-    from autograder.ledger import Ledger
 
     folder = Path(work) / "grading" / assignment
-    logs = folder / "logs"
     with alone(folder):
+        pool = workers.DaskPool(dask) if dask else workers.LocalPool(jobs)
         try:
-            ledger = Ledger(assignment, folder)
-        except NbGraderException as error:
-            raise CannotGrade(str(error)) from None
-        students = ledger.take_in(patterns)
-        if not students:
-            place = ledger.folder("submitted", "STUDENT")
-            raise CannotGrade(f"nothing to grade: no submission fits {' '.join(patterns)} in {place}")
-        journal = Journal(folder, {"force": force, "patterns": list(patterns), "course": ledger.fingerprint})
-        if not journal.goes_on:
-            for path in logs.glob("*.log"):
-                path.unlink()
-        logs.mkdir(exist_ok=True)
-        if force:
-            todo = [student for student in students if student not in journal.entries]
-        else:
-            todo = [student for student in students if not ledger.is_graded(student)]
-        print(opening(len(students), len(todo), journal.goes_on, force), flush=True)
-        pool = workers.DaskPool(dask) if dask else workers.LocalPool(min(jobs, max(1, len(todo))))
-        run, start, trouble = Run(ledger, pool, journal, logs), time.monotonic(), None
-        try:
-            pace = {"smoothing": 0.05, "mininterval": 0.5 if sys.stderr.isatty() else 30}  # a log file gets few lines
-            with tqdm(total=len(students), initial=len(students) - len(todo), unit="submission", **pace) as bar:
-                run.grade(todo, bar)
+            return grade_with(pool, assignment, folder, patterns, force)
         except KeyboardInterrupt:
-            trouble = "stopped by Ctrl-C"
-        except CannotGrade as error:
-            trouble = error
+            raise CannotGrade("stopped by Ctrl-C before anything was graded") from None
         finally:
             pool.close()
-        left = [student for student in todo if student not in run.recorded]
-        if not left:
-            journal.end()
-        where = f"the cluster {dask}" if dask else f"{pool.size} process{'es' if pool.size > 1 else ''}"
-        entries = list(journal.entries.values())
-        text = summary(assignment, entries, time.monotonic() - start, where, left, trouble, logs)
-        (folder / "summary.txt").write_text(text, encoding="utf-8")
-        ledger.close()
+
+
+def grade_with(pool, assignment, folder, patterns, force):
+    from nbgrader.converters.base import NbGraderException
+
+    from autograder.ledger import Ledger
+
+    try:
+        ledger = Ledger(assignment, folder)
+    except NbGraderException as error:
+        raise CannotGrade(str(error)) from None
+    students = ledger.take_in(patterns)
+    if not students:
+        place = ledger.folder("submitted", "STUDENT")
+        raise CannotGrade(f"nothing to grade: no submission fits {' '.join(patterns)} in {place}")
+    journal = Journal(folder, {"force": force, "patterns": list(patterns), "course": ledger.fingerprint})
+    logs = folder / "logs"
+    logs.mkdir(exist_ok=True)
+    if not journal.goes_on:
+        for path in logs.glob("*.log"):
+            path.unlink()
+    if force:
+        todo = [student for student in students if student not in journal.entries]
+    else:
+        todo = [student for student in students if not ledger.is_graded(student)]
+    print(opening(len(students), len(todo), journal.goes_on, force), flush=True)
+    pool.need(len(todo))
+    run, start, trouble = Run(ledger, pool, journal, logs), time.monotonic(), ""
+    try:
+        pace = {"smoothing": 0.05, "mininterval": 0.5 if sys.stderr.isatty() else 30}  # a log file gets few lines
+        with tqdm(total=len(students), initial=len(students) - len(todo), unit="submission", **pace) as bar:
+            run.grade(todo, bar)
+    except KeyboardInterrupt:
+        trouble = STOPPED
+    except CannotGrade as error:
+        trouble = str(error)
+    left = [student for student in todo if student not in run.recorded]
+    journal.close(run.own_s, ended=not left)
+    text = summary(assignment, list(journal.entries.values()), time.monotonic() - start, pool, left, trouble, logs)
+    (folder / "summary.txt").write_text(text, encoding="utf-8")
+    ledger.close()
     return text, len(left)
 
 
@@ -267,4 +283,4 @@ def run(options):
         print(f"{options.dask or work}: {error}", file=sys.stderr)
         return 1
     print("\n" + text)
-    return 130 if "stopped by Ctrl-C" in text else int(left > 0)
+    return 130 if f"\n{STOPPED}\n" in text else int(left > 0)

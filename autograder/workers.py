@@ -210,7 +210,13 @@ class LocalPool:
 
     def __init__(self, jobs):
         self.size = jobs
-        self.idle, self.busy = [], []
+        self.idle, self.busy = [Child() for _ in range(jobs)], []  # they load nbgrader while their owner does
+
+    def need(self, num_tasks):
+        """Ends the processes that so many tasks leave without work."""
+        self.size = min(self.size, max(1, num_tasks))
+        while len(self.idle) > self.size:
+            self.idle.pop().close()
 
     @property
     def num_running(self):
@@ -240,6 +246,9 @@ class LocalPool:
                 child.process.terminate()
         for child in children:
             child.close()
+
+    def __str__(self):
+        return "1 process" if self.size == 1 else f"{self.size} processes"
 
 
 own = threading.local()  # on a Dask worker: the process that grades for this thread
@@ -274,6 +283,9 @@ class DaskPool:
         """Batches to keep under way: one that runs and one that waits on each thread of the cluster."""
         return 2 * max(1, sum(self.client.nthreads().values()))
 
+    def need(self, num_tasks):
+        pass
+
     @property
     def num_running(self):
         return len(self.given)
@@ -296,6 +308,9 @@ class DaskPool:
 
     def close(self):
         self.client.close()
+
+    def __str__(self):
+        return f"a cluster of {self.size // 2}"
 
 
 if __name__ == "__main__":
