@@ -172,7 +172,7 @@ def warden_orders(mode, cell, command, control, keep_output=False):
 
 def own_uid():
     """The user that a jail gets where we are root, one of its own if this machine maps it; None where we are not."""
-    if os.getuid():
+    if platform.system() != "Linux" or os.getuid():
         return None
     wanted = OWN_UIDS + 32 * os.getpid() + next(COUNTER) % 32
     for line in Path("/proc/self/uid_map").read_text().splitlines():
@@ -185,6 +185,7 @@ def own_uid():
 def give_to_its_user(cell):
     cell.run.chmod(0o711)
     for folder in (cell.exchange, cell.submission, cell.run / "t"):
+        folder.chmod(0o700)
         for parent, _, names in os.walk(folder):
             for path in (parent, *(os.path.join(parent, name) for name in names)):
                 os.chown(path, cell.uid, cell.uid)
@@ -323,7 +324,7 @@ class Bubblewrap:
             "limits": rlimits(limits, more_processes=0 if counts_by_namespace() else num_threads_of(os.getuid())),
             "uid": cell.uid,
             "read_all": False,
-            "shared_network": False,
+            "on_host": False,
             "landlock": None,
             "command": command,
         }
@@ -390,7 +391,7 @@ class Landlock:
             "limits": rlimits(cell.limits, more_processes=num_threads_of(uid)),
             "uid": cell.uid,
             "read_all": cell.uid is not None and not everyone_reads(Landlock.shown()),
-            "shared_network": True,
+            "on_host": True,
             "landlock": {
                 "read": [*Landlock.shown(), str(library), "/proc/self"],
                 "write": written,

@@ -59,10 +59,11 @@ class JailProvisioner(LocalProvisioner):
         )
         self.exchange = self.cell.exchange
         manager = self.parent
-        manager.transport = "ipc"
-        manager.cache_ports = False
-        manager.connection_file = str(self.exchange / "kernel.json")
-        manager.ip = str(self.exchange / "k")
+        if os.name == "posix":
+            manager.transport = "ipc"
+            manager.cache_ports = False
+            manager.connection_file = str(self.exchange / "kernel.json")
+            manager.ip = str(self.exchange / "k")
         manager.context.setsockopt(zmq.MAXMSGSIZE, MOST_MESSAGE_BYTES)
         manager.context.setsockopt(zmq.RCVHWM, MOST_MESSAGES_WAITING)
         folder = kwargs.get("cwd") or os.getcwd()
@@ -72,7 +73,7 @@ class JailProvisioner(LocalProvisioner):
             kwargs["env"].pop("NBGRADER_DB_URL", None)
             return kwargs
         copy_submission(folder, self.cell.submission, self.log)
-        lay_out_fonts(self.cell.run / "t" / "matplotlib")
+        lay_out_start(self.cell.run / "t")
         read_end, self.control = os.pipe()
         kwargs["cmd"] = modes.warden_orders(self.mode, self.cell, kwargs["cmd"], read_end)
         kwargs["env"] = modes.jail_environment(self.mode, self.cell)
@@ -166,16 +167,19 @@ def copy_submission(folder, target, log):
             shutil.copyfile(path, place / name)
 
 
-def lay_out_fonts(target):
-    """Copies matplotlib's list of fonts: to search the machine for them takes seconds in every kernel."""
+def lay_out_start(folder):
+    """What a kernel would make at its start: matplotlib's list of fonts, which takes seconds, and IPython's folder."""
     import matplotlib
 
     source = Path(matplotlib.get_cachedir())
     if not list(source.glob("fontlist-*.json")):
         import matplotlib.font_manager  # noqa: F401 (writes the list)
-    target.mkdir()
+    (folder / "matplotlib").mkdir()
     for path in source.glob("fontlist-*.json"):
-        shutil.copyfile(path, target / path.name)
+        shutil.copyfile(path, folder / "matplotlib" / path.name)
+    startup = folder / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "README").write_text("")
 
 
 def install():
