@@ -15,6 +15,7 @@ COMMANDS = {
     "grade": ("autograder.grade", "grade a class on every core or on a Dask cluster, resumable"),
     "lms": ("autograder.lms", "write the points as a CSV that Canvas or Moodle imports"),
     "received": ("autograder.received", "record when submissions were handed in, from a CSV of your system"),
+    "regrade": ("autograder.regrade", "after a changed test: grade again on a copy, keep what was given by hand"),
     "report": ("autograder.report", "after grading: what the class misunderstood, as one page and CSV files"),
 }
 
