@@ -89,12 +89,13 @@ def text_of(source):
     return source.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")[:MAX_SOURCE_CHARS]
 
 
-def graft(release, path, earlier=()):
+def graft(release, path, earlier=(), renamed=()):
     """(notebook, notes): a copy of the released notebook with the student's solution cells and free cells.
 
-    earlier: notes that were made before the file was read.
+    earlier: notes that were made before the file was read. renamed: {name of an exercise then: its name now}.
     """
     cells, problem = read_cells(path)
+    cells = [under_new_name(cell, renamed) for cell in cells] if renamed else cells
     ours = {c.metadata.nbgrader.grade_id: c for c in release.cells if "nbgrader" in c.metadata}
     by_id = {c.id: name for name, c in ours.items()}
     by_source = {c.source: name for name, c in ours.items() if utils.is_locked(c)}
@@ -124,6 +125,16 @@ def graft(release, path, earlier=()):
     elif missing:
         notes.append(f"These cells were missing and are graded as empty: {', '.join(missing)}.")
     return put_together(release, solutions, free, notes), notes
+
+
+def under_new_name(cell, renamed):
+    """A cell of a submission from before an exercise got another name: its function is known by both names."""
+    kind, source, *names = cell
+    for old, new in renamed.items():
+        if kind == "code" and old in names:
+            source += f"\n\n{new} = {old}"
+        names = [{old: new, f"answer_{old}": f"answer_{new}"}.get(name, name) for name in names]
+    return kind, source, *names
 
 
 def adopt(name, cell, solutions, free, notes):
@@ -175,7 +186,9 @@ class GraftExporter(NotebookExporter):
         if os.path.abspath(os.path.dirname(filename)) != os.path.abspath(submitted):
             return super().from_filename(filename, resources, **options)
         release = nbformat.read(release_path(course, ids["assignment"], Path(filename).name), as_version=4)
-        notebook, notes = graft(release, filename, remembered(quarantine_of(course, Path(submitted)), filename))
+        earlier = remembered(quarantine_of(course, Path(submitted)), filename)
+        renamed = received.load(received.beside_submitted(course, "received") / ids["assignment"] / "renamed.json")
+        notebook, notes = graft(release, filename, earlier, renamed)
         for note in notes:
             self.log.warning("%s: %s", filename, note)
         whole = ResourcesDict()
@@ -375,7 +388,7 @@ def register_assignment(course, log):
     try:
         with Gradebook(course.db_url, course.course_id) as gradebook:
             recorded = {
-                notebook.name: {(cell.name, cell.locked) for cell in notebook.source_cells}
+                notebook.name: {cell.name: (cell.locked, cell.source) for cell in notebook.source_cells}
                 for notebook in gradebook.find_assignment(assignment).notebooks
             }
     except MissingEntry:
@@ -385,12 +398,33 @@ def register_assignment(course, log):
         generate(course, None if released else course.release_directory)
         return
     for path in released:
-        cells = [cell for cell in nbformat.read(path, as_version=4).cells if "nbgrader" in cell.metadata]
-        if {(cell.metadata.nbgrader.grade_id, utils.is_locked(cell)) for cell in cells} != recorded.get(path.stem):
-            raise NbGraderException(
+        known = {name: locked for name, (locked, _) in recorded.get(path.stem, {}).items()}
+        if {name: utils.is_locked(cell) for name, cell in marked_cells(path).items()} != known:
+            why = (
                 f"the gradebook knows another {assignment}: run `python -m autograder regrade {assignment}`. "
                 "It brings the gradebook to this version and keeps what was graded by hand"
             )
+            log.error(why)  # nbgrader ends without a word
+            raise NbGraderException(why)
+        source = Path(course.format_path(course.source_directory, ".", assignment)) / path.name
+        tests = {n: c.source for n, c in marked_cells(source).items() if utils.is_grade(c) and not utils.is_solution(c)}
+        changed = [name for name, text in tests.items() if recorded[path.stem].get(name, (0, text))[1] != text]
+        if changed:
+            log.warning(
+                "These tests changed since the gradebook was filled, and the old ones are used: %s. "
+                "For the new ones run `python -m autograder regrade %s`",
+                ", ".join(changed),
+                assignment,
+            )
+
+
+def marked_cells(path):
+    """{grade_id: cell} of one of the course's own notebooks, {} where it is missing."""
+    if not path.exists():
+        return {}
+    return {
+        c.metadata.nbgrader.grade_id: c for c in nbformat.read(path, as_version=4).cells if "nbgrader" in c.metadata
+    }
 
 
 def generate(course, release):

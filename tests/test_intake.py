@@ -26,11 +26,20 @@ FILE = f"{TOPIC}.ipynb"
 RIGHT = {name: right(name) for name in NAMES}
 FLOORED = {name: floored(name) for name in NAMES}
 WHOLE_DISK = 10 << 30
+DUE = datetime(2021, 1, 1)
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    return make_course(tmp_path_factory.mktemp("course"))
+    """The small course, with the late policy that the guide shows."""
+    root = make_course(tmp_path_factory.mktemp("course"))
+    guide = (course.ROOT / "book" / "instructors.md").read_text(encoding="utf-8")
+    [policy] = [
+        code for code in re.findall(r"^```python\n(.*?)^```", guide, re.M | re.S) if "LateSubmissionPlugin" in code
+    ]
+    with open(root / "autograder" / "nbgrader_config.py", "a") as file:
+        file.write(policy)
+    return root
 
 
 def notebook(root, answers=RIGHT):
@@ -267,8 +276,9 @@ def work(root, tmp_path_factory):
     for student, (place, *_) in PLACED.items():
         place(folder / "submitted" / student / TOPIC, root)
     write(folder / "submitted" / ".hidden" / TOPIC, "not a student")
-    stamp = datetime.now().replace(microsecond=0) - timedelta(hours=1)
-    received.record(folder / "received" / TOPIC, "moved", stamp, "you")
+    received.record(folder / "received" / TOPIC, "moved", DUE + timedelta(hours=1), "you")
+    received.record(folder / "received" / TOPIC, "copied-cells", DUE - timedelta(hours=1), "you")
+    write(folder / "submitted" / "moved" / TOPIC, "2020-01-01 00:00:00 UTC", "timestamp.txt")
     grade(folder, root)
     return folder
 
@@ -276,7 +286,7 @@ def work(root, tmp_path_factory):
 def grade(work, root):
     os.environ.setdefault("COURSE_JAIL", "trusted")  # nothing here is hostile, and some machines have no jail
     course.nbgrader("generate_assignment", TOPIC, "--force", work=work, root=root)
-    course.nbgrader("db", "assignment", "add", TOPIC, "--duedate=2021-01-01 00:00:00 UTC", work=work, root=root)
+    course.nbgrader("db", "assignment", "add", TOPIC, f"--duedate={DUE} UTC", work=work, root=root)
     course.nbgrader("autograde", TOPIC, work=work, root=root)
     course.nbgrader("generate_feedback", TOPIC, work=work, root=root)
 
@@ -313,11 +323,16 @@ def stat_of(folder, end):
     return next(path for path in folder.iterdir() if path.name.endswith(end))
 
 
-def test_only_a_recorded_time_counts(work):
+def test_only_a_recorded_time_counts_and_lateness_costs_what_the_guide_says(work):
     with Gradebook(course.database(work)) as gradebook:
-        times = {s.student.id: (s.timestamp, s.total_seconds_late) for s in gradebook.assignment_submissions(TOPIC)}
+        found = {entry.student.id: entry for entry in gradebook.assignment_submissions(TOPIC)}
+        times = {name: (entry.timestamp, entry.total_seconds_late) for name, entry in found.items()}
+        penalty = {name: entry.notebooks[0].late_submission_penalty for name, entry in found.items()}
     assert times["forged-time"] == (None, 0) and times["no-time"] == (None, 0)
-    assert times["moved"][0] and times["moved"][1] > 0, "the instructor's own record is not used"
+    assert times["moved"] == (DUE + timedelta(hours=1), 3600), "the time in the submission was believed"
+    assert penalty["moved"] == pytest.approx(0.1 * FULL), "a tenth for the day that has begun"
+    assert times["copied-cells"] == (DUE - timedelta(hours=1), 0) and not penalty["copied-cells"]
+    assert {name for name, cost in penalty.items() if cost} == {"moved"}
 
 
 def test_a_second_grading_keeps_the_notes(work, root):

@@ -7,6 +7,7 @@ import ctypes
 import errno
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -59,6 +60,14 @@ def files(targets):
             os.rmdir(os.path.join(folder, "left-by-the-doctor"))
             yield f"wrote into {folder}"
 
+    canary = targets["secrets"][0]
+    changes = {"mode": (os.chmod, 0o666), "times": (os.utime,), "length": (os.truncate, 0)}
+    for what, (attempt, *arguments) in (changes | {"attributes": (os.setxattr, "user.doctor", b"x")}).items():
+        if works(attempt, canary, *arguments):
+            yield f"changed the {what} of another file"
+    if libc.inotify_add_watch(libc.inotify_init(), os.path.dirname(canary).encode(), 0x100) >= 0:
+        yield "watched another folder"
+
 
 def processes(targets):
     victim = targets["victim"]
@@ -70,6 +79,8 @@ def processes(targets):
             yield f"read /proc/{victim}/{name}"
     if works(os.setpriority, os.PRIO_PROCESS, victim, 19):
         yield "slowed a process of the host"
+    if works(os.sched_setaffinity, victim, [0]) or works(resource.prlimit, victim, resource.RLIMIT_CPU, (1, 1)):
+        yield "limited a process of the host"
     for name in os.environ:
         if name.startswith(("NBGRADER_", "COURSE_WORK")) and name != "NBGRADER_EXECUTION":
             yield f"read the grader's {name}"

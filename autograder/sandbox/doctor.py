@@ -20,13 +20,16 @@ from . import landlock, modes, warden
 
 MIB = 1 << 20
 NOT_GIVEN = {
-    "bubblewrap": ["the kernel is shared: a hole in Linux itself is a hole in the jail, so keep it up to date"],
+    "bubblewrap": [
+        "the kernel is shared: a hole in Linux itself is a hole in the jail, so keep it up to date",
+        "memory at the instant: each process has its limit, but all together are counted five times a second",
+    ],
     "landlock": [
-        "as for bubblewrap: the kernel is shared",
+        "as for bubblewrap: the kernel is shared, and memory counted five times a second",
         "names: that a path exists, and how big it is, can be asked of a file that cannot be opened",
         "disk: the notebook's folder is on the host's disk, watched five times a second; bubblewrap's is in memory",
-        "no /tmp, /dev/shm or terminals: multiprocessing's locks and `!command` do not work",
-        "before Linux 6.12 (Landlock 6), where the grader is not root: a submission can send signals to its processes",
+        "comfort: no /tmp, /dev/shm, terminals, chmod or shutil.copy, so no locks of multiprocessing and no `!command`",
+        "before Linux 6.12 (Landlock 6): a submission cannot send signals to processes that it starts itself",
     ],
     "trusted": ["anything: a submission can do whatever you can"],
 }
@@ -332,18 +335,19 @@ def examine(mode):
 
 def add_arguments(parser):
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--mode", choices=[*modes.MODES], action="append", help="try this jail only; may be repeated")
+    parser.add_argument("--mode", choices=[*modes.MODES], help="try this jail only, as if COURSE_JAIL asked for it")
 
 
 def run(args):
-    """Prints what holds; 0 where the mode that grading would use keeps all its promises."""
+    """Prints what holds; 0 where the mode that grading would use, or that was named, keeps all its promises."""
+    if args.mode:
+        os.environ["COURSE_JAIL"] = args.mode
     try:
         mode, refusal = modes.require(), ""
     except modes.NoJail as error:
         mode, refusal = None, str(error)
-    report = {"mode": mode, "asked": os.environ.get("COURSE_JAIL") or "auto", "refusal": refusal, "system": machine()}
-    report["jails"] = {}
-    for name in args.mode or modes.MODES:
+    report = {"mode": mode, "refusal": refusal, "system": machine(), "jails": {}}
+    for name in [args.mode] if args.mode else modes.MODES:
         if not args.json:
             print(f"\n{name}" + (" (grading uses this one)" if name == mode else ""))
         report["jails"][name] = []
@@ -355,10 +359,7 @@ def run(args):
             print("  not given:", *NOT_GIVEN[name], sep="\n    - ")
     good = mode in report["jails"] and all(finding["holds"] for finding in report["jails"][mode])
     report["holds"] = good
-    if args.json:
-        print(json.dumps(report, indent=1))
-    else:
-        print("\n" + verdict(mode, refusal, good))
+    print(json.dumps(report, indent=1) if args.json else "\n" + verdict(mode, refusal, good))
     return 0 if good else 1
 
 
@@ -366,7 +367,7 @@ def machine():
     return {
         "kernel": platform.release(),
         "landlock": landlock.version() if platform.system() == "Linux" else 0,
-        "user": "root, so each jail gets a user of its own" if os.getuid() == 0 else "an ordinary user",
+        "user": "root, so each jail gets a user of its own" if modes.own_uid() else "an ordinary user",
     }
 
 

@@ -41,7 +41,7 @@ def main(orders):
         raise OSError(ctypes.get_errno(), "no_new_privs")
     if orders["landlock"]:
         landlock.enter(**orders["landlock"])
-    seccomp.enter(orders["shared_network"])
+    seccomp.enter(orders["on_host"], signals=landlock.version() < 6)
     os.execv(orders["command"][0], orders["command"])
 
 

@@ -11,7 +11,7 @@ ALL_OF_FIRST = (1 << 13) - 1
 READ = EXECUTE | READ_FILE | READ_DIR
 SOCKETS = READ_FILE | READ_DIR | REMOVE_FILE | MAKE_SOCK  # a folder for sockets: nothing can be written into it
 ON_A_FILE = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
-libc = ctypes.CDLL(None, use_errno=True)
+libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
 
 
 def call(number, *arguments):

@@ -4,6 +4,7 @@ Read together: seccomp(2), linux/filter.h, and the kernel's tables of call numbe
 """
 
 import ctypes
+import os
 import platform
 import struct
 
@@ -73,7 +74,45 @@ REFUSED = {  # (x86-64, aarch64); None where the architecture has no such call
     "ioperm": (173, None),
     "modify_ldt": (154, None),
 }
-SOCKET, SOCKETPAIR, CONNECT = (41, 198), (53, 199), (42, 203)
+REFUSED_ON_HOST = {  # what Landlock does not ask about, and that other files and processes of the same user would feel
+    "connect": (42, 203),  # to a unix socket, see door.py
+    "chmod": (90, None),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "setxattrat": (463, 463),
+    "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
+    "truncate": (76, 45),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+}
+OF_ITSELF = {  # calls whose first argument names a process: this one only
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "prlimit64": (302, 261),
+}
+SIGNALS = {
+    "kill": (62, 129),
+    "tgkill": (234, 131),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+}
+SIGNALS_REFUSED = {"tkill": (200, 130), "pidfd_send_signal": (424, 424)}
+SCHED_SETSCHEDULER, SCHED_OTHER = (144, 119), 0
+UTIMENSAT, FCNTL, F_SETOWN, F_SETOWN_EX = (280, 88), (72, 25), 8, 15
+SOCKET, SOCKETPAIR = (41, 198), (53, 199)
 CLONE, CLONE3 = (56, 220), (435, 435)
 NEW_NAMESPACE = 0x7E020000  # CLONE_NEWUSER, NEWNS, NEWPID, NEWNET, NEWIPC, NEWUTS, NEWCGROUP
 AF_UNIX, SOCK_STREAM = 1, 1
@@ -94,16 +133,42 @@ def give(result):
     return (0x06, 0, 0, result)
 
 
-def only(call, argument, allowed, mask=0xFFFFFFFF):
-    """Refuses `call` unless its argument, masked, is one of `allowed`; other calls pass by."""
+def only(call, argument, allowed, mask=0xFFFFFFFF, error=EOPNOTSUPP):
+    """Refuses `call` unless its argument of that number, masked, is one of `allowed`; other calls pass by."""
     body = [load(ARGUMENTS + 8 * argument), (0x54, 0, 0, mask)]
     body += [jump(value, len(allowed) - i, 0) for i, value in enumerate(allowed)]
-    body += [give(ERRNO | EOPNOTSUPP), load(NUMBER)]
+    body += [give(ERRNO | error), load(NUMBER)]
     return [jump(call, 0, len(body)), *body]
 
 
-def program(shared_network):
-    """The filter as bytes. shared_network: the jail has the host's network, so no socket may leave the process tree.
+def refuse(calls, column):
+    """Refuses each of the calls {name: numbers} that the architecture has."""
+    numbers = [each[column] for each in calls.values() if each[column] is not None]
+    return [instruction for number in numbers for instruction in (jump(number, 0, 1), give(ERRNO | EPERM))]
+
+
+def on_host(column, pid, signals):
+    """What is refused besides where processes, files' names and sockets are the host's. pid: who will run under it.
+
+    signals: also those to other processes, its own children among them; for kernels that cannot tell them apart.
+    """
+    code = refuse(REFUSED_ON_HOST, column)
+    # a stream socket has no address but by connect; a datagram could be sent to any socket file of the host
+    code += only(SOCKET[column], 1, [SOCK_STREAM], mask=0xF)
+    code += only(SOCKETPAIR[column], 1, [SOCK_STREAM], mask=0xF)
+    code += only(SCHED_SETSCHEDULER[column], 1, [SCHED_OTHER], error=EPERM)  # libzmq sets that for its threads
+    code += only(UTIMENSAT[column], 1, [0], error=EPERM)  # no path: of an open file
+    for numbers in (OF_ITSELF | SIGNALS if signals else OF_ITSELF).values():
+        code += only(numbers[column], 0, [0, pid], error=EPERM)
+    if signals:
+        code += refuse(SIGNALS_REFUSED, column)
+        own = [jump(F_SETOWN, 1, 0), jump(F_SETOWN_EX, 0, 1), give(ERRNO | EPERM), load(NUMBER)]
+        code += [jump(FCNTL[column], 0, 5), load(ARGUMENTS + 8), *own]
+    return code
+
+
+def program(host, signals=False, pid=0):
+    """The filter as bytes. host: the jail has the host's processes, file names and sockets, see `on_host`.
 
     Raises RuntimeError on an architecture whose call numbers are not in the table.
     """
@@ -113,28 +178,21 @@ def program(shared_network):
     code = [load(ARCHITECTURE), jump(name, 1, 0), give(KILL), load(NUMBER)]
     if column == 0:
         code += [(0x35, 0, 1, 0x40000000), give(ERRNO | ENOSYS)]  # the x32 calls have numbers of their own
-    code += [
-        jump(CLONE3[column], 0, 1),
-        give(ERRNO | ENOSYS),
-    ]  # its flags are in memory; C libraries fall back to clone
-    for numbers in REFUSED.values():
-        if numbers[column] is not None:
-            code += [jump(numbers[column], 0, 1), give(ERRNO | EPERM)]
+    # clone3 has its flags in memory; C libraries fall back to clone
+    code += [jump(CLONE3[column], 0, 1), give(ERRNO | ENOSYS)]
+    code += refuse(REFUSED, column)
     code += only(SOCKET[column], 0, [AF_UNIX])
-    if shared_network:
-        # a stream socket has no address but by connect; a datagram could be sent to any socket file of the host
-        code += [jump(CONNECT[column], 0, 1), give(ERRNO | EPERM)]
-        code += only(SOCKET[column], 1, [SOCK_STREAM], mask=0xF)
-        code += only(SOCKETPAIR[column], 1, [SOCK_STREAM], mask=0xF)
+    if host:
+        code += on_host(column, pid, signals)
     code += [jump(CLONE[column], 0, 3), load(ARGUMENTS), (0x45, 0, 1, NEW_NAMESPACE), give(ERRNO | EPERM)]
     code += [give(ALLOW)]
     return b"".join(struct.pack("HBBI", *instruction) for instruction in code)
 
 
-def enter(shared_network):
+def enter(host, signals):
     """Puts this thread, and all that it starts, under the filter; needs no_new_privs or CAP_SYS_ADMIN."""
     libc = ctypes.CDLL(None, use_errno=True)
-    code = ctypes.create_string_buffer(program(shared_network))
+    code = ctypes.create_string_buffer(program(host, signals, os.getpid()))
     header = struct.pack("HxxxxxxP", (len(code) - 1) // 8, ctypes.addressof(code))
     if libc.prctl(22, 2, ctypes.c_char_p(header), 0, 0):  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
         raise OSError(ctypes.get_errno(), "the kernel takes no seccomp filter")
