@@ -160,7 +160,7 @@ def prepared(fresh):
     root, work = fresh
     this = regrade.Round(work, TOPIC, root)
     this.set_up()
-    for student in ("ada", "ben"):
+    for student in ("ada", "ben", "newcomer"):
         path = this.new / "autograded" / student / TOPIC / f"{TOPIC}.ipynb"
         path.parent.mkdir(parents=True)
         path.write_text("{}")
