@@ -31,6 +31,7 @@ from autograder import intake  # noqa: E402
 from autograder.collect import CourseCollect, CourseCollector, CourseExtractor  # noqa: E402
 from autograder.execute import CourseExecute  # noqa: E402
 from autograder.feedback import CourseGrades, FeedbackView  # noqa: E402
+from autograder.sandbox import provisioner  # noqa: E402
 
 c = get_config()  # noqa: F821
 
@@ -56,6 +57,9 @@ c.ExchangeFactory.collect = CourseCollect
 
 # What arrives is rebuilt from the release with only the student's own cells, see autograder/intake.py.
 intake.install()
+provisioner.install()  # the jail: autograder/sandbox
+c.CourseExecute.kernel_name = provisioner.NAME
+c.CourseExecute.shutdown_kernel = "immediate"  # no farewell to wait for
 c.Autograde.exporter_class = intake.GraftExporter
 c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteKernelspec, OverwriteCells, CheckCellMetadata]
 c.OverwriteCells.add_missing_cells = True
