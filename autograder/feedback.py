@@ -24,10 +24,12 @@ DATA = re.compile(
 )
 GAP = "…"
 GENERAL = "a result is not what it should be, on inputs that the checks in the notebook do not try."
+ENDED = "the notebook's process had ended (exit, crash or out of memory)."
 SENTENCES = {
     "AssertionError": GENERAL,
     "NotImplementedError": "it is not written yet.",
-    "DeadKernelError": "the notebook's process had ended (exit, crash or out of memory).",
+    "DeadKernelError": ENDED,
+    "StudentProcessError": ENDED,
     "CellTimeoutError": "it ran too long.",
     "TimeoutError": "it ran too long.",
 }

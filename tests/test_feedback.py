@@ -127,6 +127,7 @@ def test_hidden_words_keep_what_teaches():
     assert feedback.hidden_words(hidden(source, evalue="something else, 42")) == feedback.GENERAL
     assert feedback.hidden_words(hidden(source, "ValueError", "42 is bad")) == "your code raises ValueError there."
     assert feedback.hidden_words(hidden(source, "Saw42", "x")) == "your code raises an error there."
+    assert "process had ended" in feedback.hidden_words(hidden(source, "StudentProcessError", "x 42"))
     assert feedback.hidden_words(hidden("not python (", evalue="42")) == feedback.GENERAL
     assert feedback.hidden_words(nbformat.v4.new_code_cell(source)) == ""
     named = 'def hidden_f():\n    message = f"the rows of {1} differ" if x else "no row at all"\n    assert 0, message'
