@@ -76,7 +76,7 @@ def after(before, tmp_path_factory):
     root, work = before[0], tmp_path_factory.mktemp("after") / "class"
     shutil.copytree(before[1], work)
     then = state(work)
-    rows, folder, settled = regrade.regrade(work, TOPIC, RENAMES, root=root)
+    rows, folder, settled = regrade.regrade(work, TOPIC, RENAMES, jobs=2, root=root)
     return work, [dict(zip(regrade.HEADER, row, strict=True)) for row in rows], folder, then, settled
 
 
