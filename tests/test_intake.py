@@ -1,5 +1,6 @@
 """Whatever arrives is graded or gets a recorded zero with a reason: one class of it all, through one nbgrader run."""
 
+import io
 import json
 import os
 import re
@@ -469,6 +470,40 @@ def test_a_bad_archive_costs_only_its_own_student(root, tmp_path):
     assert got["2"].startswith("work.zip cannot be unpacked") and got["3"] == "work.pdf is not a notebook"
     assert got["4"] == "" and got["5"] == "" and "cannot be unpacked" in got["1"] and "cannot be unpacked" in got["gus"]
     assert not [path for path in tmp_path.parent.rglob("d_4*") if out not in path.parents]
+
+
+def packed(content, name, depth=1):
+    """A zip in a zip, `depth` times."""
+    for _ in range(depth):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr(name, content)
+        content, name = out.getvalue(), "inner.zip"
+    return content
+
+
+def test_an_archive_that_explodes_is_zero_for_its_student_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(collect, "MAX_ENTRY_BYTES", 100_000)
+    monkeypatch.setattr(collect, "MAX_TOTAL_BYTES", 250_000)
+    archive, out = tmp_path / "archive", tmp_path / "out"
+    archive.mkdir()
+    with zipfile.ZipFile(archive / "all.zip", "w") as file:
+        file.writestr("a_1_assignsubmission_file_/x.zip", packed(b"0" * 10_000_000, FILE))
+        file.writestr(f"b_2_assignsubmission_file_/{FILE}", "{}")
+        file.writestr("c_3_assignsubmission_file_/x.zip", packed(b"{}", FILE, depth=3))
+        file.writestr("d_4_assignsubmission_file_/x.zip", packed(b"{}", FILE, depth=2))
+        for number in range(5, 9):
+            file.writestr(f"e_{number}_assignsubmission_file_/x.zip", packed(b"1" * 80_000, FILE))
+    with tarfile.open(archive / "gus.tar.gz", "w:gz") as file:
+        info = tarfile.TarInfo("movie.mp4")
+        info.size = 10_000_000
+        file.addfile(info, io.BytesIO(bytes(info.size)))
+    collect.CourseExtractor.extract(SimpleNamespace(log=Log()), str(archive), str(out))
+    found = {path.relative_to(out).parts[0 if "gus" in str(path) else 1]: path for path in out.rglob("*.ipynb")}
+    why = {name.partition("_assign")[0]: intake.read_cells(path)[1] for name, path in found.items()}
+    assert "unpacks to too much" in why["a_1"] and "too deep" in why["c_3"] and "unpacks to too much" in why["gus"]
+    assert found["b_2_assignsubmission_file_"].read_text() == found["d_4_assignsubmission_file_"].read_text() == "{}"
+    assert "unpacks to too much" in why["e_8"] and "unpacks" not in why["e_5"], "all of it fills the disk"
 
 
 def test_a_name_inside_a_students_archive_is_not_believed():
