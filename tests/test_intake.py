@@ -143,7 +143,7 @@ def with_code(code):
 
 
 def many_cells(nb):
-    nb.cells += [nbformat.v4.new_code_cell(f"x = {number}") for number in range(500)]
+    nb.cells += [nbformat.v4.new_markdown_cell("words")] * intake.MAX_CELLS
     return nbformat.writes(nb)
 
 
@@ -167,7 +167,7 @@ CHANGED = {
     "saved-outputs": (saved_outputs, FULL, ""),
     "flood": (with_code("print('x' * 3_000_000)\n"), FULL, ""),
     "warns": (with_code("import sys, warnings\nwarnings.warn('old')\nprint('!', file=sys.stderr)\n"), FULL, ""),
-    "many-cells": (many_cells, FULL, "Only the first 400"),
+    "many-cells": (many_cells, FULL, "Only the first 1000"),
     "nul-and-surrogates": (with_code("# \x00 \ud800\n"), FULL, ""),
     "key-twice": (twice_the_key, FULL, ""),
     "other-notebook": (lambda nb: json.dumps({"cells": [{"source": "x = 1"}]}), 0, "right notebook"),
@@ -207,6 +207,8 @@ def a_module(folder, root):
 def a_hard_link(folder, root):
     write(folder, text(root))
     os.link(folder / FILE, folder.parent.parent.parent / "also here")
+    write(folder, "1", "data.csv")
+    os.link(folder / "data.csv", folder.parent.parent.parent / "somebody's data")
 
 
 def two(folder, root):
@@ -320,6 +322,7 @@ def test_nobody_else_is_in_the_gradebook_and_nothing_is_deleted(work, grades):
     assert [path for path in (kept / "module" / TOPIC).iterdir() if path.name.endswith("math.py")]
     assert (kept / "forged-time" / TOPIC / "timestamp.txt").read_text() == "2020-01-01 00:00:00 UTC"
     assert stat_of(kept / "pipe" / TOPIC, "pipe").is_fifo()
+    assert stat_of(kept / "hard-link" / TOPIC, "data.csv").is_file()
 
 
 def stat_of(folder, end):
