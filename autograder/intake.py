@@ -374,6 +374,8 @@ def objection(path):
         return "a folder named like a notebook" if path.suffix == ".ipynb" else ""
     if not stat.S_ISREG(status.st_mode):
         return "a special file"
+    if status.st_nlink > 1 and path.suffix != ".ipynb":
+        return "a hard link, a second name of somebody's file"
     if path.suffix in (".py", ".pth", ".so", ".pyc"):
         return "a module could replace one that the notebook imports"
     if status.st_size > (MAX_FILE_BYTES if path.suffix == ".ipynb" else MAX_DATA_BYTES):

@@ -250,7 +250,9 @@ def clone(tmp_path_factory):
     if listed.returncode:
         pytest.skip("not a git checkout")
     for name in listed.stdout.split():
-        if name.startswith(("autograder/", "nbgrader_config.py", f"solutions/{TOPIC}", f"notebooks/{TOPIC}")):
+        if name.startswith(
+            ("autograder/", "mini_engine/", "nbgrader_config.py", f"solutions/{TOPIC}", f"notebooks/{TOPIC}")
+        ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(course.ROOT / name, folder / name)
     return folder
