@@ -17,7 +17,14 @@ RELEASE = bank.release()
 REFERENCE = course.reference_answers(bank.TOPIC)
 WORTH = command.worth_of(RELEASE)
 # Each of these wins or loses points, or reaches out, where the tests run in the student's process without a jail.
-TELLING = ("patched_engine", "patched_oracle", "patched_shares_memory", "star_imports", "environment", "home_folder")
+TELLING = (
+    "patched_engine",
+    "patched_oracle",
+    "patched_shares_memory",
+    "reused_names_of_the_checks",
+    "environment",
+    "home_folder",
+)
 
 
 def why_no_jail():
@@ -154,7 +161,9 @@ def test_judge_is_strict():
         ({}, "holds s3cret", "read a secret"),
     ):
         outcome = command.Outcome(**(vars(good) | {"misses": []} | change))
-        assert any(re.search(reason, miss) for miss in command.judge(outcome, raw, "s3cret")), reason
+        outcome.misses = command.judge(outcome, raw, "s3cret")
+        assert any(re.search(reason, miss) for miss in outcome.misses), reason
+        assert outcome.got_too_little == (reason in ("KVCache got 5, wanted 6", "no note"))
 
 
 def test_command_prints_table_and_figures(monkeypatch, capsys, tmp_path):
