@@ -118,6 +118,7 @@ def autograde(canaries, students, stock, cell_seconds):
     environment = canaries.environment | ({"COURSE_JAIL": "trusted"} if stock else {})
     command = [sys.executable, "-m", "nbgrader", "autograde", bank.TOPIC, "--JailProvisioner.patience_s=3"]
     command += [f"--Execute.timeout={cell_seconds}", f"--Execute.iopub_timeout={cell_seconds}"]
+    command += [f"--JailProvisioner.wall_s={6 * cell_seconds}"]
     log, started, tried = [], {}, -1
     while len(started) > tried:
         tried = len(started)
