@@ -1,5 +1,6 @@
 """What a submission must not find, change or reach: planted before a class is graded, looked at afterwards."""
 
+import glob
 import hashlib
 import os
 import secrets
@@ -137,9 +138,11 @@ class Canaries:
         for path, before in self.course.items():
             found += [f"the course's {path} was changed"] if digest(course.ROOT / path) != before else []
         found += [f"a process was left: {line}" for line in self.left_processes()]
-        for folder in (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")):
+        for folder in ("/tmp", "/var/tmp", "/dev/shm"):
             for pattern in (f"*{self.mark}*", f"*/*/{self.mark}*"):  # by itself, or in the folders of a jail
-                found += [f"a file was left: {path}" for path in folder.glob(pattern) if self.root not in path.parents]
+                # not Path.glob, which raises where a folder of somebody else's goes away meanwhile
+                left = [path for path in glob.glob(f"{folder}/{pattern}") if self.root not in Path(path).parents]
+                found += [f"a file was left: {path}" for path in left]
         found += [f"a start-up file was left: {path}" for path in self.home.glob(".ipython/profile_*/startup/*.py")]
         harmless = {"runtime", "matplotlib"}
         left = [path for path in self.temporary.iterdir() if path.name not in harmless]
