@@ -30,7 +30,7 @@ from autograder import received
 MAX_FILE_BYTES = 64 << 20  # JSON of this size takes about 1.5 GB to read at its worst
 MAX_DATA_BYTES = 50 << 20  # of all other files together
 MAX_DATA_FILES = 200
-MAX_CELLS = 400
+MAX_CELLS = 1000
 MAX_SOURCE_CHARS = 200_000
 PROBLEM_KEY = "course_intake_problem"
 NOTES_HEADING = "**Notes on what was handed in**"
@@ -171,10 +171,16 @@ def put_together(release, solutions, free, notes):
             continue  # a free cell of the release: the student's copy of it is among the free cells
         built.append(cell)
         if marks:
-            cell.source = solutions.get(marks.grade_id, cell.source)
+            if solutions.get(marks.grade_id, cell.source) != cell.source:
+                cell.source = as_text(cell.cell_type, solutions[marks.grade_id])
             built += free_cells(marks.grade_id)
     notebook.cells = built
     return notebook
+
+
+def as_text(cell_type, source):
+    """A written answer without HTML and links: the formgrader would run them in the browser of whoever grades it."""
+    return source if cell_type == "code" else re.sub(r"<(?=[A-Za-z/!?])|\](?=[(:])", r"\g<0> ", source)
 
 
 class GraftExporter(NotebookExporter):
@@ -231,7 +237,7 @@ def submission_folders(course):
     for student in Path(pattern.anchor).glob(str(pattern.parent.relative_to(pattern.anchor))):
         if not student.is_dir() or student.name.startswith("."):
             continue
-        safe = printable(re.sub(r"[\[\]*?\x00-\x1f\x7f-\x9f\ud800-\udfff]", "_", student.name))[:128]
+        safe = re.sub(r"[\[\]*?\x00-\x1f\x7f-\x9f\ud800-\udfff]", "_", student.name)[:128]
         if safe != student.name and any(path.name == pattern.name for path in student.iterdir()):
             student = student.rename(unused(student.with_name(safe)))
         folders = {path.name: path for path in student.iterdir()} if os.access(student, os.R_OK | os.X_OK) else {}
@@ -251,7 +257,8 @@ def unused(path):
 
 
 def printable(name):
-    return os.fsencode(name).decode("utf-8", "replace")
+    """A file's name as a note may show it, in Markdown too."""
+    return re.sub(r"[^\w .,()+@~=/-]", "?", os.fsencode(name).decode("utf-8", "replace"))
 
 
 def take_in(course, folder, names):
@@ -367,6 +374,8 @@ def objection(path):
         return "a folder named like a notebook" if path.suffix == ".ipynb" else ""
     if not stat.S_ISREG(status.st_mode):
         return "a special file"
+    if status.st_nlink > 1 and path.suffix != ".ipynb":
+        return "a hard link, a second name of somebody's file"
     if path.suffix in (".py", ".pth", ".so", ".pyc"):
         return "a module could replace one that the notebook imports"
     if status.st_size > (MAX_FILE_BYTES if path.suffix == ".ipynb" else MAX_DATA_BYTES):
