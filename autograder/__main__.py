@@ -1,4 +1,4 @@
-"""The instructor's commands: python -m autograder <audit|demo|report> --help."""
+"""The instructor's commands: python -m autograder <command> --help."""
 
 import argparse
 import importlib
@@ -6,7 +6,17 @@ import sys
 
 COMMANDS = {
     "audit": ("autograder.audit_tool", "score the bank of answers and every mutant: do the tests catch what is wrong?"),
+    "costs": (
+        "autograder.costs",
+        "measure what grading a submission costs: serial, sharded, with and without the jail",
+    ),
     "demo": ("autograder.demo", "grade a made class with nbgrader's commands and print its table"),
+    "doctor": ("autograder.sandbox.doctor", "try on this machine what the jail for students' code promises"),
+    "hostile": ("autograder.hostile.command", "grade hostile submissions: is each score and note as wanted?"),
+    "grade": ("autograder.grade", "grade a class on every core or on a Dask cluster, resumable"),
+    "lms": ("autograder.lms", "write the points as a CSV that Canvas or Moodle imports"),
+    "received": ("autograder.received", "record when submissions were handed in, from a CSV of your system"),
+    "regrade": ("autograder.regrade", "after a changed test: grade again on a copy, keep what was given by hand"),
     "report": ("autograder.report", "after grading: what the class misunderstood, as one page and CSV files"),
 }
 

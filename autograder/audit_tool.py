@@ -1,6 +1,6 @@
 """Who tests the tests: scores the reference, the starter, the bank of wrong and right answers, and every mutant.
 
-    python -m autograder audit [NN_topic ...] [--exercise f] [-v] [--jobs 2] [--json] [--save]
+    python -m autograder audit [NN_topic ...] [--exercise f] [-v] [--jobs 2] [--json] [--save] [--outside]
 
 Wanted: the reference and every right_*.py keep all points, the starter has none, every wrong_*.py and every mutant
 loses some. Mutants that compute the same thing stand in equivalent.txt with a reason; a line there that no longer
@@ -238,6 +238,9 @@ def add_arguments(parser):
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="children at a time")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON instead of a table")
     parser.add_argument("--save", action="store_true", help="keep the counts in autograder/audit_table.json")
+    parser.add_argument("--outside", action="store_true", help="compare with the tests outside of the answer's process")
+    parser.add_argument("--share", type=int, default=1, metavar="N", help="with --outside: one in N wrong answers")
+    parser.add_argument("--mutants", type=int, default=0, metavar="N", help="with --outside: N mutants an exercise too")
     parser.add_argument("--end-to-end", type=int, metavar="N", help="grade N drawn submissions by nbgrader and compare")
 
 
@@ -250,6 +253,10 @@ def run(options):
         return 1
     if options.end_to_end:
         return importlib.import_module("autograder.end_to_end").run(topics, options.end_to_end)
+    if options.outside:
+        sizes = {"share": options.share, "mutants": options.mutants}
+        tool = importlib.import_module("autograder.outside.compare")
+        return tool.run(topics, options.exercise, options.jobs, progress_of, **sizes)
     rows = []
     for name in topics:
         rows += audit_topic(name, exercises=options.exercise, jobs=options.jobs, progress=progress_of(name))

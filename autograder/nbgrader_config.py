@@ -21,7 +21,6 @@ from nbgrader.preprocessors import (  # noqa: E402
     AssignLatePenalties,
     CheckCellMetadata,
     ClearOutput,
-    GetGrades,
     LimitOutput,
     OverwriteCells,
     OverwriteKernelspec,
@@ -29,9 +28,10 @@ from nbgrader.preprocessors import (  # noqa: E402
 )
 
 from autograder import intake  # noqa: E402
-from autograder.collect import CourseCollector, CourseExtractor  # noqa: E402
+from autograder.collect import CourseCollect, CourseCollector, CourseExtractor  # noqa: E402
 from autograder.execute import CourseExecute  # noqa: E402
-from autograder.feedback import FeedbackView  # noqa: E402
+from autograder.feedback import CourseGrades, FeedbackView  # noqa: E402
+from autograder.sandbox import provisioner  # noqa: E402
 
 c = get_config()  # noqa: F821
 
@@ -53,9 +53,13 @@ c.ClearSolutions.text_stub = "Write your answer here."
 c.ZipCollectApp.collect_directory_structure = str(WORK / "{downloaded}" / "{assignment_id}" / "{collect_step}")
 c.ZipCollectApp.collector_plugin = CourseCollector
 c.ZipCollectApp.extractor_plugin = CourseExtractor
+c.ExchangeFactory.collect = CourseCollect
 
 # What arrives is rebuilt from the release with only the student's own cells, see autograder/intake.py.
 intake.install()
+provisioner.install()  # the jail: autograder/sandbox
+c.CourseExecute.kernel_name = provisioner.NAME
+c.CourseExecute.shutdown_kernel = "immediate"  # no farewell to wait for
 c.Autograde.exporter_class = intake.GraftExporter
 c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteKernelspec, OverwriteCells, CheckCellMetadata]
 c.OverwriteCells.add_missing_cells = True
@@ -72,6 +76,6 @@ c.Execute.iopub_timeout = 60  # a busy machine is not the student's fault
 c.Execute.raise_on_iopub_timeout = False
 
 # One page per student that opens without a network, hidden tests left out, see autograder/feedback.py.
-c.GenerateFeedback.preprocessors = [GetGrades, FeedbackView]
+c.GenerateFeedback.preprocessors = [CourseGrades, FeedbackView]
 c.HTMLExporter.extra_template_basedirs = [str(HERE / "templates")]
 c.HTMLExporter.template_name = "course_feedback"

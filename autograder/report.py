@@ -22,6 +22,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from autograder import course
 from autograder.audit_tool import load_topic, scratch_folder
 from autograder.feedback import MAX_MESSAGE_CHARS, message_of, read_lead_in
+from autograder.intake import NOTES_HEADING
 from autograder.scoring import score_all
 from autograder.script import read_script
 from autograder.similarity import near_identical
@@ -86,6 +87,8 @@ class ClassResult:
     to_grade: dict  # {written answer: [student]}
     absent: list
     names: set  # words that identify a student
+    notes: dict = field(default_factory=dict)  # {student: what the intake had to say}
+    hours: dict = field(default_factory=dict)  # {student: hours from handing in to the due date, below 0 if late}
 
     @property
     def active(self):
@@ -115,6 +118,7 @@ def read_class(work, assignment, root=course.ROOT):
         raise NothingToReport(f"no graded submission of {assignment}: run `nbgrader autograde {assignment}` first")
     with Gradebook(course.database(work)) as gradebook:
         people = [(s.id, s.first_name, s.last_name, s.email) for s in gradebook.students]
+        times = {s.student.id: (s.duedate, s.timestamp) for s in gradebook.assignment_submissions(assignment)}
     cells = read_script(script)
     result = ClassResult(
         assignment,
@@ -129,6 +133,7 @@ def read_class(work, assignment, root=course.ROOT):
         to_grade={f"answer_{cell.name}": [] for cell in cells if cell.kind == "answer"},
         absent=sorted(person[0] for person in people if person[0] not in scores),
         names={word for person in people for word in person if word},
+        hours={name: (due - came).total_seconds() / 3600 for name, (due, came) in times.items() if due and came},
     )
     release = read_cells(root / "notebooks" / assignment / f"{assignment}.ipynb")
     for student in sorted(scores):
@@ -144,9 +149,17 @@ def read_cells(path):
     return {cell.metadata.nbgrader.grade_id: cell for cell in cells if "nbgrader" in cell.metadata}
 
 
+def notes_of(path):
+    """What the intake wrote at the top of a graded notebook."""
+    first = nbformat.read(path, as_version=4).cells[:1] if path.exists() else []
+    return [note for cell in first if cell.source.startswith(NOTES_HEADING) for note in cell.source.split("\n- ")[1:]]
+
+
 def add_student(result, student, scores, release, work):
     assignment = result.assignment
-    cells = read_cells(Path(work, "autograded", student, assignment, f"{assignment}.ipynb"))
+    path = Path(work, "autograded", student, assignment, f"{assignment}.ipynb")
+    cells = read_cells(path)
+    result.notes[student] = notes_of(path)
 
     def text(name):
         source = cells[name].source if name in cells else ""
@@ -323,6 +336,9 @@ def write_report(work, assignment, out, public=False, root=course.ROOT):
         items=exercises,
         groups=groups,
         alike=alike,
+        late=sorted(name for name, hours in result.hours.items() if hours < 0),
+        margin=statistics.median(result.hours.values()) if result.hours else None,
+        odd={student: notes for student, notes in result.notes.items() if notes},
         header=header,
         rows=rows,
     )

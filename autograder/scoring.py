@@ -61,12 +61,7 @@ class Topic:
 
         Answers not given are the reference's. An error while a cell is defined is a reason for its own tests.
         """
-        space, broken, reasons = dict(self.namespace), {}, {}
-        for name, reference in self.reference.items():
-            try:
-                exec(compile(answers[name], f"<{name}>", "exec") if name in answers else reference, space)
-            except BaseException as error:
-                broken[name] = describe(error)
+        (space, broken), reasons = self.define(answers), {}
         for name in exercises:
             for kind in ("test", "hidden"):
                 if kind in self.exercises[name]:
@@ -75,6 +70,16 @@ class Topic:
                     if reason and stop_early:
                         return reasons
         return reasons
+
+    def define(self, answers):
+        """(namespace, {name: reason}): every solution cell run after the set-up, and why some could not be."""
+        space, broken = dict(self.namespace), {}
+        for name, reference in self.reference.items():
+            try:
+                exec(compile(answers[name], f"<{name}>", "exec") if name in answers else reference, space)
+            except BaseException as error:
+                broken[name] = describe(error)
+        return space, broken
 
     def run_test(self, cell, answers):
         """The reason why a test cell fails, "" when it passes. Its names are not the student's, nor the other way."""
@@ -119,16 +124,18 @@ def preload(sources):
         importlib.import_module("torch").set_num_threads(1)
 
 
-def score_all(topic, jobs, candidates, progress=None):
+def score_all(topic, jobs, candidates, start=None):
     """Yields (key, Run) for `candidates`: tuples (key, answers, exercises, cpu_limit_s, stop_early).
 
     At most `jobs` children run at a time. A child that ends without an answer, or runs too long, has lost all points.
+    start: what starts a child for one candidate, Child by default.
     """
+    start = start or Child
     waiting, running = list(reversed(list(candidates))), {}
     with selectors.DefaultSelector() as selector:
         while waiting or running:
             while waiting and len(running) < jobs:
-                child = Child(topic, *waiting.pop())
+                child = start(topic, *waiting.pop())
                 running[child.read_end] = child
                 selector.register(child.read_end, selectors.EVENT_READ)
             for key, _ in selector.select(timeout=0.5):

@@ -1,8 +1,10 @@
 """The tables of the instructor guide as Markdown: made from the scripts and the saved audit, never typed."""
 
 import json
+import statistics
 from pathlib import Path
 
+from autograder import costs
 from autograder.script import split_cells
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,3 +66,45 @@ def exercise_table(topic, root=ROOT):
     return markdown(
         ["exercise", "difficulty", "minutes", "points", "wrong caught", "mutants killed", "right kept"], lines
     )
+
+
+def spread(values):
+    """The median, and the extremes where there is more than one run."""
+    middle = f"{statistics.median(values):.2f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.2f} to {max(values):.2f})"
+
+
+def cost_table(saved):
+    """Seconds per submission in each way of autograder/costs.json, and what sharding gains."""
+    lines = []
+    for jail, name in ((saved["jail"], f"jail ({saved['jail']})"), ("trusted", "no jail (`COURSE_JAIL=trusted`)")):
+        serial, sharded = costs.of(saved, 0, jail), costs.of(saved, saved["jobs"], jail)
+        processor = statistics.median(costs.of(saved, saved["jobs"], jail, "cpu_s"))
+        lines.append([name, spread(serial), spread(sharded), spread(costs.speedup(saved, jail)), f"{processor:.2f}"])
+    jobs = f"`grade --jobs {saved['jobs']}`, s"
+    return markdown(["per submission", "`nbgrader autograde`, s", jobs, "times the pace", "processor seconds"], lines)
+
+
+MACHINES = ((1, 2), (1, 16), (1, 64), (8, 16), (32, 16))
+
+
+def plan_table(saved, num_submissions=10_000):
+    """How long so many submissions take on more processes, if each keeps the measured pace."""
+    pace = statistics.median(costs.of(saved, saved["jobs"], saved["jail"])) * saved["jobs"]
+    lines = []
+    for machines, cores in MACHINES:
+        hours = num_submissions * max(pace / (machines * cores), saved["own_s"]) / 3600
+        how = f"`--jobs {cores}`" if machines == 1 else "`--dask`"
+        lines.append([f"{machines} of {cores} cores", how, f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"])
+    return markdown([f"machines, for {num_submissions:,} submissions", "command", "time"], lines)
+
+
+def plan_figures(saved, num_submissions=10_000):
+    """What the plan's text needs: disk in gigabytes, and how many processes one coordinator keeps at work."""
+    pace = statistics.median(costs.of(saved, saved["jobs"], saved["jail"])) * saved["jobs"]
+    return {
+        "graded_gb": num_submissions * saved["graded_bytes"] / 1e9,
+        "gradebook_gb": num_submissions * saved["gradebook_bytes"] / 1e9,
+        "own_ms": saved["own_s"] * 1e3,
+        "max_processes": int(pace / saved["own_s"]),
+    }

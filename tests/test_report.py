@@ -2,6 +2,7 @@
 
 import csv
 import re
+from datetime import datetime
 
 import nbformat
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import text as sql
 
 from autograder import __main__, build_notebooks, course, report
 from autograder.audit_tool import load_topic
+from autograder.intake import NOTES_HEADING
 from autograder.scoring import score_all
 from autograder.similarity import near_identical
 
@@ -113,7 +115,7 @@ def work(root, tmp_path_factory):
     runs = dict(score_all(topic, 2, candidates))
     with Gradebook(f"sqlite:///{folder / 'gradebook.db'}", "x") as gradebook:
         gradebook.db.execute(sql("PRAGMA synchronous = OFF"))  # the API commits after every row
-        gradebook.add_assignment(TOPIC)
+        gradebook.add_assignment(TOPIC, duedate=datetime(2026, 12, 5))
         gradebook.add_notebook(TOPIC, TOPIC)
         for name in NAMES:
             for kind, points in (("test", 1), ("hidden", 2)):
@@ -122,7 +124,8 @@ def work(root, tmp_path_factory):
         gradebook.add_student("eli")
         for student, own in answers.items():
             gradebook.add_student(student)
-            gradebook.add_submission(TOPIC, student)
+            day = {"ada": 1, "ben": 3, "zoe": 6}.get(student)
+            gradebook.add_submission(TOPIC, student, timestamp=day and datetime(2026, 12, day))
             for grade_id, points in runs[student].points.items():
                 grade = gradebook.find_grade(grade_id, TOPIC, TOPIC, student)
                 grade.auto_score, grade.needs_manual_grade = points, False
@@ -130,6 +133,9 @@ def work(root, tmp_path_factory):
             why.needs_manual_grade, why.auto_score = student == "ada", None if student == "ada" else 0
             gradebook.db.commit()
             notebook = course.submission(TOPIC, own | ({"answer_why": "Since."} if student == "ada" else {}), root)
+            if student == "dan":
+                notes = f"{NOTES_HEADING}\n\n- It is not JSON.\n- dan.py was set aside."
+                notebook.cells.insert(0, nbformat.v4.new_markdown_cell(notes))
             for cell in notebook.cells:
                 reason = runs[student].reasons.get(cell.id, "")
                 if reason:
@@ -202,6 +208,8 @@ def test_the_page_is_whole_and_safe(pages):
     assert "<script" not in page and "&lt;script&gt;" in page
     for told in ("ben, chi", "No submission: 1 (eli)", "(dan)", "answer_why: 1 (ada)", "Drops the half"):
         assert told in page, told
+    assert "The time of 3 submissions is known; half of them came 48 hours or more before" in page
+    assert "1 came late (zoe)" in page and "dan: It is not JSON. dan.py was set aside." in page
 
 
 def test_the_public_page_names_nobody_and_shows_no_hidden_check(pages):

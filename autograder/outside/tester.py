@@ -1,0 +1,142 @@
+"""Runs test cells in a child of the grader, against objects that stay in the student's process."""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import socket
+import threading
+import time
+import tracemalloc
+
+from autograder.scoring import limit_this_process
+
+from .policy import TesterHub, TesterPeer
+from .wire import Channel
+
+CONNECT_S = 60
+MAX_OUTPUT_CHARS = 10_000
+MAX_MESSAGE_CHARS = 4_000
+GONE = "your notebook's process did not answer as it should: it ended, was stopped, or wrote to the tester's connection"
+
+
+class Answers:
+    """The student's names, asked for when a test needs them."""
+
+    def __init__(self, peer):
+        self.peer, self.found = peer, {}
+
+    def __contains__(self, name):
+        if name not in self.found:
+            self.found[name] = self.peer.ask({"op": "find", "name": name})
+        return bool(self.found[name])
+
+    def __getitem__(self, name):
+        return self.found[name][0]
+
+
+def trace_in_student(hub, peer):
+    """tracemalloc in a test cell means the student's process: there the function under test allocates."""
+
+    def start(nframe=1):
+        hub.trace = True
+
+    def get_traced_memory():
+        current, peak = peer.ask({"op": "memory"})
+        return int(current), int(peak)
+
+    def stop():
+        if hub.trace:
+            peer.ask({"op": "memory", "stop": True})
+        hub.trace = False
+
+    tracemalloc.start, tracemalloc.stop, tracemalloc.get_traced_memory = start, stop, get_traced_memory
+
+
+def run_cells(topic, cells, listener):
+    """{grade_id: [reason, output]} of test cells; the student's agent connects to the listener."""
+    listener.settimeout(CONNECT_S)
+    sock, _ = listener.accept()
+    sock.settimeout(None)
+    listener.settimeout(None)
+    hub = TesterHub(listener)
+    peer = hub.local.peer = TesterPeer(Channel(sock), hub)
+    threading.Thread(target=hub.take_threads, daemon=True).start()
+    trace_in_student(hub, peer)
+    answers, results = Answers(peer), {}
+    for cell in cells:
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()):
+            reason = topic.run_test(cell, answers)
+        if peer.broken:
+            reason = f"StudentProcessError: {GONE} ({peer.broken})"
+        results[cell.grade_id] = [reason[:MAX_MESSAGE_CHARS], output.getvalue()[:MAX_OUTPUT_CHARS]]
+    with contextlib.suppress(Exception):
+        peer.send({"op": "end"}, dict)
+    return results
+
+
+class Tester:
+    """A child that runs test cells; its result comes as JSON through a pipe. The agent connects to `path`."""
+
+    def __init__(self, topic, cells, path, limit_s):
+        self.topic, self.cells, self.path, self.limit_s = topic, cells, str(path), limit_s
+        self.received = b""
+        self.deadline = time.monotonic() + limit_s
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(self.path)
+        os.chmod(self.path, 0o666)  # the student's process may be another user's
+        listener.listen(64)
+        self.read_end, write_end = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self.read_end)
+            with contextlib.suppress(BaseException):
+                self.work(listener, write_end)
+            os._exit(0)
+        os.close(write_end)
+        listener.close()
+
+    def work(self, listener, write_end):
+        keep = {listener.fileno(), write_end}
+        for number in range(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 4096 else 4096):
+            if number not in keep:
+                with contextlib.suppress(OSError):
+                    os.close(number)  # the gradebook, the kernel's sockets
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        limit_this_process(self.limit_s)
+        results = run_cells(self.topic, self.cells, listener)
+        with os.fdopen(write_end, "wb") as pipe:
+            pipe.write(json.dumps(results).encode())
+
+    def read(self):
+        """Takes what has come; False at the end."""
+        chunk = os.read(self.read_end, 1 << 16)
+        self.received += chunk
+        return bool(chunk)
+
+    def kill(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def is_late(self):
+        return time.monotonic() > self.deadline
+
+    def result(self):
+        """{grade_id: [reason, output]}; a child that was killed or died has a reason for every cell."""
+        os.close(self.read_end)
+        _, status = os.waitpid(self.pid, 0)
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
+        try:
+            return json.loads(self.received)
+        except ValueError:
+            killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+            late = killed in (signal.SIGPROF, signal.SIGXCPU, signal.SIGKILL)
+            why = (
+                f"TimeoutError: this test ran longer than {self.limit_s:g} s"
+                if late
+                else f"StudentProcessError: {GONE}"
+            )
+            return {cell.grade_id: [why, ""] for cell in self.cells}

@@ -1,0 +1,109 @@
+"""A course of one small assignment in a folder of its own, graded by real nbgrader commands."""
+
+import shutil
+from pathlib import Path
+
+from autograder import build_notebooks, course
+
+TOPIC = "01_x"
+HEADER = """# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+"""
+SETUP = """
+# %% setup=True
+import math
+
+SCALE = 2.0
+"""
+EXERCISE = '''
+# %% [markdown] task="NAME" stars=1 minutes=5
+# ## The NAME
+#
+# Half of `x`, times `SCALE / 2`.
+#
+# <details><summary>Hint 1</summary>
+#
+# Think of *division*, for `NAME`.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Nearly code.
+#
+# </details>
+
+# %% solution="NAME"
+def NAME(x):
+    """NAME of x."""
+    ### BEGIN SOLUTION
+    return x / 2
+    ### END SOLUTION
+
+# %% tryit="NAME"
+print(NAME(1))
+
+# %% test="NAME" points=1
+def test_NAME():
+    assert NAME(8) == 4, f"NAME(8) is 4, you returned {NAME(8)}: is it halved?"
+
+
+test_NAME()
+
+# %% hidden="NAME" points=2
+def hidden_NAME():
+    x = 7331.5 + len("NAME")
+    assert NAME(x) == x / 2, f"of {x} the NAME is {x / 2}, you returned {NAME(x)}: whole numbers only?"
+
+
+hidden_NAME()
+'''
+ANSWER = """
+# %% [markdown] answer="why" points=2
+# **Why?**
+#
+# ### BEGIN SOLUTION
+# Because.
+# ### END SOLUTION
+"""
+NAMES = ("half", "middle")
+
+
+def right(name):
+    return f"def {name}(x):\n    return x / 2\n"
+
+
+def floored(name):
+    return f"def {name}(x):\n    return x // 2\n"
+
+
+def script(names=NAMES, exercise=EXERCISE):
+    return HEADER + SETUP + "".join(exercise.replace("NAME", name) for name in names) + ANSWER
+
+
+def make_course(root, text=None):
+    """The course in the folder `root`: this repository's autograder with the one assignment; returns `root`."""
+    root = Path(root)
+    skip = shutil.ignore_patterns(
+        "audit", "audit_table.json", "hostile", "demo", "submitted", "autograded", "feedback", "downloaded",
+        "quarantine", "received", "regrade", "report", "lms", "*.db", "__pycache__", "release", "_run",
+    )  # fmt: skip
+    shutil.copytree(course.ROOT / "autograder", root / "autograder", ignore=skip)
+    shutil.copyfile(course.ROOT / "nbgrader_config.py", root / "nbgrader_config.py")
+    write_script(root, text or script())
+    return root
+
+
+def write_script(root, text):
+    """Writes the assignment's script and makes both notebooks of it, as `make notebooks` does."""
+    path = root / "solutions" / TOPIC / f"{TOPIC}.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    for made, content in build_notebooks.build(path, root / "notebooks", build_notebooks.course_config()).items():
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.write_bytes(content)

@@ -1,0 +1,366 @@
+"""The jail: every promise broken on purpose in both modes, no jail no grading, and grading through it end to end."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning import KernelProvisionerFactory
+from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
+from nbformat.v4 import new_code_cell, new_notebook
+from traitlets.config import Config
+
+from autograder import course
+from autograder.sandbox import doctor, landlock, modes, provisioner, seccomp
+
+TOPIC = "04_kv_cache"
+PROMISES = ["jail", "network", "files of the course", "other processes", "rights", "exchange", *doctor.PROBES]
+
+
+def need(mode):
+    """Skips, saying why, where this machine cannot make such a jail."""
+    why = modes.objection(mode)
+    if why:
+        pytest.skip(f"the {mode} jail is NOT tested here: {why}")
+
+
+@pytest.fixture(scope="module", params=list(modes.MODES))
+def mode(request):
+    need(request.param)
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def findings(mode):
+    return {finding.promise: finding for finding in doctor.examine(mode)}
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_promise_holds(findings, promise):
+    assert findings[promise].holds, findings[promise].found
+
+
+def test_no_promise_is_left_out(findings):
+    assert list(findings) == PROMISES
+
+
+def test_attempts_succeed_without_a_jail():
+    """Else the probes would prove nothing."""
+    if sys.platform != "linux":
+        pytest.skip("the attempts are NOT tried here: they are written for Linux")
+    cell = modes.new_cell()
+    try:
+        with doctor.targets(cell) as told:
+            script = [sys.executable, "-I", "-S", str(modes.HERE / "attempts.py"), json.dumps(told)]
+            environment = os.environ | {"NBGRADER_DB_URL": "secret"}
+            done = subprocess.run(script, env=environment, cwd=cell.submission, capture_output=True, text=True)
+            subprocess.run(["kill", "-CONT", str(told["victim"])], check=True)
+    finally:
+        shutil.rmtree(cell.run)
+    broken = json.loads(done.stdout)
+    for promise in ("network", "files of the course", "other processes", "rights", "exchange"):
+        assert broken[promise], f"{promise}: nothing could be done even without a jail"
+    assert {"read the grader's NBGRADER_DB_URL", "limited a process of the host"} <= set(broken["other processes"])
+    assert len(broken["network"]) == 5
+
+
+def run_cells(mode, sources, folder, monkeypatch, **options):
+    """Runs cells in a jailed kernel; returns (notebook, whether the kernel died)."""
+    monkeypatch.setenv("COURSE_JAIL", mode)
+    provisioner.register()
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    client = NotebookClient(
+        notebook,
+        kernel_name=provisioner.NAME,
+        kernel_manager_class=AsyncKernelManager,
+        config=Config({"JailProvisioner": {"patience_s": 2.0}}),
+        timeout=options.pop("timeout", 30),
+        interrupt_on_timeout=True,
+        error_on_timeout={"ename": "CellTimeoutError", "evalue": "", "traceback": []},
+        allow_errors=True,
+        shutdown_kernel="immediate",
+        resources={"metadata": {"path": str(folder)}},
+        **options,
+    )
+    try:
+        client.execute()
+    except DeadKernelError:
+        return notebook, True
+    return notebook, False
+
+
+def text_of(cell):
+    return "".join(output.get("text", output.get("ename", "")) for output in cell.outputs)
+
+
+def test_an_endless_cell_is_interrupted_and_later_cells_run(mode, tmp_path, monkeypatch):
+    (tmp_path / "data.txt").write_text("of the student")
+    cells = [
+        "kept = 41",
+        "while True: pass",
+        "print(kept + 1, open('data.txt').read())",
+        "open('new.txt', 'w').write('x')",
+    ]
+    notebook, died = run_cells(mode, cells, tmp_path, monkeypatch, timeout=2)
+    assert not died
+    assert "KeyboardInterrupt" in text_of(notebook.cells[1])
+    assert text_of(notebook.cells[2]) == "42 of the student\n"
+    assert not (tmp_path / "new.txt").exists(), "the kernel wrote into the submission itself, not into a copy"
+
+
+def test_a_kernel_that_ignores_interrupts_is_ended(mode, tmp_path, monkeypatch):
+    cells = ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass", "print('still here')"]
+    notebook, died = run_cells(mode, cells, tmp_path, monkeypatch, timeout=2)
+    assert died
+    assert not notebook.cells[1].outputs
+
+
+def test_the_agent_reaches_a_socket_of_the_exchange_and_no_other(mode, tmp_path):
+    """As the tests outside will: the grader listens in the exchange, jailed code connects."""
+    cell, elsewhere = modes.new_cell(), tmp_path / "s"
+    code = (
+        "import socket, sys\n"
+        "for path in sys.argv[1:]:\n"
+        "    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)\n"
+        "    try:\n"
+        "        sock.connect(path); print(sock.recv(9).decode())\n"
+        "    except OSError as error:\n"
+        "        print(type(error).__name__)\n"
+    )
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as other:
+        for sock, path in ((server, cell.exchange / "tester"), (other, elsewhere)):
+            sock.bind(str(path))
+            path.chmod(0o777)
+            sock.listen()
+        server.settimeout(20)
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"welcome")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        paths = [str(cell.exchange / "tester"), str(elsewhere), str(cell.exchange / "absent")]
+        done = modes.run_in(mode, [sys.executable, "-c", code, *paths], cell=cell)
+        thread.join()
+    welcome, *refused = done.stdout.split()
+    assert welcome == "welcome", done.stderr
+    assert set(refused) <= {"PermissionError", "FileNotFoundError", "ConnectionRefusedError"} and len(refused) == 2
+
+
+def test_death_of_the_grader_ends_the_jail(mode):
+    mark = str(uuid.uuid4())
+    code = f"from autograder.sandbox import doctor, modes; doctor.python_in({mode!r}, doctor.HOLD, None, {mark!r})"
+    grader = subprocess.Popen([sys.executable, "-c", code], cwd=course.ROOT)
+    assert wait_for(lambda: len(marked(mark)) >= 2), "no jail was started"
+    grader.send_signal(signal.SIGKILL)
+    grader.wait()
+    assert wait_for(lambda: not marked(mark)), "jailed processes outlive their grader"
+
+
+def marked(mark):
+    """Processes with a mark on their command line, but for the dead."""
+    own = str(os.getpid())
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        if path.name != own and mark in doctor.read(path / "cmdline"):
+            found.append(path.name)
+    return found
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_an_old_kernel_without_scopes_still_keeps_signals_inside():
+    """Before Landlock 6 the filter alone decides: a process may signal itself and nobody else."""
+    if sys.platform != "linux":
+        pytest.skip("seccomp is NOT tested here: it is Linux's")
+    code = (
+        "import os, sys\n"
+        f"sys.path.insert(0, {str(modes.HERE)!r})\n"
+        "import inside, seccomp\n"
+        "inside.libc.prctl(inside.NO_NEW_PRIVS, 1, 0, 0, 0)\n"
+        "parent = os.getppid()\n"
+        "os.kill(parent, 0)\n"
+        "seccomp.enter(True, signals=True)\n"
+        "os.kill(os.getpid(), 0)\n"
+        "for call in (lambda: os.kill(parent, 0), lambda: os.kill(-1, 0)):\n"
+        "    try: call(); print('sent')\n"
+        "    except PermissionError: print('refused')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["refused", "refused"], done.stderr
+
+
+def test_filter_refuses_unknown_architectures(monkeypatch):
+    monkeypatch.setattr(seccomp.platform, "machine", lambda: "riscv64")
+    with pytest.raises(RuntimeError, match="riscv64"):
+        seccomp.program(host=False)
+
+
+def test_copy_of_a_submission_follows_no_link_and_has_a_limit(tmp_path, caplog, monkeypatch):
+    source, target = tmp_path / "from", tmp_path / "to"
+    (source / "sub").mkdir(parents=True)
+    target.mkdir()
+    (source / "a.txt").write_text("a")
+    (source / "sub" / "b.txt").write_text("b")
+    (source / "link").symlink_to("/etc/passwd")
+    (source / "folder").symlink_to("/etc")
+    os.mkfifo(source / "pipe")
+    (source / "z.bin").write_bytes(bytes(1000))
+    monkeypatch.setattr(provisioner, "COPY_BYTES", 500)
+    provisioner.copy_submission(source, target, logging.getLogger("test"))
+    copied = {str(path.relative_to(target)) for path in target.rglob("*") if not path.is_dir()}
+    assert copied <= {"a.txt", "sub/b.txt"} and "a.txt" in copied
+    assert all(stat.S_ISREG(path.lstat().st_mode) or path.is_dir() for path in target.rglob("*"))
+    assert "too big" in caplog.text
+
+
+def test_environment_that_holds_the_course_is_refused(monkeypatch):
+    monkeypatch.setattr(sys, "prefix", str(modes.ROOT))
+    with pytest.raises(modes.NoJail, match="holds the course"):
+        modes.python_roots()
+
+
+def test_no_landlock_kernel_gives_the_mend(monkeypatch):
+    monkeypatch.setattr(landlock, "version", lambda: 0)
+    assert "Linux 5.13" in modes.Landlock.missing()
+
+
+def test_elsewhere_than_linux_there_is_no_jail_but_a_choice(monkeypatch):
+    monkeypatch.setattr(modes.platform, "system", lambda: "Darwin")
+    with pytest.raises(modes.NoJail, match="COURSE_JAIL=trusted"):
+        modes.tried.__wrapped__("auto")
+    assert modes.tried.__wrapped__("trusted") == "trusted"
+
+
+def test_only_autograde_knows_the_jail():
+    code = (
+        "from autograder.sandbox import provisioner; provisioner.install()\n"
+        "from jupyter_client.kernelspec import find_kernel_specs; print(sorted(find_kernel_specs()))\n"
+    )
+    fresh = {name: value for name, value in os.environ.items() if name != "JUPYTER_PATH"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=course.ROOT, env=fresh, capture_output=True, text=True, check=True)
+    assert "python3" in done.stdout and provisioner.NAME not in done.stdout
+    provisioner.register()
+    assert KernelProvisionerFactory.provisioners[provisioner.NAME].load() is provisioner.JailProvisioner
+
+
+def reference(**changes):
+    """The reference's answers in the released notebook, some replaced."""
+    return course.submission(TOPIC, course.reference_answers(TOPIC) | changes)
+
+
+@pytest.fixture
+def fake_bwrap(tmp_path, monkeypatch):
+    """A folder for the path's front; call it with a script to put a `bwrap` of one's own there."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("COURSE_JAIL", "bubblewrap")
+
+    def make(script):
+        (folder / "bwrap").write_text(f"#!/bin/sh\n{script}\n")
+        (folder / "bwrap").chmod(0o755)
+
+    return make
+
+
+def refused(tmp_path, words):
+    """Grades one right submission, which must fail with these words and leave no grade."""
+    work = tmp_path / "class"
+    course.hand_in(work, "ada", TOPIC, reference())
+    with pytest.raises(course.CommandFailed) as failure:
+        course.nbgrader("autograde", TOPIC, work=work)
+    assert words in str(failure.value)
+    assert not (work / "autograded" / "ada" / TOPIC).exists()
+    if (work / "gradebook.db").exists():
+        graded = course.grades(work, TOPIC).get("ada", {})
+        assert not any(score is not None for score in graded.values()), f"a grade was recorded: {graded}"
+
+
+def test_without_bubblewrap_nothing_is_graded(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    if shutil.which("bwrap"):
+        pytest.skip("bubblewrap lies beside the interpreter: its absence is NOT tested here")
+    monkeypatch.setenv("COURSE_JAIL", "bubblewrap")
+    refused(tmp_path, "apt-get install bubblewrap")
+
+
+def test_a_jail_that_cannot_start_grades_nothing(tmp_path, fake_bwrap):
+    fake_bwrap("echo 'bwrap: No permissions to create new namespace' >&2; exit 1")
+    refused(tmp_path, "No permissions to create new namespace")
+
+
+def test_a_jail_that_fails_later_records_no_zero(tmp_path, fake_bwrap):
+    need("bubblewrap")
+    flag = tmp_path / "flag"
+    fake_bwrap(f'[ -e {flag} ] && exit 1; touch {flag}; exec {shutil.which("bwrap")} "$@"')
+    refused(tmp_path, "error processing assignment")
+
+
+def test_an_unknown_word_grades_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_JAIL", "bubblewarp")
+    refused(tmp_path, "say auto, bubblewrap, landlock or trusted")
+
+
+def test_trusted_mode_warns(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_JAIL", "trusted")
+    with pytest.raises(course.CommandFailed) as failure:  # nothing is handed in
+        course.nbgrader("autograde", TOPIC, work=tmp_path)
+    assert "students' code runs with your rights" in str(failure.value)
+
+
+def test_trusted_kernel_has_the_exchange_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("NBGRADER_DB_URL", "postgresql://someone:password@host/gradebook")
+    notebook, died = run_cells("trusted", ["import os; print('NBGRADER_DB_URL' in os.environ)"], tmp_path, monkeypatch)
+    assert not died and text_of(notebook.cells[0]) == "False\n"
+
+
+SPY = """
+import glob, os
+from pathlib import Path
+found = []
+for place in {places!r}:
+    for path in [*Path(place).glob('*'), *Path(place).glob('*/*')] if os.path.isdir(place) else []:
+        try:
+            found.append(path.read_text())
+        except OSError:
+            pass
+text = '\\n'.join(found)
+start = text.index('def kv_bytes_per_token')
+exec(text[start:text.index('# %%', start)])
+"""
+
+
+def test_grading_through_the_jail(mode, tmp_path, monkeypatch):
+    """The reference keeps every point; a submission that reads the solution from disk gets nothing for it."""
+    monkeypatch.setenv("COURSE_JAIL", mode)
+    places = ["../../solutions", "../../../solutions", str(course.ROOT / "solutions"), str(tmp_path / "submitted")]
+    course.hand_in(tmp_path, "ada", TOPIC, reference())
+    course.hand_in(tmp_path, "spy", TOPIC, course.submission(TOPIC, {"kv_bytes_per_token": SPY.format(places=places)}))
+    course.nbgrader("autograde", TOPIC, work=tmp_path)
+    scores, worth = course.grades(tmp_path, TOPIC), course.max_scores(tmp_path, TOPIC)
+    machine_graded = {name: points for name, points in worth.items() if name.startswith(("test_", "hidden_"))}
+    assert {name: scores["ada"][name] for name in machine_graded} == machine_graded
+    assert not any(scores["spy"][name] for name in machine_graded), scores["spy"]
