@@ -1,6 +1,7 @@
 """Topic 13: its figure computes what mini_engine computes, its worked examples hold, it shows a recorded run."""
 
 import argparse
+import json
 import math
 import random
 import re
@@ -11,7 +12,9 @@ import test_cost_figures as cost
 import test_figures as figures
 
 from mini_engine import accounting as acc
-from mini_engine import bench_gpu, gpu_report
+from mini_engine import bench_cpu, bench_gpu, gpu_report
+from mini_engine.model import Llama
+from mini_engine.weights import load_tiny
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTER = (ROOT / "book" / "13_gpu_lab.md").read_text(encoding="utf-8")
@@ -87,11 +90,13 @@ def quick_run(tmp_path_factory):
     return path.parent
 
 
-def show_recorded(folder, capsys):
-    """What the chapter's cell under "The recorded run" prints when its data lie in `folder`."""
-    cell = re.search(r"### The recorded run\n\n```{code-cell} python\n:tags: [^\n]*\n(.*?)```", CHAPTER, re.S).group(1)
+def show_recorded(folder, capsys, heading="The recorded run"):
+    """What the chapter's cell under this heading prints, and the plots it shows, when its data lie in `folder`."""
+    part = CHAPTER.split(f"### {heading}\n", 1)[1]
+    cell = re.search(r"```{code-cell} python\n:tags: [^\n]*\n(.*?)```", part, re.S).group(1)
     shown = []
     names = {name: getattr(gpu_report, name) for name in ("PLOTS", "ceiling_lines", "part_lines")}
+    names |= {"print_summary": bench_cpu.print_summary, "print_sweep": bench_cpu.print_sweep}
     capsys.readouterr()
     exec(cell, names | {"folder": folder, "load_run": bench_gpu.load_run, "show": lambda fig, alt: shown.append(alt)})
     return capsys.readouterr().out, shown
@@ -110,6 +115,20 @@ def test_chapter_says_that_no_run_is_recorded(tmp_path, capsys):
     text, shown = show_recorded(tmp_path, capsys)
     assert text.startswith("No GPU run has been recorded yet") and "bench gpu" in text and not shown
     assert not re.search(r"\d\d", text.replace("--", "")), "there are no numbers where nothing was measured"
+
+
+def test_chapter_shows_a_recorded_comparison_on_a_cpu(tmp_path, capsys):
+    heading = "Beside the others, on a CPU"
+    assert show_recorded(tmp_path, capsys, heading)[0].startswith("No comparison has been recorded yet")
+    rounds = {"float32": [(0.5, 0.04), (0.5, 0.05), (0.5, 0.06)], "transformers float32": [(0.5, 0.08)] * 3}
+    models = {"float32": Llama(*load_tiny())}
+    speeds = {"float32": {1: bench_cpu.spread([20.0]), 16: bench_cpu.spread([90.0])}}
+    run = {"machine": {"date": "2026-01-02", "processor": "a processor", "num_threads": 2}}
+    run |= {"contexts": [bench_cpu.summarize(rounds, [1e10], models, 64)], "batch": speeds, "batch_claims": {}}
+    (tmp_path / "bench_cpu.json").write_text(json.dumps(run))
+    text, _ = show_recorded(tmp_path, capsys, heading)
+    for word in ("recorded 2026-01-02: a processor", "50.0", "40.0 to 60.0", "float32 against transformers", "16: 90"):
+        assert word in text, f"{word!r} is not in {text}"
 
 
 def reference(name):
