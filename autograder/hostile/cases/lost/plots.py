@@ -2,7 +2,7 @@
 
 answers: kv_cache_bytes
 score: cache_work_ratio=2 tokens_processed=3 kv_cache_bytes=3
-note: Figure
+note: -
 """
 # %% tokens_processed
 import matplotlib.pyplot as plt

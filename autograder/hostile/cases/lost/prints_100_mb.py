@@ -2,7 +2,7 @@
 
 answers: kv_bytes_per_token kv_cache_bytes
 score: kv_bytes_per_token=3 kv_cache_bytes=3
-note: (?i)(too much|output dropped|dropped)
+note: -
 """
 # %%
 line = "x" * 1000 + "\n"

@@ -1,8 +1,8 @@
-"""Hands in its work under another name, and the untouched release under the right one.
+"""Hands in its work under another name, and the untouched release under the right one: the note tells.
 
 answers: kv_bytes_per_token kv_cache_bytes
-score: kv_bytes_per_token=3 kv_cache_bytes=3
-note: -
+score: 0
+note: there was also
 """
 # %% build
 from autograder.hostile.bank import release

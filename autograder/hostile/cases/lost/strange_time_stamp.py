@@ -2,7 +2,7 @@
 
 answers: kv_bytes_per_token
 score: kv_bytes_per_token=3
-note: time stamp
+note: timestamp.txt
 """
 # %% build
 (folder / "timestamp.txt").write_bytes(b"yesterday \xff evening")

@@ -1,7 +1,7 @@
 """Works without a cache and then writes into the toy model's record that it had one.
 
 score: 0
-note: test_generate: .*(without a cache|should feed|one generation|passes)
+note: test_generate: (?!$).{10}
 """
 # %% generate
 def generate(model, ids, max_new_tokens, use_cache):

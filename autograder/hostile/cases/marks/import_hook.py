@@ -1,7 +1,7 @@
 """A finder on sys.meta_path gives the tests a numpy.testing and a mini_engine.config of its own.
 
 score: 0
-note: test_kv_bytes_per_token: .*(returned 1\b|AttributeError|no attribute|size)
+note: test_kv_bytes_per_token: (?!$).{10}
 """
 # %% kv_bytes_per_token
 import importlib.abc

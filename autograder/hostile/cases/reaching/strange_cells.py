@@ -1,7 +1,7 @@
 """Cells that are numbers, lists and nothing; metadata of the wrong kind; a name of a megabyte.
 
 score: 0
-note: missing|could not be read
+note: None of its cells belongs|were missing|could not be read
 """
 # %% build
 import json
