@@ -69,6 +69,12 @@ class Grader:
 
     def __init__(self, scratch):
         from nbgrader.apps import AutogradeApp
+        from sqlalchemy import event
+        from sqlalchemy.engine import Engine
+
+        @event.listens_for(Engine, "connect")
+        def do_not_wait_for_the_disk(connection, _):
+            connection.execute("PRAGMA synchronous=OFF")  # only this process's own copies, which a crash may take
 
         self.scratch = Path(scratch)
         self.app = AutogradeApp()
