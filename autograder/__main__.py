@@ -13,6 +13,7 @@ COMMANDS = {
     "demo": ("autograder.demo", "grade a made class with nbgrader's commands and print its table"),
     "doctor": ("autograder.sandbox.doctor", "try on this machine what the jail for students' code promises"),
     "grade": ("autograder.grade", "grade a class on every core or on a Dask cluster, resumable"),
+    "hostile": ("autograder.hostile.command", "grade hostile submissions: is each score and note as wanted?"),
     "lms": ("autograder.lms", "write the points as a CSV that Canvas or Moodle imports"),
     "received": ("autograder.received", "record when submissions were handed in, from a CSV of your system"),
     "regrade": ("autograder.regrade", "after a changed test: grade again on a copy, keep what was given by hand"),
