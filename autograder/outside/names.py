@@ -1,6 +1,5 @@
 """What crosses by its name: classes, enums, modules, exceptions. The tester's list is short, the student's is not."""
 
-import builtins
 import dataclasses
 import enum
 import importlib
@@ -103,4 +102,4 @@ def enum_member(module, qualname, member, trusted):
 def clean(name):
     """A name of the other side as it may be shown."""
     name = name[:60] if isinstance(name, str) else ""
-    return name if name.isidentifier() and not hasattr(builtins, f"__{name}") else "Object"
+    return name if name.isidentifier() else "Object"

@@ -81,7 +81,7 @@ class Peer:
                 return METHOD if frame.get("method") is True else self.decoder.decode(frame.get("v"))
             if kind == "raised":
                 raise errors.decoded(self.hub, frame.get("v"))
-            if kind == "end":
+            if kind == "end" and not self.is_trusted:
                 raise Ended
             if kind != "note":
                 self.answer(frame)
@@ -168,8 +168,9 @@ class Peer:
         failure = None
         try:
             header.update(make())
-        except WireError as error:
-            failure, header["op"] = error, "note"
+        except Exception as error:
+            failure = error if isinstance(error, WireError) else WireError(f"a value that cannot cross: {error}")
+            header["op"] = "note"
             self.shared.undo(mark)
             del self.shared.new_regions[num_regions:]
         header["n"] = [[key, self.encoder.number_of_blob(data)] for key, data in self.shared.new_regions]

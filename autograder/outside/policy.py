@@ -22,6 +22,7 @@ ITERATORS = tuple(
 VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
 GENERATOR_METHODS = {"close", "send"}
 USUAL_ERRORS = np.geterr()
+MAX_THREADS = 64
 
 
 def home(value):
@@ -75,7 +76,10 @@ class TesterHub(Hub):
                 sock, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self.serve_thread, args=(sock,), daemon=True).start()
+            if len(self.peers) < MAX_THREADS:
+                threading.Thread(target=self.serve_thread, args=(sock,), daemon=True).start()
+            else:
+                sock.close()
 
     def serve_thread(self, sock):
         peer = self.local.peer = TesterPeer(Channel(sock), self)
@@ -84,6 +88,8 @@ class TesterHub(Hub):
             peer.listen()
         except BaseException as error:  # the thread that called is lost with its connection
             peer.broken = str(error)
+        finally:
+            self.peers.remove(peer)
             sock.close()
 
 

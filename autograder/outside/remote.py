@@ -112,7 +112,7 @@ class Hub:
             self.lent[number][1] += 1
         kind = type(value)
         place = names.name_of(kind, self.is_trusted)
-        found = [name for name in SPECIAL if getattr(kind, name, None) is not None]
+        found = [name for name in SPECIAL if any(vars(cls).get(name) is not None for cls in kind.__mro__)]
         shown = value if isinstance(value, type) else kind
         shown_as = shown.__name__ if isinstance(shown.__name__, str) else "Object"
         return [

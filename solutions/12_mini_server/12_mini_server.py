@@ -1285,12 +1285,16 @@ for concurrency in (1, 4):
 # %% test="load_test" points=2
 def test_load_test():
     import json
+    import time
 
     now = [100.0]
-    bodies = []
+    bodies, open_requests, most_open = [], [], []
 
     def stub(url, body):
         bodies.append((url, body))
+        open_requests.append(body["prompt"])
+        most_open.append(len(open_requests))
+        time.sleep(0.02)  # long enough for a request that comes too early
         for seconds, event in (
             (2, {"choices": [{"text": "a"}]}),
             (1, {"choices": [{"text": "b"}]}),
@@ -1300,10 +1304,12 @@ def test_load_test():
             now[0] += seconds
             yield "data: " + json.dumps(event)
             yield ""
+        open_requests.remove(body["prompt"])
         yield "data: [DONE]"
 
     got = load_test("http://h:1", "m", ["x", "y"], 7, 1, stub, lambda: now[0])
     assert got is not None, "load_test returned None: is there a return statement?"
+    assert max(most_open) == 1, f"concurrency 1: one request at a time, but {max(most_open)} were open at once"
     assert [url for url, _ in bodies] == ["http://h:1/v1/completions"] * 2, f"posted to {bodies[0][0]}"
     want = {"model": "m", "prompt": "x", "max_tokens": 7, "temperature": 0, "stream": True}
     want["stream_options"] = {"include_usage": True}
