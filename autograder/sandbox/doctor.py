@@ -20,9 +20,12 @@ from . import landlock, modes, warden
 
 MIB = 1 << 20
 NOT_GIVEN = {
-    "bubblewrap": ["the kernel is shared: a hole in Linux itself is a hole in the jail, so keep it up to date"],
+    "bubblewrap": [
+        "the kernel is shared: a hole in Linux itself is a hole in the jail, so keep it up to date",
+        "memory at the instant: each process has its limit, but all together are counted five times a second",
+    ],
     "landlock": [
-        "as for bubblewrap: the kernel is shared",
+        "as for bubblewrap: the kernel is shared, and memory counted five times a second",
         "names: that a path exists, and how big it is, can be asked of a file that cannot be opened",
         "disk: the notebook's folder is on the host's disk, watched five times a second; bubblewrap's is in memory",
         "comfort: no /tmp, /dev/shm, terminals, chmod or shutil.copy, so no locks of multiprocessing and no `!command`",

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Limits:
     address_bytes: int = 16 << 30  # of one process: a build of torch for GPUs maps several GB that it never touches
     cpu_s: int = 600  # of one process
     wall_s: int = 900
-    num_processes: int = 96  # and threads
+    num_processes: int = 64  # and threads
     num_files: int = 256  # open at a time, of one process
     file_bytes: int = 64 << 20
     disk_bytes: int = 256 << 20  # in the notebook's folder, and as much in the folder for temporary files
@@ -131,6 +131,7 @@ def objection(mode):
 def run_in(mode, command, limits=None, timeout=60, cell=None):
     """Runs a command in a jail as a kernel would run; returns subprocess.CompletedProcess with what it wrote."""
     cell = cell or new_cell(limits)
+    cell.limits = replace(cell.limits, wall_s=min(cell.limits.wall_s, timeout))
     control, ours = os.pipe()
     try:
         orders = warden_orders(mode, cell, command, control, keep_output=True)
@@ -141,12 +142,17 @@ def run_in(mode, command, limits=None, timeout=60, cell=None):
             pass_fds=[control],
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=timeout + 30,
         )
     finally:
         os.close(ours)
         os.close(control)
-        shutil.rmtree(cell.run, ignore_errors=True)
+        remove(cell)
+
+
+def remove(cell):
+    """Removes a cell's folder; a submission may have nested it deeper than Python can go."""
+    subprocess.run(["rm", "-rf", "--", str(cell.run)], check=False)
 
 
 def warden_orders(mode, cell, command, control, keep_output=False):
@@ -223,20 +229,26 @@ def jail_environment(mode, cell):
         "JUPYTER_RUNTIME_DIR": inner["tmp"],
         "MINI_ENGINE_CACHE": inner["model"],
         "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
         "JPY_PARENT_PID": "1",  # the warden ends the kernel; within the jail its parent may well be process 1
         "NBGRADER_EXECUTION": "autograde",
         **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     }
 
 
+def named_roots():
+    """The folders that the interpreter and its packages live in, as Python names them."""
+    roots = {sys.prefix, sys.base_prefix, os.path.dirname(os.path.dirname(os.path.realpath(sys.executable)))}
+    roots |= {path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")}
+    return {root for root in roots if os.path.isdir(root)}
+
+
 def python_roots():
-    """The folders that the interpreter and its packages live in, those within the system's left out.
+    """The same without links, those within the system's folders or within one another left out.
 
     Raises NoJail where one of them holds the course: it could not be shown without the solutions.
     """
-    roots = {sys.prefix, sys.base_prefix, os.path.dirname(os.path.dirname(os.path.realpath(sys.executable)))}
-    roots |= {path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")}
-    roots = {os.path.realpath(root) for root in roots if os.path.isdir(root)}
+    roots = {os.path.realpath(root) for root in named_roots()}
     for root in roots:
         if ROOT.is_relative_to(root) and root not in ("/usr", "/usr/local"):
             raise NoJail(
@@ -259,13 +271,17 @@ def model_folder():
     """Where the real model is cached, or None: see mini_engine/fetch.py, which alone knows."""
     from mini_engine.fetch import cache_folder
 
-    folder = cache_folder()
+    folder = cache_folder().resolve()
+    if any(place.is_relative_to(folder) for place in private_places()):
+        raise NoJail(
+            f"the model's cache {folder} holds more than the model: set MINI_ENGINE_CACHE to a folder of its own"
+        )
     return folder if folder.is_dir() else None
 
 
 def private_places():
     """What must stay unreadable even where it lies within a folder that the jail shows."""
-    places = [ROOT, Path(os.environ.get("COURSE_WORK", ROOT)).resolve(), Path.home(), Path("/root")]
+    places = [ROOT, Path(os.environ.get("COURSE_WORK", ROOT)).resolve(), Path(os.path.expanduser("~")), Path("/root")]
     return [place for place in dict.fromkeys(places) if place.is_dir() and place != Path("/")]
 
 
@@ -309,12 +325,16 @@ class Bubblewrap:
         options += ["--proc", "/proc", "--dev", "/dev", *parents(CPU), "--ro-bind-try", CPU, CPU]
         for place in ("/tmp", "/dev/shm", "/submission"):
             options += ["--perms", "1777", "--size", str(limits.disk_bytes), "--tmpfs", place]
-        shown = {root: root for root in python_roots()}
-        shown |= {str(ROOT / "mini_engine"): "/course/mini_engine", str(HERE): "/course/sandbox"}
-        shown |= {str(cell.submission): "/course/submission", str(cell.run / "t"): "/course/start"}
+        shown = [(root, root) for root in python_roots()]
+        for root in sorted(named_roots()):
+            real = os.path.realpath(root)
+            if real != root and not any(inside(root, target) for _, target in shown):  # reached over a link
+                shown.append((real, root))
+        shown += [(str(ROOT / "mini_engine"), "/course/mini_engine"), (str(HERE), "/course/sandbox")]
+        shown += [(str(cell.submission), "/course/submission"), (str(cell.run / "t"), "/course/start")]
         if model_folder():
-            shown[str(model_folder())] = "/course/model"
-        for source, target in shown.items():
+            shown.append((str(model_folder()), "/course/model"))
+        for source, target in shown:
             options += [*parents(target), "--ro-bind", source, target]
         options += [*parents(str(cell.exchange)), "--bind", str(cell.exchange), str(cell.exchange)]
         options += ["--remount-ro", "/dev", "--remount-ro", "/"]
@@ -329,16 +349,7 @@ class Bubblewrap:
             "command": command,
         }
         if landlock.version():  # without it the warden alone watches what is written into the exchange
-            written = [
-                "/tmp",
-                "/dev/shm",
-                "/submission",
-                "/dev/null",
-                "/dev/zero",
-                "/dev/full",
-                "/dev/pts",
-                "/dev/ptmx",
-            ]
+            written = ["/tmp", "/dev/shm", "/submission", "/dev/null", "/dev/zero", "/dev/full", "/dev/pts"]
             orders["landlock"] = {"read": ["/"], "write": written, "sockets": [str(cell.exchange)], "isolate": False}
         step = [*PYTHON, "/course/sandbox/inside.py", json.dumps(orders)]
         return [shutil.which("bwrap"), *options, "--", *step]
@@ -407,7 +418,10 @@ def everyone_reads(paths):
     return all(
         os.stat(place).st_mode & needed == needed
         for path in paths
-        for place, needed in ((path, 0o004), *((above, 0o001) for above in Path(os.path.realpath(path)).parents))
+        for place, needed in (
+            (path, 0o005 if os.path.isdir(path) else 0o004),
+            *((above, 0o001) for above in Path(os.path.realpath(path)).parents),
+        )
     )
 
 

@@ -38,7 +38,7 @@ class JailProvisioner(LocalProvisioner):
     memory_mb = Integer(4096, help="Memory of one submission's processes together").tag(config=True)
     wall_s = Integer(900, help="Seconds that one notebook may take").tag(config=True)
     cpu_s = Integer(600, help="Processor seconds of one process").tag(config=True)
-    num_processes = Integer(96, help="Processes and threads of one submission").tag(config=True)
+    num_processes = Integer(64, help="Processes and threads of one submission").tag(config=True)
     disk_mb = Integer(256, help="Files in the notebook's folder, and as much for temporary files").tag(config=True)
     patience_s = Float(10.0, help="Seconds for a kernel to come back from an interrupt").tag(config=True)
     exchange = None
@@ -47,6 +47,14 @@ class JailProvisioner(LocalProvisioner):
     code = None
 
     async def pre_launch(self, **kwargs):
+        try:
+            return await self.prepare(kwargs)
+        except BaseException:
+            await self.cleanup()
+            raise
+
+    async def prepare(self, kwargs):
+        """Makes the cell; returns the arguments that start the warden."""
         self.mode = modes.require()
         self.cell = modes.new_cell(
             modes.Limits(
@@ -68,7 +76,7 @@ class JailProvisioner(LocalProvisioner):
         manager.context.setsockopt(zmq.RCVHWM, MOST_MESSAGES_WAITING)
         folder = kwargs.get("cwd") or os.getcwd()
         grader_environment = kwargs.pop("env", os.environ)
-        kwargs = await super().pre_launch(env=dict(grader_environment), **kwargs)
+        kwargs = await LocalProvisioner.pre_launch(self, env=dict(grader_environment), **kwargs)
         if self.mode == "trusted":
             kwargs["env"].pop("NBGRADER_DB_URL", None)
             return kwargs
@@ -83,6 +91,9 @@ class JailProvisioner(LocalProvisioner):
     async def launch_kernel(self, cmd, **kwargs):
         try:
             return await super().launch_kernel(cmd, **kwargs)
+        except BaseException:
+            await self.cleanup()
+            raise
         finally:
             for descriptor in kwargs.get("pass_fds", []):
                 os.close(descriptor)
@@ -146,7 +157,7 @@ class JailProvisioner(LocalProvisioner):
                 except TimeoutError:
                     self.log.error("The jail's warden, process %d, does not end", self.pid)
         if self.cell is not None:
-            shutil.rmtree(self.cell.run, ignore_errors=True)
+            modes.remove(self.cell)
         await super().cleanup(restart=restart)
 
 

@@ -1,9 +1,9 @@
-"""Parent of one jailed kernel: starts it, watches it, and leaves nothing of it alive or on disk.
+"""Parent of one jailed kernel: starts it, watches it, and leaves nothing of it alive.
 
 python -I -S warden.py ORDERS, where ORDERS is JSON:
   command   what to start, see modes.py
   control   file descriptor: "i" interrupts the kernel; "k" ends everything, as does the death of nbgrader
-  run       folder of this kernel, removed at the end; `watched` {path: most bytes} lie below it
+  run       folder of this kernel, removed at the end if nbgrader is dead; `watched` {path: most bytes} lie below it
   memory_bytes, wall_s   of all processes together
   namespaced   the kernel is process 2 of its own process namespace
   door      folder whose sockets the jail may connect to only through us, see door.py, or null
@@ -42,7 +42,7 @@ def main(orders):
     deadline = started + orders["wall_s"]
     door = open_door() if orders["door"] else None
     child, stderr = start(orders, libc)
-    said, code = b"", None
+    said, code, orphaned = b"", None, False
     while code is None:
         listened = [source for source in (orders["control"], stderr, door) if source is not None]
         ready, _, _ = select.select(listened, [], [], TICK_S)
@@ -56,7 +56,8 @@ def main(orders):
                 stderr = None
         if orders["control"] in ready:
             asked = os.read(orders["control"], 64)
-            if not asked or b"k" in asked:
+            orphaned = not asked
+            if orphaned or b"k" in asked:
                 code = TOLD
             elif b"i" in asked:
                 interrupt(child, orders["namespaced"])
@@ -64,6 +65,8 @@ def main(orders):
         if code is None:
             code = broken_limit(orders, deadline)
     end_all(orders["uid"])
+    if orphaned:
+        remove(orders["run"])
     if code and code not in ENDED and time.monotonic() - started < START_S:
         show(said)
     return code
@@ -246,9 +249,4 @@ def remove(run):
 
 
 if __name__ == "__main__":
-    told = json.loads(sys.argv[1])
-    try:
-        result = main(told)
-    finally:
-        remove(told["run"])
-    sys.exit(result)
+    sys.exit(main(json.loads(sys.argv[1])))
