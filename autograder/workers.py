@@ -289,6 +289,11 @@ class DaskPool:
         """Batches to keep under way: one that runs and one that waits on each thread of the cluster."""
         return 2 * max(1, sum(self.client.nthreads().values()))
 
+    def strangers(self, assignment):
+        """The addresses of workers that have another version of the course."""
+        found = self.client.run(fingerprint, assignment)
+        return sorted(address for address, digest in found.items() if digest != fingerprint(assignment))
+
     def need(self, num_tasks):
         pass
 

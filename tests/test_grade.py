@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from nbgrader.api import Base, Gradebook
 from sqlalchemy import MetaData, create_engine, select
 
-from autograder import __main__, course, demo, grade, intake, ledger, received, workers
+from autograder import __main__, costs, course, demo, grade, intake, ledger, received, workers
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's own
 TOPIC = "04_kv_cache"
@@ -418,6 +419,49 @@ def test_a_worker_with_another_version_of_the_course_grades_nothing(tmp_path, re
     task = book.task("ada", 1) | {"fingerprint": "other"}
     result = workers.Grader.grade(workers.Grader.__new__(workers.Grader), task)
     assert result["status"] == "failed" and "another version of the course" in result["log"]
+
+
+def test_a_cluster_with_another_version_is_refused(tmp_path, registered, cluster, capsys):
+    from distributed import Client
+
+    school = FakeClass(tmp_path, registered, ["ann"])
+    with Client(cluster, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+        client.run(exec, "from autograder import workers\nworkers.fingerprint = lambda name: 'other'")
+    code, out = school.run(capsys, "--dask", cluster)
+    assert code == 1 and "another version of the course is on tcp://" in out
+    assert not school.log.read_text()
+
+
+def test_the_guide_installs_what_the_servers_need():
+    extras = tomllib.loads((course.ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert extras["dask"][0].startswith("distributed==") and extras["postgres"][0].startswith("psycopg[binary]==")
+
+
+def test_costs_are_measured_and_saved(tmp_path, monkeypatch, capsys):
+    """The whole command but for the grading itself, which the tests above have done."""
+
+    def graded(assignment, work, jobs, jail):
+        Path(work, "autograded").mkdir()
+        folder = Path(work, "grading", assignment)
+        folder.mkdir(parents=True)
+        (folder / "journal.jsonl").write_text('{"own_s": 0.8}\n')
+        return {"jobs": jobs, "jail": jail, "wall_s": 12.0 - 5 * (jobs > 0), "cpu_s": 6.0, "load": 1.0}
+
+    def register(command, assignment, work):
+        Path(work, "gradebook.db").write_bytes(b"")
+
+    monkeypatch.setattr(costs, "measure", graded)
+    monkeypatch.setattr(course, "nbgrader", register)
+    monkeypatch.setattr(costs, "SAVED", course.ROOT / "autograder" / "costs-of-a-test.json")
+    monkeypatch.setenv("COURSE_JAIL", "trusted")
+    try:
+        assert __main__.main(["costs", TOPIC, "--students", "2", "--rounds", "1", "--save"]) == 0
+        saved = json.loads(costs.SAVED.read_text())
+    finally:
+        costs.SAVED.unlink(missing_ok=True)
+    assert saved["own_s"] == 0.4 and [run["jobs"] for run in saved["runs"]] == [0, 2, 0, 2]
+    assert "saved in autograder/costs-of-a-test.json" in capsys.readouterr().out
 
 
 # PostgreSQL.
