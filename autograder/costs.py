@@ -54,7 +54,7 @@ def size_of(folder):
 
 
 def measure_all(assignment, num_students, rounds, jobs):
-    """The contents of costs.json."""
+    """Yields the contents of costs.json after each round."""
     from autograder.sandbox import modes
 
     ways = [(number, jail) for jail in (modes.require(), "trusted") for number in (0, jobs)]
@@ -72,17 +72,17 @@ def measure_all(assignment, num_students, rounds, jobs):
                     own_s.append(json.loads(lines[-1])["own_s"] / num_students)
                 grown = Path(work, "gradebook.db").stat().st_size - before
                 sizes = {"gradebook_bytes": grown, "graded_bytes": size_of(Path(work, "autograded"))}
-    return {
-        "assignment": assignment,
-        "date": date.today().isoformat(),
-        "machine": {"cores": len(os.sched_getaffinity(0)), "system": platform.platform(terse=True)},
-        "students": num_students,
-        "jobs": jobs,
-        "jail": ways[0][1],
-        "runs": runs,
-        "own_s": round(statistics.median(own_s), 4),
-        **{name: round(size / num_students) for name, size in sizes.items()},
-    }
+        yield {
+            "assignment": assignment,
+            "date": date.today().isoformat(),
+            "machine": {"cores": len(os.sched_getaffinity(0)), "system": platform.platform(terse=True)},
+            "students": num_students,
+            "jobs": jobs,
+            "jail": ways[0][1],
+            "runs": runs,
+            "own_s": round(statistics.median(own_s), 4),
+            **{name: round(size / num_students) for name, size in sizes.items()},
+        }
 
 
 def of(costs, jobs, jail, key="wall_s"):
@@ -109,15 +109,15 @@ def add_arguments(parser):
 
 def run(options):
     """Exit code: 0, or 1 where a grading failed."""
+    from autograder.tables import cost_table, plan_table
+
     try:
-        costs = measure_all(options.assignment, options.students, options.rounds, options.jobs)
+        for costs in measure_all(options.assignment, options.students, options.rounds, options.jobs):
+            print(f"\n{cost_table(costs)}\n\n{plan_table(costs)}\n", flush=True)
+            if options.save:
+                SAVED.write_text(json.dumps(costs, indent=1) + "\n", encoding="utf-8")
+                print(f"saved in {SAVED.relative_to(course.ROOT)}", flush=True)
     except course.CommandFailed as error:
         print(error, file=sys.stderr)
         return 1
-    from autograder.tables import cost_table, plan_table
-
-    print(f"\n{cost_table(costs)}\n\n{plan_table(costs)}")
-    if options.save:
-        SAVED.write_text(json.dumps(costs, indent=1) + "\n", encoding="utf-8")
-        print(f"saved in {SAVED.relative_to(course.ROOT)}")
     return 0
