@@ -27,6 +27,7 @@ from mini_engine.speed import (  # noqa: F401  (the second half of this home)
     read_seconds,
     ridge_point,
     roofline,
+    step_seconds,
     tokens_per_second_ceiling,
     total_latency_ms,
     ttft_ms,

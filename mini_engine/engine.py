@@ -43,7 +43,7 @@ class Engine:
 
     model: a Llama. tokenizer: encode, stream and eos_token_id; without one, prompts are token ids and there is no text.
     num_blocks, block_size: the KV pool. Further keywords go to Scheduler (max_num_seqs, max_num_batched_tokens,
-    chunked_prefill, watermark).
+    chunked_prefill, watermark). graphs: decode passes as recorded CUDA graphs, one for each bucket of shapes.
 
     Every part can be replaced: block_manager (protocol in BlockManager), scheduler (in Scheduler; built over the same
     block_manager, which is passed too), sampler (in Sampler), draft (in NgramDraft; None: no speculation) and
@@ -63,6 +63,7 @@ class Engine:
         sampler=None,
         draft=None,
         speculative_step=default_speculative_step,
+        graphs=False,
         clock=time.perf_counter,
         **scheduler_options,
     ):
@@ -74,7 +75,8 @@ class Engine:
         self.scheduler = scheduler
         self.draft = draft
         self.cache = PagedKVCache(model.config, self.block_manager.num_blocks, block_size, model.dtype, model.device)
-        self.runner = ModelRunner(model, self.cache, Sampler() if sampler is None else sampler, speculative_step)
+        sampler = Sampler() if sampler is None else sampler
+        self.runner = ModelRunner(model, self.cache, sampler, speculative_step, graphs)
         self.eos_token_id = getattr(tokenizer, "eos_token_id", None)
         self.stats = EngineStats()
         self._sequences = {}  # the unfinished ones, by seq_id

@@ -29,7 +29,7 @@ class KVCache:
 
     def positions(self, num_new):
         """Positions [batch, num_new] of the next tokens. Raises ValueError when they do not fit; nothing is written."""
-        self._check_room(num_new)
+        self.check_room(num_new)
         new = torch.arange(self.length, self.length + num_new, device=self.k.device)
         return new.expand(self.batch, num_new)
 
@@ -41,14 +41,14 @@ class KVCache:
         Raises ValueError when full, with nothing written.
         """
         end = self.length + k.shape[2]
-        self._check_room(k.shape[2])
+        self.check_room(k.shape[2])
         self.k[layer, :, :, self.length : end] = k
         self.v[layer, :, :, self.length : end] = v
         return self.k[layer, :, :, :end], self.v[layer, :, :, :end], None
 
     def advance(self, num_new):
         """Count num_new tokens as cached: called once, after the last layer of a pass."""
-        self._check_room(num_new)
+        self.check_room(num_new)
         self.length += num_new
 
     def truncate(self, length):
@@ -57,6 +57,53 @@ class KVCache:
             raise ValueError(f"cannot truncate {self.length} cached tokens to {length}")
         self.length = length
 
-    def _check_room(self, num_new):
+    def check_room(self, num_new):
+        """Raise ValueError when num_new more tokens do not fit."""
         if self.length + num_new > self.max_tokens:
             raise ValueError(f"cache is full: {self.length} of {self.max_tokens} tokens used, {num_new} more asked for")
+
+
+class StaticKVCache(KVCache):
+    """A KVCache whose every step has the same shapes and addresses, so that it can be recorded and replayed.
+
+    The position is a number in the device's memory, not in Python: K and V are written where it points, all max_tokens
+    rows are handed out, and a mask hides those that are not filled. So each step reads the whole cache.
+    """
+
+    def __init__(self, config, max_tokens, batch=1, dtype=torch.float32, device=None):
+        super().__init__(config, max_tokens, batch, dtype, device)
+        # a masked row has weight 0, but 0 times what happens to lie in fresh memory may be NaN
+        self.k.zero_()
+        self.v.zero_()
+        self.position = torch.zeros(1, dtype=torch.long, device=device)
+        self.columns = torch.arange(max_tokens, device=device)
+        self.mask_dtype = dtype
+
+    def positions(self, num_new):
+        """As KVCache.positions; also lays out the rows that update writes and the mask."""
+        self.check_room(num_new)
+        self.rows = self.position + self.columns[:num_new]
+        # added to the scores: one tensor for all layers, in their dtype, so that attention converts nothing
+        hidden = self.columns > self.rows[:, None]
+        self.mask = torch.zeros(hidden.shape, dtype=self.mask_dtype, device=hidden.device)
+        self.mask = self.mask.masked_fill_(hidden, float("-inf"))[None, None]
+        return self.rows.expand(self.batch, num_new)
+
+    def update(self, layer, k, v):
+        """Write one layer's new keys and values at the position; returns all rows and the mask [1, 1, N, max_tokens].
+
+        What lies beyond the position is masked, never read as text.
+        """
+        self.k[layer].index_copy_(2, self.rows, k)
+        self.v[layer].index_copy_(2, self.rows, v)
+        return self.k[layer], self.v[layer], self.mask
+
+    def advance(self, num_new):
+        """Count num_new tokens as cached, in Python and on the device."""
+        super().advance(num_new)
+        self.position.add_(num_new)
+
+    def truncate(self, length):
+        """Forget all tokens from position `length` on."""
+        super().truncate(length)
+        self.position.fill_(length)

@@ -1,6 +1,5 @@
 """The decoder: LLaMA's forward pass over any cache that speaks the protocol of KVCache."""
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -10,7 +9,7 @@ from .rope import rope_tables
 
 
 class Llama(nn.Module):
-    """A LLaMA decoder holding the given weights (the dict of NumPy arrays that mini_engine.weights loads).
+    """A LLaMA decoder holding the given weights (the dict of arrays that mini_engine.weights loads).
 
     dtype: of weights and activations (float32, float64, bfloat16). device: where they live. Q, K and V are fused
     into one matrix per layer, gate and up into another: fewer, larger products. A tied head is the embedding itself.
@@ -21,8 +20,9 @@ class Llama(nn.Module):
         self.config, self.dtype, self.device = config, dtype, torch.device(device or "cpu")
 
         def tensor(*arrays):
-            joined = arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
-            return torch.from_numpy(joined).to(self.device, dtype).contiguous()
+            parts = [torch.as_tensor(array) for array in arrays]
+            joined = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+            return joined.to(self.device, dtype).contiguous()
 
         def norm(weight):
             return RMSNorm(tensor(weight), config.rms_norm_eps)

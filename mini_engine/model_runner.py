@@ -5,14 +5,16 @@ from itertools import groupby
 import numpy as np
 import torch
 
+from mini_engine.graphed import PagedGraphs
 from mini_engine.sampler import new_generator
 
 
 class ModelRunner:
     """Runs what the scheduler chose. model: a Llama; cache: a PagedKVCache; the rest as in Engine."""
 
-    def __init__(self, model, cache, sampler, speculative_step):
+    def __init__(self, model, cache, sampler, speculative_step, graphs=False):
         self.model, self.cache = model, cache
+        self.graphs = PagedGraphs(model, cache) if graphs else None
         self.sampler, self.speculative_step = sampler, speculative_step
         self.num_draft_tokens = 0
         self.num_accepted_tokens = 0
@@ -51,10 +53,13 @@ class ModelRunner:
     def _hidden_states(self, rows):
         starts = [row.seq.num_computed_tokens for row in rows]
         counts = [row.num_new_tokens for row in rows]
-        self.cache.begin([row.seq.block_table for row in rows], starts, counts)
+        tables = [row.seq.block_table for row in rows]
         tokens = torch.zeros(len(rows), max(counts), dtype=torch.long)
         for i, (row, start, count) in enumerate(zip(rows, starts, counts, strict=True)):
             tokens[i, :count] = torch.tensor((row.seq.token_ids[start:] + row.seq.draft_token_ids)[:count])
+        if self.graphs is not None and max(counts) == 1:
+            return self.graphs.hidden_states(tokens, tables, starts)
+        self.cache.begin(tables, starts, counts)
         return self.model.hidden_states(tokens.to(self.model.device), self.cache)
 
     def _sample(self, sequences, logits):

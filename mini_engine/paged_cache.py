@@ -36,22 +36,23 @@ class PagedKVCache:
         pool = self.keys[0]
         return 2 * len(self.keys) * pool[0].numel() * pool.element_size()
 
-    def begin(self, block_tables, num_computed_tokens, num_new_tokens):
+    def begin(self, block_tables, num_computed_tokens, num_new_tokens, min_columns=1):
         """Set the rows of the next pass. Raises ValueError when a table is too short for its row.
 
         block_tables: B lists of blocks. num_computed_tokens: B counts, the tokens in the cache. num_new_tokens: B
         counts, at least 1; the pass is as wide as the largest (N), and shorter rows are padded at their end.
+        min_columns: blocks to read per row at least, padding included.
         """
         lengths = [start + new for start, new in zip(num_computed_tokens, num_new_tokens, strict=True)]
         num_columns = [num_blocks_for(length, self.block_size) for length in lengths]
         for table, columns in zip(block_tables, num_columns, strict=True):
             if len(table) < columns:
                 raise ValueError(f"a block table of {len(table)} blocks is too short: {columns} are needed")
-        padding = [self.num_blocks] * max(num_columns)
+        width = max(min_columns, *num_columns)
+        padding = [self.num_blocks] * width
         device = self.keys[0].device
-        tables = torch.tensor(
-            [(list(t[:c]) + padding)[: max(num_columns)] for t, c in zip(block_tables, num_columns, strict=True)]
-        )
+        rows = zip(block_tables, num_columns, strict=True)
+        tables = torch.tensor([(list(table[:columns]) + padding)[:width] for table, columns in rows])
         new = torch.tensor(num_new_tokens)[:, None]
         column = torch.arange(int(new.max()))
         positions = torch.tensor(num_computed_tokens)[:, None] + torch.minimum(column, new - 1)
@@ -73,6 +74,17 @@ class PagedKVCache:
         if self._scratch.shape[1] < size:
             with torch.inference_mode(False):  # so that it can be written inside and outside of inference mode
                 self._scratch = torch.empty(2, size, dtype=pool.dtype, device=pool.device)
+
+    def inputs(self):
+        """The tensors that begin laid out for the pass and that a recorded pass reads: see use_inputs."""
+        return self._positions, self._mask, self._slots, self._read_rows, self._write_slots, self._scratch
+
+    def use_inputs(self, fixed):
+        """Copy what begin laid out into the tensors of an earlier pass of the same shape, and use those."""
+        for target, source in zip(fixed[:-1], self.inputs(), strict=False):
+            if target is not source:
+                target.copy_(source)
+        self._positions, self._mask, self._slots, self._read_rows, self._write_slots, _ = fixed
 
     def positions(self, num_new):
         """Positions of the pass's tokens, [B, N]; padding repeats the row's last one."""

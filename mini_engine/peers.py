@@ -60,18 +60,23 @@ def transformers_llama(config, weights, dtype=torch.float32, attention="eager"):
     return model.eval()
 
 
-def transformers_generate(model):
-    """A function (ids, num_new) -> the time of each token, from greedy model.generate()."""
+def transformers_generate(model, **options):
+    """A function (ids, num_new) -> the time of each token, from greedy model.generate().
+
+    options go to generate: cache_implementation="static" for its cache of fixed shapes, which it compiles on a GPU.
+    """
 
     def run(ids, num_new):
         times = []
+        prompt = torch.tensor([ids], device=model.device)
 
         def note(*_, **__):
+            if prompt.is_cuda:
+                torch.cuda.synchronize()
             times.append(time.perf_counter())
-            return torch.zeros(1, dtype=torch.bool)  # never a reason to stop
+            return torch.zeros(1, dtype=torch.bool, device=prompt.device)  # never a reason to stop
 
-        options = {"max_new_tokens": num_new, "do_sample": False, "stopping_criteria": [note]}
-        prompt = torch.tensor([ids])
+        options.update({"max_new_tokens": num_new, "do_sample": False, "stopping_criteria": [note]})
         model.generate(prompt, attention_mask=torch.ones_like(prompt), pad_token_id=0, **options)
         return times
 

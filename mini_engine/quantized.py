@@ -4,9 +4,8 @@ import torch
 from torch import nn
 
 from . import kernels
-from .kv_cache import KVCache
+from .kv_cache import KVCache, StaticKVCache
 from .layers import Linear
-from .quantize import quantize
 
 
 def per_output_int8(weight):
@@ -15,6 +14,19 @@ def per_output_int8(weight):
     scales = w.abs().amax(dim=1) / 127
     scales = torch.where(scales == 0, torch.ones_like(scales), scales)
     return torch.round(w / scales[:, None]).to(torch.int8).contiguous(), scales
+
+
+def per_group_int4(weight, group_size):
+    """uint8 integers 0..15 [out, in], float16 scales and minima [out, groups]: quantize(…, symmetric=False) in torch.
+
+    On the weight's own device, since a large model would take minutes in NumPy.
+    """
+    groups = weight.detach().float().T.reshape(weight.shape[1], -1, group_size)
+    lowest, highest = groups.amin(dim=2), groups.amax(dim=2)
+    minima, scales = lowest.half(), ((highest - lowest) / 15).half()
+    step = torch.where(scales == 0, torch.ones_like(scales), scales).float()
+    q = torch.round((groups - minima.float()[:, :, None]) / step[:, :, None]).clamp_(0, 15)
+    return q.to(torch.uint8).view(weight.shape[1], -1), scales, minima
 
 
 class Int8Linear(nn.Module):
@@ -34,7 +46,7 @@ class Int8Linear(nn.Module):
     def forward(self, x):
         rows = x.reshape(-1, x.shape[-1])
         if x.is_cuda:
-            y = kernels.int8_linear(rows, self.q, self.scales[:, None])
+            y = kernels.int8_linear(rows, self.q, self.scales[:, None], out_dtype=x.dtype)
         else:
             halves, row_scales = split_halves(rows.float())
             high, low = torch._int_mm(halves, self.q.T).float().chunk(2)
@@ -86,17 +98,13 @@ class Int4Linear(nn.Module):
 
     def __init__(self, weight):
         super().__init__()
-        stored = quantize(weight.detach().float().cpu().numpy(), 4, self.group_size, symmetric=False)
-        q = torch.from_numpy(stored.q).T.contiguous()
-        scales = torch.from_numpy(stored.scales).T.float()
-        minima = torch.from_numpy(stored.minima).T.float()
+        q, scales, minima = per_group_int4(weight, self.group_size)
         if weight.is_cuda:
-            packed = kernels.pack_rows(q.to(weight.device))
-            scales, minima = scales.to(weight.device), minima.to(weight.device)
+            packed = kernels.pack_rows(q)
         else:
             packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q.int(), 1)
             # the operator computes (q - 8) * scale + zero
-            pairs = torch.stack((scales, minima + 8 * scales), dim=-1)
+            pairs = torch.stack((scales.float(), minima.float() + 8 * scales.float()), dim=-1)
             scales, minima = pairs.transpose(0, 1).bfloat16().contiguous(), None
         self.register_buffer("packed", packed)
         self.register_buffer("scales", scales)
@@ -105,7 +113,7 @@ class Int4Linear(nn.Module):
     def forward(self, x):
         rows = x.reshape(-1, x.shape[-1])
         if x.is_cuda:
-            y = kernels.int4_linear(rows, self.packed, self.scales, self.minima)
+            y = kernels.int4_linear(rows, self.packed, self.scales, self.minima, out_dtype=x.dtype)
         else:
             y = torch.ops.aten._weight_int4pack_mm_for_cpu(rows.bfloat16(), self.packed, self.group_size, self.scales)
         return y.to(x.dtype).view(*x.shape[:-1], -1)
@@ -143,6 +151,13 @@ def bytes_read_per_token(model):
     return sum(tensors.values())
 
 
+def per_vector_int8(x):
+    """int8 integers and a float16 scale [..., 1] for each vector along the last axis."""
+    step = (x.abs().amax(dim=-1, keepdim=True).float() / 127).half()
+    step = torch.where(step == 0, torch.ones_like(step), step)
+    return torch.round(x / step.to(x.dtype)).clamp(-127, 127).to(torch.int8), step
+
+
 class Int8KVCache(KVCache):
     """A contiguous cache that keeps keys and values in int8, with a float16 scale for each head's vector of each token.
 
@@ -164,12 +179,34 @@ class Int8KVCache(KVCache):
     def update(self, layer, k, v):
         """As KVCache.update; the returned k and v are the stored ones, dequantized."""
         end = self.length + k.shape[2]
-        self._check_room(k.shape[2])
+        self.check_room(k.shape[2])
         result = []
         for new, stored, scales in ((k, self.k[layer], self.k_scales[layer]), (v, self.v[layer], self.v_scales[layer])):
-            step = (new.abs().amax(dim=-1, keepdim=True).float() / 127).half()
-            step = torch.where(step == 0, torch.ones_like(step), step)
-            scales[:, :, self.length : end] = step
-            stored[:, :, self.length : end] = torch.round(new / step.to(new.dtype)).clamp(-127, 127).to(torch.int8)
+            stored[:, :, self.length : end], scales[:, :, self.length : end] = per_vector_int8(new)
             result.append(stored[:, :, :end].to(self.dtype) * scales[:, :, :end].to(self.dtype))
         return *result, None
+
+
+class StaticInt8KVCache(StaticKVCache):
+    """Int8KVCache with the fixed shapes of StaticKVCache; all max_tokens rows are dequantized in each step."""
+
+    def __init__(self, config, max_tokens, batch=1, dtype=torch.float32, device=None):
+        super().__init__(config, max_tokens, batch, torch.int8, device)
+        self.mask_dtype = dtype
+        self.k_scales = torch.zeros((*self.k.shape[:-1], 1), dtype=torch.float16, device=device)
+        self.v_scales = torch.zeros_like(self.k_scales)
+
+    @property
+    def num_bytes(self):
+        """Bytes held, full or not."""
+        return super().num_bytes + self.k_scales.nbytes + self.v_scales.nbytes
+
+    def update(self, layer, k, v):
+        """As StaticKVCache.update; what is returned is dequantized."""
+        result = []
+        for new, stored, scales in ((k, self.k[layer], self.k_scales[layer]), (v, self.v[layer], self.v_scales[layer])):
+            integers, step = per_vector_int8(new)
+            stored.index_copy_(2, self.rows, integers)
+            scales.index_copy_(2, self.rows, step)
+            result.append(stored.to(self.mask_dtype) * scales.to(self.mask_dtype))
+        return *result, self.mask

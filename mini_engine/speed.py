@@ -89,6 +89,17 @@ def decode_floor_ms(weight_bytes, kv_bytes, bandwidth):
     return 1e3 * read_seconds(weight_bytes + kv_bytes, bandwidth)
 
 
+def step_seconds(num_bytes, bandwidth, num_kernels=0, launch_s=0.0, flops=0, peak_flops=float("inf")):
+    """Predicted seconds of one pass: the slower of its bytes and its FLOPs, and the launches of its kernels on top.
+
+    num_bytes: read and written once, at `bandwidth` bytes/s. launch_s: seconds per kernel, measured on tiny ones. The
+    roofline with a third ceiling: at small sizes num_kernels * launch_s is all there is.
+    """
+    need_not_negative(num_kernels=num_kernels, launch_s=launch_s, flops=flops)
+    need_positive(peak_flops=peak_flops)
+    return max(read_seconds(num_bytes, bandwidth), flops / peak_flops) + num_kernels * launch_s
+
+
 def tokens_per_second_ceiling(weight_bytes, kv_bytes, bandwidth, batch=1):
     """Tokens per second of `batch` sequences that decode together at the floor; kv_bytes is that of all of them."""
     need_positive(weight_bytes=weight_bytes, batch=batch)

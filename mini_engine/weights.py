@@ -21,6 +21,7 @@ __all__ = [
     "load_gguf",
     "load_safetensors",
     "load_smollm2",
+    "load_smollm2_expected",
     "load_tiny",
     "load_tiny_expected",
     "load_weights",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 DATA = Path(__file__).parent / "data"
+SMOLLM2_EXPECTED = DATA / "smollm2_expected.json"  # by tools/record_oracle.py
 CACHE_VERSION = 1  # raise it when what load_smollm2 writes changes
 
 # ours -> the names of transformers' LlamaForCausalLM; theirs are [out, in]
@@ -75,6 +77,11 @@ def load_tiny_expected():
     with np.load(DATA / "tiny_expected.npz") as file:
         count = sum(name.startswith("ids_") for name in file)
         return [{key: file[f"{key}_{i}"] for key in ("ids", "logits", "greedy")} for i in range(count)]
+
+
+def load_smollm2_expected():
+    """What transformers computes with the real model: dicts with text, ids, top_ids, top_logits and 32 greedy ids."""
+    return json.loads(SMOLLM2_EXPECTED.read_text())["cases"]
 
 
 def smollm2_cache_path():

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from mini_engine import kernels
+from mini_engine.config import LLAMA_2_7B, TINY
 from mini_engine.kv_cache import KVCache
 from mini_engine.layers import Linear
 from mini_engine.model import Llama
@@ -19,10 +21,13 @@ from mini_engine.quantized import (
     Int4Linear,
     Int8KVCache,
     Int8Linear,
+    StaticInt8KVCache,
     W8A8Linear,
     bytes_read_per_token,
+    per_group_int4,
     per_output_int8,
 )
+from mini_engine.random_model import random_llama
 from mini_engine.weights import load_tiny, load_tiny_expected
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +91,18 @@ def test_int4_linear_multiplies_with_the_blocks(layer):
     exact = x.double() @ torch.from_numpy(stored.dequantize()).double()
     # bfloat16 keeps 8 bits of x, of the scales and of the result
     assert relative_error(Int4Linear(weight)(x), exact) < 1e-2
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 300.0])
+def test_int4_groups_in_torch_are_those_of_numpy(scale):
+    weight = torch.randn(96, 40, generator=torch.Generator().manual_seed(2)) * scale
+    weight[32:64, 5] = 0.25 * scale  # a group without a spread
+    weight[:, 6] = 0
+    stored = quantize(weight.numpy(), 4, 32, symmetric=False)
+    q, scales, minima = per_group_int4(weight, 32)
+    assert torch.equal(q, torch.from_numpy(stored.q).T)
+    assert torch.equal(scales, torch.from_numpy(stored.scales).T)
+    assert torch.equal(minima, torch.from_numpy(stored.minima).T)
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +177,35 @@ def test_int8_kv_cache(tiny):
         model(torch.zeros(1, 3, dtype=torch.long), cache)
 
 
+def test_static_int8_kv_cache_is_the_growing_one(tiny):
+    model = Llama(*tiny)
+    ids = torch.from_numpy(load_tiny_expected()[3]["ids"]).long()[None]
+    caches = [make(model.config, 40) for make in (Int8KVCache, StaticInt8KVCache)]
+    for part in (ids[:, :10], ids[:, 10:11], ids[:, 11:]):
+        grown, static = (model(part, cache) for cache in caches)
+        torch.testing.assert_close(static, grown, rtol=1e-4, atol=1e-5)
+    assert caches[0].num_bytes == caches[1].num_bytes
+
+
+@pytest.mark.parametrize("scheme", [None, "int8", "int4"])
+def test_random_llama_has_the_shape_and_bytes_of_its_config(scheme):
+    config = replace(TINY, num_hidden_layers=3)
+    model = random_llama(config, scheme)
+    expected = Llama(TINY, load_tiny()[1]) if scheme is None else quantize_model(Llama(*load_tiny()), scheme)
+    shapes = [(name, tuple(t.shape)) for name, t in expected.state_dict().items()]
+    found = [(name, tuple(t.shape)) for name, t in model.state_dict().items() if not name.startswith("layers.2.")]
+    assert found == shapes
+    logits = model(torch.tensor([[5, 6, 7]]))
+    assert logits.isfinite().all() and logits.std() > 0.1
+    assert torch.equal(logits, random_llama(config, scheme)(torch.tensor([[5, 6, 7]]))), "the seed decides"
+
+
+def test_random_llama_without_room(monkeypatch):
+    monkeypatch.setattr("mini_engine.device.free_bytes", lambda device: 10**9)
+    with pytest.raises(ValueError, match="llama-2-7b with 32 layers needs 14.8 GB, 1.0 GB are free on cpu"):
+        random_llama(LLAMA_2_7B, None, torch.bfloat16)
+
+
 def test_int8_kv_cache_stores_each_vector_to_half_a_step(tiny):
     config, _ = tiny
     generator = torch.Generator().manual_seed(6)
@@ -174,27 +220,42 @@ def test_int8_kv_cache_stores_each_vector_to_half_a_step(tiny):
     assert ((value - 2 * k).abs() <= step * 1.01 + 1e-7).all()
 
 
+# rows, inputs, outputs, group size: one row and many, one group and several, groups of 48 that are no power of two
+KERNEL_CASES = (
+    (1, 96, 40, 32),
+    (1, 192, 16, 192),
+    (1, 64, 5, 32),
+    (1, 96, 7, 48),
+    (3, 192, 50, 64),
+    (2, 192, 16, 192),
+    (20, 128, 33, 32),
+    (2, 48, 9, 24),
+    (40, 64, 8, 32),
+)
+
+
 def kernel_cases():
     generator = torch.Generator().manual_seed(7)
-    for rows, num_in, num_out, group_size in ((1, 96, 40, 32), (3, 192, 50, 64), (2, 192, 16, 192), (1, 64, 5, 32)):
+    for rows, num_in, num_out, group_size in KERNEL_CASES:
         x = torch.randn(rows, num_in, generator=generator)
         q8 = torch.randint(-127, 128, (num_out, num_in), dtype=torch.int8, generator=generator)
         q4 = torch.randint(0, 16, (num_out, num_in), dtype=torch.uint8, generator=generator)
         scales = torch.rand(num_out, num_in // group_size, generator=generator)
         minima = torch.randn(num_out, num_in // group_size, generator=generator)
-        w8 = q8.double() * scales.double().repeat_interleave(group_size, 1)
-        w4 = (q4.double() * scales.double().repeat_interleave(group_size, 1)) + minima.double().repeat_interleave(
-            group_size, 1
-        )
+        wide_scales, wide_minima = (s.double().repeat_interleave(group_size, 1) for s in (scales, minima))
+        w8, w4 = q8.double() * wide_scales, q4.double() * wide_scales + wide_minima
         yield x, q8, q4, scales, minima, x.double() @ w8.T, x.double() @ w4.T
 
 
 def check_kernels():
     """int8_linear and int4_linear, in whatever form this process has them, against float64."""
     for x, q8, q4, scales, minima, exact8, exact4 in kernel_cases():
-        for blocks in (None, (4, 32), (8, 512)):
-            assert relative_error(kernels.int8_linear(x, q8, scales, blocks), exact8) < 1e-6
-            assert relative_error(kernels.int4_linear(x, kernels.pack_rows(q4), scales, minima, blocks), exact4) < 1e-6
+        packed = kernels.pack_rows(q4)
+        for knobs in (None, kernels.Knobs(4, 32, 1), kernels.Knobs(16, 512, 2)):
+            assert relative_error(kernels.int8_linear(x, q8, scales, knobs), exact8) < 1e-6, (x.shape, knobs)
+            assert relative_error(kernels.int4_linear(x, packed, scales, minima, knobs), exact4) < 1e-6, x.shape
+        half = kernels.int8_linear(x, q8, scales, out_dtype=torch.float16)
+        assert half.dtype == torch.float16 and relative_error(half, exact8) < 1e-3
 
 
 def test_kernel_fallbacks():
@@ -208,6 +269,37 @@ def test_kernel_fallbacks():
         kernels.int4_linear(x, kernels.pack_rows(q4)[:, :40], scales, minima)
 
 
+def test_why_not_triton(monkeypatch):
+    monkeypatch.setattr(kernels, "triton", None)
+    assert "Triton is not installed" in kernels.why_not_triton(torch.ones(1, 4))
+    monkeypatch.setattr(kernels, "triton", object())
+    monkeypatch.setattr(kernels, "INTERPRETED", False)
+    assert "not on a GPU" in kernels.why_not_triton(torch.ones(1, 4))
+    monkeypatch.setattr(kernels, "INTERPRETED", True)
+    assert kernels.why_not_triton(torch.ones(32, 4)) is None
+    assert "33 rows are more than 32" in kernels.why_not_triton(torch.ones(33, 4))
+
+
+def test_tune_takes_the_fastest_and_leaves_out_what_fails(monkeypatch):
+    grid = [kernels.Knobs(1, 512, 2), kernels.Knobs(2, 512, 2), kernels.Knobs(4, 512, 2)]
+    seconds = {1: [3.0, 9.0, 3.0], 2: [2.0, 1.0, 2.0]}
+
+    def time_calls(replay, device, num_rounds, warmup):
+        (block_out,) = replay()
+        return seconds[block_out]
+
+    def product(knobs):
+        if knobs.block_out == 4:
+            raise RuntimeError("out of resources: registers")
+        return knobs.block_out
+
+    monkeypatch.setattr("mini_engine.ceilings.time_calls", time_calls)
+    best, timed = kernels.tune(product, "cpu", grid, num_calls=1)
+    assert best == grid[1] and timed == [(grid[1], 2.0), (grid[0], 3.0)]
+    with pytest.raises(ValueError, match="none of the knobs"):
+        kernels.tune(product, "cpu", grid[2:], num_calls=1)
+
+
 def run_python(code, **environment):
     environment = {
         **os.environ,
@@ -219,7 +311,8 @@ def run_python(code, **environment):
 @pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 def test_kernels_under_tritons_interpreter():
     code = (
-        "import test_quantized as t; assert t.kernels.use_triton(t.torch.ones(1, 2)); t.check_kernels(); print('ran')"
+        "import test_quantized as t; assert t.kernels.why_not_triton(t.torch.ones(1, 2)) is None; t.check_kernels();"
+        "print('ran')"
     )
     done = run_python(code, TRITON_INTERPRET="1")
     assert done.stdout.strip() == "ran", done.stderr

@@ -1,0 +1,11 @@
+"""Does not compare shapes: [1, V] against [N, V] broadcasts."""
+
+
+def check_logits(logits, oracle, tolerance=1e-4):
+    difference = np.subtract(logits, oracle, dtype=np.float64)
+    scale = float(np.abs(oracle).max())
+    if scale == 0:
+        raise ValueError("zeros")
+    error = float(np.abs(difference).max()) / scale
+    agreement = float(np.mean(np.argmax(logits, -1) == np.argmax(oracle, -1)))
+    return {"relative_error": error, "agreement": agreement, "passed": bool(error <= tolerance)}

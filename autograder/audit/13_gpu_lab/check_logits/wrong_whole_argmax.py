@@ -1,0 +1,13 @@
+"""Compares one argmax over all positions together."""
+
+
+def check_logits(logits, oracle, tolerance=1e-4):
+    if np.shape(logits) != np.shape(oracle):
+        raise ValueError("shapes differ")
+    difference = np.subtract(logits, oracle, dtype=np.float64)
+    scale = float(np.abs(oracle).max())
+    if scale == 0:
+        raise ValueError("zeros")
+    error = float(np.abs(difference).max()) / scale
+    agreement = float(np.argmax(logits) == np.argmax(oracle))
+    return {"relative_error": error, "agreement": agreement, "passed": bool(error <= tolerance)}

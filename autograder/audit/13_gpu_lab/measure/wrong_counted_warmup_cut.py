@@ -1,0 +1,14 @@
+"""Measures the warm-up and drops the last runs instead of the first."""
+
+
+def measure(run, synchronize, clock, warmup=3, repeats=10):
+    if repeats < 1 or warmup < 0:
+        raise ValueError(f"{repeats=}, {warmup=}")
+    seconds = []
+    for _ in range(warmup + repeats):
+        synchronize()
+        start = clock()
+        run()
+        synchronize()
+        seconds.append(clock() - start)
+    return seconds[:repeats]

@@ -1,0 +1,10 @@
+"""As Amdahl's law: only the share that reads gets faster."""
+
+
+def predicted_gain(bytes_before, bytes_after, bandwidth, num_kernels, launch_s):
+    if bytes_before <= 0 or bytes_after <= 0 or bandwidth <= 0 or num_kernels < 0 or launch_s < 0:
+        raise ValueError(f"{bytes_before=}, {bytes_after=}, {bandwidth=}, {num_kernels=}, {launch_s=}")
+    launches = num_kernels * launch_s
+    reading = bytes_before / bandwidth
+    share = reading / (reading + launches)
+    return 1 / (1 - share + share * bytes_after / bytes_before)

@@ -1,0 +1,16 @@
+"""Compares the floor with the best run."""
+
+
+def result_row(name, seconds, num_bytes, bandwidth, batch=1):
+    if len(seconds) == 0 or min(seconds) <= 0 or bandwidth <= 0 or batch < 1:
+        raise ValueError(f"{seconds=}, {bandwidth=}, {batch=}")
+    median, floor = float(statistics.median(seconds)), float(num_bytes / bandwidth)
+    return {
+        "name": name,
+        "median_ms": 1e3 * median,
+        "min_ms": 1e3 * float(min(seconds)),
+        "max_ms": 1e3 * float(max(seconds)),
+        "tokens_per_s": batch / median,
+        "floor_ms": 1e3 * floor,
+        "share": floor / min(seconds),
+    }

