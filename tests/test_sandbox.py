@@ -1,5 +1,6 @@
 """The jail: every promise broken on purpose in both modes, no jail no grading, and grading through it end to end."""
 
+import asyncio
 import json
 import logging
 import os
@@ -15,15 +16,17 @@ import uuid
 from pathlib import Path
 
 import pytest
+import zmq.asyncio
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory
+from jupyter_client.session import Session
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
 from traitlets.config import Config
 
 from autograder import course
-from autograder.sandbox import doctor, landlock, modes, provisioner, seccomp
+from autograder.sandbox import client, doctor, landlock, modes, provisioner, seccomp
 
 TOPIC = "04_kv_cache"
 PROMISES = ["jail", "network", "files of the course", "other processes", "rights", "exchange", *doctor.PROBES]
@@ -81,7 +84,7 @@ def run_cells(mode, sources, folder, monkeypatch, **options):
     monkeypatch.setenv("COURSE_JAIL", mode)
     provisioner.register()
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
-    client = NotebookClient(
+    runner = NotebookClient(
         notebook,
         kernel_name=provisioner.NAME,
         kernel_manager_class=AsyncKernelManager,
@@ -95,7 +98,7 @@ def run_cells(mode, sources, folder, monkeypatch, **options):
         **options,
     )
     try:
-        client.execute()
+        runner.execute()
     except DeadKernelError:
         return notebook, True
     return notebook, False
@@ -163,7 +166,9 @@ def test_the_agent_reaches_a_socket_of_the_exchange_and_no_other(mode, tmp_path)
 
 def test_death_of_the_grader_ends_the_jail(mode):
     mark = str(uuid.uuid4())
-    code = f"from autograder.sandbox import doctor, modes; doctor.python_in({mode!r}, doctor.HOLD, None, {mark!r})"
+    code = (
+        f"from autograder.sandbox import client, doctor, modes; doctor.python_in({mode!r}, doctor.HOLD, None, {mark!r})"
+    )
     grader = subprocess.Popen([sys.executable, "-c", code], cwd=course.ROOT)
     assert wait_for(lambda: len(marked(mark)) >= 2), "no jail was started"
     grader.send_signal(signal.SIGKILL)
@@ -188,6 +193,56 @@ def wait_for(condition, seconds=20):
             return False
         time.sleep(0.05)
     return True
+
+
+def receive(channel_class, messages):
+    """What a channel gives for lists of frames that arrive on it."""
+    session = Session(key=b"key")
+    context = zmq.asyncio.Context()
+
+    async def pass_through():
+        ours, theirs = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+        theirs.bind("inproc://receive")
+        ours.connect("inproc://receive")
+        channel = channel_class(ours, session)
+        got = []
+        for message in messages(session):
+            await theirs.send_multipart(message)
+            got.append(await channel.get_msg(timeout=5))
+        channel.close()
+        theirs.close(linger=0)
+        return got
+
+    try:
+        return asyncio.run(pass_through())
+    finally:
+        context.term()
+
+
+def test_output_beyond_the_limit_is_not_kept(monkeypatch):
+    monkeypatch.setattr(client.BoundedChannel, "left", 5000)
+
+    def messages(session):
+        for text in ("first", "x" * 9000, "later"):
+            yield session.serialize(session.msg("stream", {"text": text}))
+        yield session.serialize(session.msg("status", {"execution_state": "idle"}))
+
+    got = receive(client.BoundedChannel, messages)
+    assert [message["content"] for message in got] == [{"text": "first"}, {}, {}, {"execution_state": "idle"}]
+
+
+@pytest.mark.parametrize("channel", [client.BoundedChannel, client.PlainChannel])
+def test_garbage_on_a_channel_is_a_message_that_nobody_waits_for(channel):
+    def messages(session):
+        good = session.serialize(session.msg("status", {}))
+        yield [b"no delimiter"]
+        yield [*good[:1], b"0" * 64, *good[2:]]
+        yield good[:3]
+        yield session.serialize(session.msg("status", {"execution_state": "idle"}))
+
+    got = receive(channel, messages)
+    assert [message["parent_header"] for message in got[:3]] == [{}, {}, {}]
+    assert [message["msg_type"] for message in got] == ["", "", "", "status"]
 
 
 def test_an_old_kernel_without_scopes_still_keeps_signals_inside():

@@ -13,18 +13,20 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import zmq
+from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 from nbgrader.converters import Autograde
 from nbgrader.converters.base import NbGraderException
 from traitlets import Float, Integer
 
 from . import modes
+from .client import BoundedClient
 from .warden import ENDED
 
 NAME = "course-jail"
 KERNELS = Path(__file__).resolve().parent
-MOST_MESSAGE_BYTES = 32 << 20
-MOST_MESSAGES_WAITING = 64
+MOST_MESSAGE_BYTES = 16 << 20
+MOST_MESSAGES_WAITING = 16
 COPY_BYTES = 128 << 20
 
 
@@ -72,6 +74,8 @@ class JailProvisioner(LocalProvisioner):
             manager.cache_ports = False
             manager.connection_file = str(self.exchange / "kernel.json")
             manager.ip = str(self.exchange / "k")
+        if isinstance(manager, AsyncKernelManager):
+            manager.client_factory = BoundedClient
         manager.context.setsockopt(zmq.MAXMSGSIZE, MOST_MESSAGE_BYTES)
         manager.context.setsockopt(zmq.RCVHWM, MOST_MESSAGES_WAITING)
         folder = kwargs.get("cwd") or os.getcwd()
