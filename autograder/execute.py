@@ -28,6 +28,7 @@ MAX_OUTPUT_CHARS = 100_000
 DEAD = "The notebook's process ended while it ran (exit, crash or out of memory); later cells did not run."
 HANGS = "The notebook's process did not stop after a test had run too long; later cells did not run."
 PART_OF = re.compile(r"(test|hidden)_(\w+)")
+GARBLED = "The notebook's process no longer answered as a notebook does; later cells did not run."
 POLL_S, STOP_S = 0.005, 5  # between looks at the tester; for a kernel to end a call that was interrupted
 
 
@@ -60,8 +61,8 @@ class CourseExecute(Execute):
             return cell, resources
         try:
             cell, resources = super().preprocess_cell(cell, resources, index)
-        except (DeadKernelError, CellTimeoutError, RuntimeError) as error:
-            self.note_death(isinstance(error, DeadKernelError))
+        except Exception as error:  # whatever a kernel sends that is no message of a notebook ends up here too
+            run_sync(self.note_trouble)(error)
             message = self._dead or "This cell ran too long or wrote too much."
             cell.outputs = [*cell.get("outputs", []), error_output(type(error).__name__, message)]
         cell.outputs = trim(cell.outputs)
@@ -122,9 +123,7 @@ class CourseExecute(Execute):
                 break
             await ensure_async(self.km.interrupt_kernel())
             if interrupt:
-                self._dead = HANGS
-                await ensure_async(self.km.shutdown_kernel(now=True))
-                return
+                return await self.give_up(HANGS)
         if not await self._alive():
             self._dead = DEAD
 
@@ -132,7 +131,7 @@ class CourseExecute(Execute):
         """Whether the kernel has answered the request, waiting for it for some seconds."""
         end = asyncio.get_running_loop().time() + seconds
         while True:
-            with contextlib.suppress(Empty):
+            with contextlib.suppress(Empty, KeyError, ValueError):
                 message = await ensure_async(self.kc.get_shell_msg(timeout=0.01))
                 if message["parent_header"].get("msg_id") == request:
                     return True
@@ -143,13 +142,21 @@ class CourseExecute(Execute):
 
     async def drain(self):
         """Takes what the kernel says meanwhile; nothing of it is kept."""
-        with contextlib.suppress(Empty):
+        with contextlib.suppress(Empty, KeyError, ValueError):
             for _ in range(1000):
                 await ensure_async(self.kc.get_iopub_msg(timeout=0))
 
-    def note_death(self, is_dead):
-        if is_dead or not run_sync(self._alive)():
+    async def note_trouble(self, error):
+        """After an error in a cell of the student's: is the kernel of any more use?"""
+        if isinstance(error, DeadKernelError) or not await self._alive():
             self._dead = DEAD
+        elif not isinstance(error, CellTimeoutError | RuntimeError):
+            await self.give_up(GARBLED)
+
+    async def give_up(self, why):
+        """Ends the kernel; the cells after this one get `why`."""
+        self._dead = why
+        await ensure_async(self.km.shutdown_kernel(now=True))
 
     async def _alive(self):
         return await ensure_async(self.km.is_alive())

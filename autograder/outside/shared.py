@@ -7,7 +7,7 @@ but this table refers to any more, so that an aliased or changed argument means 
 import numpy as np
 
 from .entries import Region, extent, in_bytes
-from .wire import WireError
+from .wire import MAX_BODY_BYTES, WireError
 
 MAX_ENTRIES = 200_000
 WHOLE_BYTES = 16 << 20  # the student's array crosses with all the memory that it is a view of, up to this size
@@ -64,6 +64,8 @@ class Shared:
 
     def new_region(self, array):
         """Of the student's arrays all the memory they are views of crosses, of the tester's the array alone."""
+        if array.nbytes > MAX_BODY_BYTES:
+            raise WireError(f"an array of {array.nbytes >> 20} MiB is too large to cross")
         if not self.is_trusted:
             root = array
             while isinstance(root.base, np.ndarray):
