@@ -321,7 +321,7 @@ class DaskPool:
         self.client.close()
 
     def __str__(self):
-        return f"a cluster of {self.size // 2}"
+        return f"a cluster of {self.size // 2} workers"
 
 
 if __name__ == "__main__":
