@@ -20,14 +20,16 @@ MIN_WORDS = 8  # letters; less says nothing
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 DATA = re.compile(
     r"""(?<!\w)(['"`])[^'"`]{1,80}\1(?!\w)"""  # a quoted text
-    r"|(?<![\w.])[-+]?\d[\d_]*(?:\.\d+)?(?:e[-+]?\d+)?"  # a number, not the one in float32
+    r"|(?<![\w.])(?<!\w-)[-+]?\d[\d_]*(?:\.\d+)?(?:e[-+]?\d+)?"  # a number, not those in float32 and Llama-2-7B
 )
 GAP = "…"
 GENERAL = "a result is not what it should be, on inputs that the checks in the notebook do not try."
+ENDED = "the notebook's process had ended (exit, crash or out of memory)."
 SENTENCES = {
     "AssertionError": GENERAL,
     "NotImplementedError": "it is not written yet.",
-    "DeadKernelError": "the notebook's process had ended (exit, crash or out of memory).",
+    "DeadKernelError": ENDED,
+    "StudentProcessError": ENDED,
     "CellTimeoutError": "it ran too long.",
     "TimeoutError": "it ran too long.",
 }

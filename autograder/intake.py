@@ -171,10 +171,16 @@ def put_together(release, solutions, free, notes):
             continue  # a free cell of the release: the student's copy of it is among the free cells
         built.append(cell)
         if marks:
-            cell.source = solutions.get(marks.grade_id, cell.source)
+            if solutions.get(marks.grade_id, cell.source) != cell.source:
+                cell.source = as_text(cell.cell_type, solutions[marks.grade_id])
             built += free_cells(marks.grade_id)
     notebook.cells = built
     return notebook
+
+
+def as_text(cell_type, source):
+    """A written answer without HTML and links: the formgrader would run them in the browser of whoever grades it."""
+    return source if cell_type == "code" else re.sub(r"<(?=[A-Za-z/!?])|\](?=[(:])", r"\g<0> ", source)
 
 
 class GraftExporter(NotebookExporter):
@@ -231,7 +237,7 @@ def submission_folders(course):
     for student in Path(pattern.anchor).glob(str(pattern.parent.relative_to(pattern.anchor))):
         if not student.is_dir() or student.name.startswith("."):
             continue
-        safe = printable(re.sub(r"[\[\]*?\x00-\x1f\x7f-\x9f\ud800-\udfff]", "_", student.name))[:128]
+        safe = re.sub(r"[\[\]*?\x00-\x1f\x7f-\x9f\ud800-\udfff]", "_", student.name)[:128]
         if safe != student.name and any(path.name == pattern.name for path in student.iterdir()):
             student = student.rename(unused(student.with_name(safe)))
         folders = {path.name: path for path in student.iterdir()} if os.access(student, os.R_OK | os.X_OK) else {}
@@ -251,7 +257,8 @@ def unused(path):
 
 
 def printable(name):
-    return os.fsencode(name).decode("utf-8", "replace")
+    """A file's name as a note may show it, in Markdown too."""
+    return re.sub(r"[^\w .,()+@~=/-]", "?", os.fsencode(name).decode("utf-8", "replace"))
 
 
 def take_in(course, folder, names):

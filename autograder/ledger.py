@@ -152,6 +152,7 @@ class Ledger:
         base = received.beside_submitted(self.place, "")
         parts = [f"submitted/{student}/{self.assignment}", f"received/{self.assignment}/{student}.json"]
         parts.append(f"quarantine/{student}/{self.assignment}/notes.json")  # what the intake has found already
+        parts.append(f"received/{self.assignment}/renamed.json")  # exercises that got another name since
         if not problem:
             try:
                 return task | {"archive": workers.pack(base, parts, intake.MAX_FILE_BYTES)}

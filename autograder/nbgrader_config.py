@@ -79,3 +79,4 @@ c.Execute.raise_on_iopub_timeout = False
 c.GenerateFeedback.preprocessors = [CourseGrades, FeedbackView]
 c.HTMLExporter.extra_template_basedirs = [str(HERE / "templates")]
 c.HTMLExporter.template_name = "course_feedback"
+c.HTMLExporter.sanitize_html = True  # what a student's code displays is shown by the formgrader in your browser

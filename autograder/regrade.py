@@ -290,7 +290,7 @@ class Round:
         moved = [str(path.relative_to(self.new)) for path in graded]
         moved += [f"notebooks/{self.assignment}"] if (self.work / "notebooks" / self.assignment).is_dir() else []
         moved += [f"received/{self.assignment}"] if (self.new / "received" / self.assignment).is_dir() else []
-        (self.before / "moved.json").write_text(json.dumps(moved))
+        (self.before / "moved.json").write_text(json.dumps({name: (self.work / name).exists() for name in moved}))
         try:
             for name in moved:
                 put(self.work / name, self.before / name)
@@ -322,10 +322,11 @@ def restore(work, folder, database):
     before = Path(folder) / "before"
     if not (before / "gradebook.db").exists():
         raise CannotRegrade(f"{folder} is not a folder that regrade left behind")
-    names = json.loads((before / "moved.json").read_text()) if (before / "moved.json").exists() else []
-    for name in names:
-        if (before / name).exists():
+    names = json.loads((before / "moved.json").read_text()) if (before / "moved.json").exists() else {}
+    for name, was_there in names.items():
+        if (before / name).exists() or not was_there:
             shutil.rmtree(work / name, ignore_errors=True)
+        if (before / name).exists():
             shutil.copytree(before / name, work / name)
     copy_database(before / "gradebook.db", database.with_name("gradebook.restored"))
     os.replace(database.with_name("gradebook.restored"), database)
@@ -345,6 +346,8 @@ def regrade(work, assignment, renames=None, jobs=1, root=course.ROOT):
         unknown = set(renames or {}) - {course.exercise_of(name).removeprefix("answer_") for name in renamed}
         if unknown:
             raise CannotRegrade(f"--rename: the gradebook has no {', '.join(sorted(unknown))} that is gone now")
+        count = len(list(this.new.glob(f"submitted/*/{assignment}")))
+        print(f"grading {count} submissions again on a copy, {this.new}", flush=True)
         write_renames(this.new / "received" / assignment / "renamed.json", renames or {})
         this.run("nbgrader", "generate_assignment", assignment, "--force")
         if jobs > 1:

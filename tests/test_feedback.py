@@ -112,7 +112,7 @@ def test_no_value_of_any_hidden_message_gets_through(topic):
                 said if whole else f"Not equal to tolerance rtol=1e-07\n{said}\nMismatched elements: 3 / 7331 [SECRET]"
             )
             shown = feedback.hidden_words(hidden(cell.source, evalue=said))
-            assert "SECRET" not in shown and not re.search(r"(?<![\w.])\d", shown), f"{cell.grade_id}: {shown}"
+            assert "SECRET" not in shown and not re.search(r"(?<![\w.])(?<!\w-)\d", shown), f"{cell.grade_id}: {shown}"
             checked += 1
     assert checked, "no hidden message was looked at"
 
@@ -127,6 +127,7 @@ def test_hidden_words_keep_what_teaches():
     assert feedback.hidden_words(hidden(source, evalue="something else, 42")) == feedback.GENERAL
     assert feedback.hidden_words(hidden(source, "ValueError", "42 is bad")) == "your code raises ValueError there."
     assert feedback.hidden_words(hidden(source, "Saw42", "x")) == "your code raises an error there."
+    assert "process had ended" in feedback.hidden_words(hidden(source, "StudentProcessError", "x 42"))
     assert feedback.hidden_words(hidden("not python (", evalue="42")) == feedback.GENERAL
     assert feedback.hidden_words(nbformat.v4.new_code_cell(source)) == ""
     named = 'def hidden_f():\n    message = f"the rows of {1} differ" if x else "no row at all"\n    assert 0, message'
@@ -181,7 +182,7 @@ def test_a_page_says_what_and_why(pages):
     assert page.count("<strong>Hint 1</strong>") == 2 and "<em>division</em>" in page and "Nearly code" not in page
     assert "NameError: name 'undefined' is not defined" in page and "print(undefined)  # mine" in page
     assert "Taken off by the person who looked at it" in page
-    assert "Look at &lt;i&gt;step 2&lt;/i&gt;." in page and "Since &lt;b&gt;so&lt;/b&gt;." in page
+    assert "Look at &lt;i&gt;step 2&lt;/i&gt;." in page and "Since &lt; b&gt;so&lt; /b&gt;." in page
     assert "1 written answer still waits" in page and "Not graded yet" in page
     assert 'href="https://llm.example.edu/course/book/01_x.html"' in page
     assert "<strong>6 of 8 points</strong>" in pages["ada"] and "Hint 1" not in pages["ada"]

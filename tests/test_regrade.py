@@ -76,7 +76,7 @@ def after(before, tmp_path_factory):
     root, work = before[0], tmp_path_factory.mktemp("after") / "class"
     shutil.copytree(before[1], work)
     then = state(work)
-    rows, folder, settled = regrade.regrade(work, TOPIC, RENAMES, root=root)
+    rows, folder, settled = regrade.regrade(work, TOPIC, RENAMES, jobs=2, root=root)
     return work, [dict(zip(regrade.HEADER, row, strict=True)) for row in rows], folder, then, settled
 
 
@@ -160,7 +160,7 @@ def prepared(fresh):
     root, work = fresh
     this = regrade.Round(work, TOPIC, root)
     this.set_up()
-    for student in ("ada", "ben"):
+    for student in ("ada", "ben", "newcomer"):
         path = this.new / "autograded" / student / TOPIC / f"{TOPIC}.ipynb"
         path.parent.mkdir(parents=True)
         path.write_text("{}")
