@@ -32,7 +32,10 @@ def make_class(assignment, work, num_students):
 
 
 def measure(assignment, work, jobs, jail):
-    """One grading of the class in `work`: wall and processor seconds, and the load before. jobs 0: nbgrader alone."""
+    """One grading of the class in `work`: wall and processor seconds, and the load before. jobs 0: nbgrader alone.
+
+    The processor seconds lack those of a jail's processes, which end with their jail and are nobody's children.
+    """
     environment = os.environ | {"COURSE_WORK": str(work), "COURSE_JAIL": jail, "PYTHONPATH": str(course.ROOT)}
     environment.setdefault("OMP_NUM_THREADS", "1")
     environment.pop("NBGRADER_DB_URL", None)
@@ -85,9 +88,9 @@ def measure_all(assignment, num_students, rounds, jobs):
         }
 
 
-def of(costs, jobs, jail, key="wall_s"):
-    """[seconds per submission] of each run of one way."""
-    return [run[key] / costs["students"] for run in costs["runs"] if (run["jobs"], run["jail"]) == (jobs, jail)]
+def of(costs, jobs, jail):
+    """[wall seconds per submission] of each run of one way."""
+    return [run["wall_s"] / costs["students"] for run in costs["runs"] if (run["jobs"], run["jail"]) == (jobs, jail)]
 
 
 def speedup(costs, jail):

@@ -168,7 +168,7 @@ def test_the_cost_tables_compute_what_they_say():
     saved = {"runs": runs, "students": 10, "jobs": 2, "jail": "landlock", "own_s": 0.05, "date": "2026-11-21"}
     saved |= {"graded_bytes": 100_000, "gradebook_bytes": 10_000, "machine": {"cores": 2, "system": "Linux"}}
     row = next(line for line in tables.cost_table(saved).split("\n") if "landlock" in line)
-    assert "| 5.00 (4.00 to 6.00) | 2.25 (2.00 to 2.50) | 2.20 (2.00 to 2.40) | 1.00 |" in row
+    assert "| 5.00 (4.00 to 6.00) | 2.25 (2.00 to 2.50) | 2.20 (2.00 to 2.40) |" in row
     plan = tables.plan_table(saved, 1000)  # 2.25 s with 2 processes: 4.5 s of one process
     assert "| 1 of 2 cores | `--jobs 2` | 38 min |" in plan and "| 1 of 16 cores | `--jobs 16` | 5 min |" in plan
     assert "| 32 of 16 cores | `--dask` | 1 min |" in plan, "one coordinator cannot go below its own time"
