@@ -10,6 +10,7 @@ import glob
 import hashlib
 import io
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -126,7 +127,7 @@ def main(descriptor, scratch):
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
         grader = Grader(scratch)
         while True:
-            connection.send(grader.grade(connection.recv()))
+            connection.send(grader.grade(pickle.loads(Path(scratch, connection.recv()).read_bytes())))
     shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -166,8 +167,9 @@ class Child:
     def give(self, task):
         self.task, self.read_from = task, self.log_path.stat().st_size
         self.deadline = time.monotonic() + MAX_SECONDS
+        (self.scratch / "task").write_bytes(pickle.dumps(task))  # a pipe would make us wait until it is read
         with contextlib.suppress(OSError):  # it is dead: `take` says so
-            self.connection.send(task)
+            self.connection.send("task")
 
     @property
     def is_late(self):
