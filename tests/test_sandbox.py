@@ -26,6 +26,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from traitlets.config import Config
 
 from autograder import course
+from autograder.__main__ import main
 from autograder.sandbox import client, doctor, landlock, modes, provisioner, seccomp
 
 TOPIC = "04_kv_cache"
@@ -77,6 +78,29 @@ def test_attempts_succeed_without_a_jail():
         assert broken[promise], f"{promise}: nothing could be done even without a jail"
     assert {"read the grader's NBGRADER_DB_URL", "limited a process of the host"} <= set(broken["other processes"])
     assert len(broken["network"]) == 5
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_doctor_says_whether_the_chosen_jail_holds(holds, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_JAIL", "auto")
+    monkeypatch.setattr(modes, "tried", lambda asked: "landlock" if asked == "auto" else asked)
+    found = {"bubblewrap": not holds, "landlock": holds}  # only the one that grading would use decides
+    monkeypatch.setattr(doctor, "examine", lambda mode: [doctor.Finding("jail", found[mode], "made up")])
+    assert main(["doctor"]) == (0 if holds else 1)
+    assert ("keeps its promises" in capsys.readouterr().out) == holds
+    assert main(["doctor", "--json"]) == (0 if holds else 1)
+    report = json.loads(capsys.readouterr().out)
+    assert report["mode"] == "landlock" and report["holds"] == holds
+    assert report["jails"]["bubblewrap"] == [{"promise": "jail", "holds": not holds, "found": "made up"}]
+
+
+def test_doctor_without_any_jail_names_the_mend(monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_JAIL", "bubblewrap")
+    monkeypatch.setenv("PATH", "/nowhere")
+    modes.tried.cache_clear()
+    assert main(["doctor", "--mode", "bubblewrap"]) == 1
+    assert capsys.readouterr().out.count("apt-get install bubblewrap") == 2  # in the table and as the last line
+    modes.tried.cache_clear()
 
 
 def run_cells(mode, sources, folder, monkeypatch, **options):
