@@ -17,6 +17,7 @@ from autograder.script import read_script
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-unique cell id")  # one of the made submissions has them
 TOPIC = "04_kv_cache"
+FOLDERS = ("solutions", "notebooks")
 SCRIPT = read_script(course.ROOT / "solutions" / TOPIC / f"{TOPIC}.py")
 EXERCISES = [cell.name for cell in SCRIPT if cell.kind == "solution"]
 
@@ -250,7 +251,7 @@ def clone(tmp_path_factory):
     if listed.returncode:
         pytest.skip("not a git checkout")
     for name in listed.stdout.split():
-        if name.startswith(("autograder/", "nbgrader_config.py", f"solutions/{TOPIC}", f"notebooks/{TOPIC}")):
+        if name.startswith(("autograder/", "mini_engine/", "nbgrader_config.py", *(f"{f}/{TOPIC}" for f in FOLDERS))):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(course.ROOT / name, folder / name)
     return folder

@@ -473,6 +473,7 @@ HOSTILE = {
     "an array of no memory": answer(["array", 9, "<f8", [2], [8], 0]),
     "an array without a number": answer(["array", None, "<f8", [2]]),
     "bytes that are not there": answer(["bytes", 4]),
+    "a tuple that compares": answer(["tuple", [True], "T", ["__eq__"]]),
     "a number of ours": answer(["list", 4, []]),
     "a number twice": answer(["tuple", [["list", 3, []], ["list", 3, []]]]),
     "an unknown number": answer(["@", 12345]),

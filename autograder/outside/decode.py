@@ -3,6 +3,7 @@
 import collections
 import fractions
 import math
+import operator
 import random
 import sys
 
@@ -103,7 +104,11 @@ class Decoder:
         values = self.parts(coded, depth)
         if name is None:
             return tuple(values)
-        return collections.namedtuple(names.clean(name), fields, rename=True)(*values)
+        shown = [field for field in fields if isinstance(field, str) and field.isidentifier() and field[0] != "_"]
+        if shown != fields or any(hasattr(tuple, field) for field in shown):
+            raise WireError("a tuple with names that it cannot have")
+        parts = {field: property(operator.itemgetter(place)) for place, field in enumerate(shown)}
+        return type(names.clean(name), (tuple,), {"_fields": tuple(parts), **parts})(values)
 
     def bytes(self, depth, number):
         if type(number) is not int or not 0 <= number < len(self.blobs):

@@ -318,7 +318,7 @@ def hidden_split_heads():
     for _ in range(10):
         n, heads, dh = (int(i) for i in rng.integers(1, 7, 3))
         x = rng.standard_normal((n, heads * dh))
-        got = np.asarray(split_heads(x, heads))
+        got = np.asarray(split_heads(x.copy(), heads))
         assert got.shape == (heads, n, dh), f"[{n}, {heads * dh}] in {heads} heads: you returned shape {got.shape}"
         for h in range(heads):
             for i in range(n):
@@ -393,7 +393,7 @@ def hidden_merge_heads():
     for _ in range(10):
         heads, n, dh = (int(i) for i in rng.integers(1, 7, 3))
         x = rng.standard_normal((heads, n, dh))
-        got = np.asarray(merge_heads(x))
+        got = np.asarray(merge_heads(x.copy()))
         assert got.shape == (n, heads * dh), f"{heads} heads of [{n}, {dh}]: you returned shape {got.shape}"
         for h in range(heads):
             for i in range(n):
@@ -493,7 +493,7 @@ def hidden_rope_tables():
     rng = np.random.default_rng(25)
     for head_dim, theta in ((2, 10000.0), (8, 10000.0), (16, 500000.0), (6, 17.0)):
         positions = rng.integers(0, 300, 5)
-        cos, sin = rope_tables(head_dim, positions, theta)
+        cos, sin = rope_tables(head_dim, positions.copy(), theta)
         assert np.shape(cos) == np.shape(sin) == (5, head_dim), f"head_dim {head_dim}: you returned {np.shape(cos)}"
         for n in range(5):
             for i in range(head_dim // 2):

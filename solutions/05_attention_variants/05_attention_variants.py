@@ -304,12 +304,12 @@ def test_gqa_attention():
                 out[head, i] = sum(score * v[head // 2, j] for j, score in enumerate(scores)) / sum(scores)
         return out
 
-    got = gqa_attention(q, k, v)
+    got = gqa_attention(q.copy(), k.copy(), v.copy())
     assert got is not None, "gqa_attention returned None: is there a return statement?"
     assert got.shape == (4, 3, 6), f"4 query heads, 3 queries: (4, 3, 6), yours is {got.shape}"
     message = "differs from attention computed number by number: which KV head does each query head read?"
     np.testing.assert_allclose(got, expected([5, 5, 5]), atol=1e-10, err_msg=message)
-    got = gqa_attention(q, k, v, causal=True)
+    got = gqa_attention(q.copy(), k.copy(), v.copy(), causal=True)
     message = "causal: 3 queries at the end of 5 keys see 3, 4 and 5 of them"
     np.testing.assert_allclose(got, expected([3, 4, 5]), atol=1e-10, err_msg=message)
     try:

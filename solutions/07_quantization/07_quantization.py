@@ -936,7 +936,7 @@ def hidden_int8_linear():
         q = rng.integers(-127, 128, (groups * run, num_out)).astype(np.int8)
         scales = rng.uniform(0.01, 4, (groups, num_out)).astype(np.float16)
         x = rng.normal(size=(rows, groups * run)).astype(np.float32)
-        got = int8_linear(x, q, scales, run)
+        got = int8_linear(x.copy(), q.copy(), scales.copy(), run)
         w = [[int(q[i, o]) * float(scales[i // run, o]) for o in range(num_out)] for i in range(groups * run)]
         exact = x.astype(float) @ np.array(w)
         # float32 sums of up to 64 products of about 500: 1e-4 of the row's size is far above rounding
@@ -949,9 +949,10 @@ def hidden_int8_linear():
     w = rng.normal(size=(512, 64)).astype(np.float32)
     stored = quantize(w, 8, 128)
     x = rng.normal(size=(5, 512)).astype(np.float32)
+    want = x @ stored.dequantize()
     np.testing.assert_allclose(
         int8_linear(x, stored.q, stored.scales, 128),
-        x @ stored.dequantize(),
+        want,
         atol=1e-3,
         err_msg="against the engine's dequantized weights",
     )
@@ -959,14 +960,13 @@ def hidden_int8_linear():
         q = rng.integers(-127, 128, (4096, 192)).astype(np.int8)
         scales = np.ones((64, 192), np.float16)
         x = np.ones((rows, 4096), np.float32)
+        want = np.tile(q.sum(0, dtype=np.int64), (rows, 1))
         tracemalloc.start()
         got = int8_linear(x, q, scales, 64)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < q.size, f"peak memory was {peak} bytes for {q.size} weights: the whole matrix was converted"
-        assert np.array_equal(got, np.tile(q.sum(0, dtype=np.int64), (rows, 1))), (
-            "with x and scales of 1 the answer is the column sums"
-        )
+        assert np.array_equal(got, want), "with x and scales of 1 the answer is the column sums"
     q, scales, x = np.ones((8, 3), np.int8), np.ones((2, 3), np.float16), np.ones((2, 8), np.float32)
     for args in (
         (x, q, scales, 0),
@@ -1232,7 +1232,7 @@ def hidden_awq_scale_search():
             middle = (max(raw) * min(raw)) ** 0.5
             scale = np.array([r / middle for r in raw])
             errors.append(float(np.linalg.norm(x @ w - (x / scale) @ fake_quantize(w * scale[:, None], bits, group))))
-        s = np.asarray(awq_scale_search(w, x, bits, group), dtype=float)
+        s = np.asarray(awq_scale_search(w.copy(), x.copy(), bits, group), dtype=float)
         assert s.shape == (48,) and np.isfinite(s).all() and (s > 0).all(), "48 positive, finite scales are expected"
         found = float(np.linalg.norm(x @ w - (x / s) @ fake_quantize(w * s[:, None], bits, group)))
         assert found <= 1.002 * min(errors), (
@@ -1248,7 +1248,7 @@ def hidden_awq_scale_search():
     x[:, 3] *= float(rng.uniform(2, 8))
     x *= np.linspace(0.3, 1, 16)[None]
     last = np.abs(x).mean(0) / np.sqrt(np.abs(x).mean(0).max() * np.abs(x).mean(0).min())
-    s = np.asarray(awq_scale_search(w, x, 3, 8), dtype=float)
+    s = np.asarray(awq_scale_search(w.copy(), x.copy(), 3, 8), dtype=float)
     errors = [float(np.linalg.norm(x @ w - (x / t) @ fake_quantize(w * t[:, None], 3, 8))) for t in (s, last)]
     assert errors[0] <= 1.002 * errors[1], (
         f"alpha = 1 leaves the output error {errors[1]:.4f}, your scales {errors[0]:.4f}: the grid ends at 1"
