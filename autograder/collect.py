@@ -22,7 +22,8 @@ from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin
 
 from autograder import received
 
-MAX_ARCHIVE_BYTES = 1 << 30
+MAX_TOTAL_BYTES = 8 << 30  # out of one archive that you put there, with all that is packed in it
+MAX_ENTRY_BYTES = 64 << 20  # out of each thing in it, which is one student's
 MAX_DEPTH = 3
 ARCHIVES = (".zip", ".gz", ".tar", ".tgz")
 BAD_ARCHIVE = (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
@@ -127,10 +128,25 @@ class CourseExtractor(ExtractorPlugin):
         for path in sorted(Path(archive_path).rglob("*")):
             relative = path.relative_to(archive_path)
             if not path.is_symlink() and path.is_file() and not is_litter(relative.parts):
-                unpack(path, Path(extracted_path) / relative, MAX_DEPTH, self.log)
+                unpack(path, Path(extracted_path) / relative, MAX_DEPTH, self.log, Room(MAX_TOTAL_BYTES))
 
 
-def unpack(path, place, depth, log):
+class Room:
+    """How many bytes may still be unpacked, here and in the room around it."""
+
+    def __init__(self, left, around=None):
+        self.left, self.around = left, around
+
+    def take(self, size):
+        """Raises ValueError where it does not fit."""
+        if size > self.left:
+            raise ValueError("it unpacks to too much")
+        if self.around:
+            self.around.take(size)
+        self.left -= size
+
+
+def unpack(path, place, depth, log, room):
     """Copies a notebook to `place`, or unpacks an archive into the folder of its name.
 
     What is no notebook, or cannot be unpacked, leaves a notebook that says so: it is graded with zero and that reason.
@@ -141,7 +157,7 @@ def unpack(path, place, depth, log):
             shutil.copyfile(path, place)
         elif path.suffix in ARCHIVES:
             folder = place.with_name(place.name.removesuffix(".gz").removesuffix(path.suffix).removesuffix(".tar"))
-            unpack_members(path, folder, depth, log)
+            unpack_members(path, folder, depth, log, room)
         else:
             leave_problem(place, f"{place.name} is not a notebook")
     except (
@@ -163,24 +179,27 @@ def leave_problem(place, why):
     (folder / f"{place.name}.ipynb").write_text(json.dumps({PROBLEM_KEY: why[:300]}))
 
 
-def unpack_members(path, folder, depth, log):
-    """Raises ValueError for an archive with more than MAX_ARCHIVE_BYTES inside or nested too deeply."""
+def unpack_members(path, folder, depth, log, room):
+    """Raises ValueError for an archive that unpacks to too much, or is nested too deeply."""
     if depth == 0:
         raise ValueError("archives within archives, too deep")
-    for name, read in members(path):
+    for name, size, read in members(path):
         parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..")]
         if not parts or is_litter(parts):
             continue
         target = folder.joinpath(*parts)
+        wanted = target.suffix in (".ipynb", *ARCHIVES)
         packed = target.with_name(f".packed{target.suffix}")
+        inner = Room(MAX_ENTRY_BYTES, room) if depth == MAX_DEPTH else room
         try:
+            inner.take(size if wanted else 0)
             packed.parent.mkdir(parents=True, exist_ok=True)
-            packed.write_bytes(read() if target.suffix in (".ipynb", *ARCHIVES) else b"")
+            packed.write_bytes(read() if wanted else b"")
         except BAD_ARCHIVE as error:
             log.error("%s in %s cannot be unpacked: %s", name, path, error)
             leave_problem(target, f"{target.name} cannot be unpacked: {error}")
             continue
-        unpack(packed, target, depth - 1, log)
+        unpack(packed, target, depth - 1, log, inner)
         packed.unlink()
 
 
@@ -189,24 +208,19 @@ def is_litter(parts):
 
 
 def members(path):
-    """(name, function that reads it) of the files in an archive."""
+    """(name, size, function that reads it) of the files in an archive."""
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            check_size(sum(entry.file_size for entry in entries))
-            for entry in entries:
-                yield entry.filename, lambda entry=entry: archive.read(entry)
+            for entry in archive.infolist():
+                if not entry.is_dir():
+                    yield entry.filename, entry.file_size, lambda entry=entry: archive.read(entry)
         return
+    whole = Room(MAX_TOTAL_BYTES)
     with tarfile.open(path) as archive:
-        entries = [entry for entry in archive if entry.isfile()]
-        check_size(sum(entry.size for entry in entries))
-        for entry in entries:
-            yield entry.name, lambda entry=entry: archive.extractfile(entry).read()
-
-
-def check_size(size):
-    if size > MAX_ARCHIVE_BYTES:
-        raise ValueError(f"it would unpack to {size} bytes, {MAX_ARCHIVE_BYTES} are allowed")
+        for entry in archive:
+            whole.take(entry.size)  # to pass over it costs as much time as to read it
+            if entry.isfile():
+                yield entry.name, entry.size, lambda entry=entry: archive.extractfile(entry).read()
 
 
 class CourseCollect(ExchangeCollect):

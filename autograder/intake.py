@@ -30,7 +30,7 @@ from autograder import received
 MAX_FILE_BYTES = 64 << 20  # JSON of this size takes about 1.5 GB to read at its worst
 MAX_DATA_BYTES = 50 << 20  # of all other files together
 MAX_DATA_FILES = 200
-MAX_CELLS = 400
+MAX_CELLS = 1000
 MAX_SOURCE_CHARS = 200_000
 PROBLEM_KEY = "course_intake_problem"
 NOTES_HEADING = "**Notes on what was handed in**"
@@ -374,6 +374,8 @@ def objection(path):
         return "a folder named like a notebook" if path.suffix == ".ipynb" else ""
     if not stat.S_ISREG(status.st_mode):
         return "a special file"
+    if status.st_nlink > 1 and path.suffix != ".ipynb":
+        return "a hard link, a second name of somebody's file"
     if path.suffix in (".py", ".pth", ".so", ".pyc"):
         return "a module could replace one that the notebook imports"
     if status.st_size > (MAX_FILE_BYTES if path.suffix == ".ipynb" else MAX_DATA_BYTES):

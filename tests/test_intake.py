@@ -1,5 +1,6 @@
 """Whatever arrives is graded or gets a recorded zero with a reason: one class of it all, through one nbgrader run."""
 
+import io
 import json
 import os
 import re
@@ -142,7 +143,7 @@ def with_code(code):
 
 
 def many_cells(nb):
-    nb.cells += [nbformat.v4.new_code_cell(f"x = {number}") for number in range(500)]
+    nb.cells += [nbformat.v4.new_markdown_cell("words")] * intake.MAX_CELLS
     return nbformat.writes(nb)
 
 
@@ -166,7 +167,7 @@ CHANGED = {
     "saved-outputs": (saved_outputs, FULL, ""),
     "flood": (with_code("print('x' * 3_000_000)\n"), FULL, ""),
     "warns": (with_code("import sys, warnings\nwarnings.warn('old')\nprint('!', file=sys.stderr)\n"), FULL, ""),
-    "many-cells": (many_cells, FULL, "Only the first 400"),
+    "many-cells": (many_cells, FULL, "Only the first 1000"),
     "nul-and-surrogates": (with_code("# \x00 \ud800\n"), FULL, ""),
     "key-twice": (twice_the_key, FULL, ""),
     "other-notebook": (lambda nb: json.dumps({"cells": [{"source": "x = 1"}]}), 0, "right notebook"),
@@ -206,6 +207,8 @@ def a_module(folder, root):
 def a_hard_link(folder, root):
     write(folder, text(root))
     os.link(folder / FILE, folder.parent.parent.parent / "also here")
+    write(folder, "1", "data.csv")
+    os.link(folder / "data.csv", folder.parent.parent.parent / "somebody's data")
 
 
 def two(folder, root):
@@ -319,6 +322,7 @@ def test_nobody_else_is_in_the_gradebook_and_nothing_is_deleted(work, grades):
     assert [path for path in (kept / "module" / TOPIC).iterdir() if path.name.endswith("math.py")]
     assert (kept / "forged-time" / TOPIC / "timestamp.txt").read_text() == "2020-01-01 00:00:00 UTC"
     assert stat_of(kept / "pipe" / TOPIC, "pipe").is_fifo()
+    assert stat_of(kept / "hard-link" / TOPIC, "data.csv").is_file()
 
 
 def stat_of(folder, end):
@@ -469,6 +473,40 @@ def test_a_bad_archive_costs_only_its_own_student(root, tmp_path):
     assert got["2"].startswith("work.zip cannot be unpacked") and got["3"] == "work.pdf is not a notebook"
     assert got["4"] == "" and got["5"] == "" and "cannot be unpacked" in got["1"] and "cannot be unpacked" in got["gus"]
     assert not [path for path in tmp_path.parent.rglob("d_4*") if out not in path.parents]
+
+
+def packed(content, name, depth=1):
+    """A zip in a zip, `depth` times."""
+    for _ in range(depth):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr(name, content)
+        content, name = out.getvalue(), "inner.zip"
+    return content
+
+
+def test_an_archive_that_explodes_is_zero_for_its_student_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(collect, "MAX_ENTRY_BYTES", 100_000)
+    monkeypatch.setattr(collect, "MAX_TOTAL_BYTES", 250_000)
+    archive, out = tmp_path / "archive", tmp_path / "out"
+    archive.mkdir()
+    with zipfile.ZipFile(archive / "all.zip", "w") as file:
+        file.writestr("a_1_assignsubmission_file_/x.zip", packed(b"0" * 10_000_000, FILE))
+        file.writestr(f"b_2_assignsubmission_file_/{FILE}", "{}")
+        file.writestr("c_3_assignsubmission_file_/x.zip", packed(b"{}", FILE, depth=3))
+        file.writestr("d_4_assignsubmission_file_/x.zip", packed(b"{}", FILE, depth=2))
+        for number in range(5, 9):
+            file.writestr(f"e_{number}_assignsubmission_file_/x.zip", packed(b"1" * 80_000, FILE))
+    with tarfile.open(archive / "gus.tar.gz", "w:gz") as file:
+        info = tarfile.TarInfo("movie.mp4")
+        info.size = 10_000_000
+        file.addfile(info, io.BytesIO(bytes(info.size)))
+    collect.CourseExtractor.extract(SimpleNamespace(log=Log()), str(archive), str(out))
+    found = {path.relative_to(out).parts[0 if "gus" in str(path) else 1]: path for path in out.rglob("*.ipynb")}
+    why = {name.partition("_assign")[0]: intake.read_cells(path)[1] for name, path in found.items()}
+    assert "unpacks to too much" in why["a_1"] and "too deep" in why["c_3"] and "unpacks to too much" in why["gus"]
+    assert found["b_2_assignsubmission_file_"].read_text() == found["d_4_assignsubmission_file_"].read_text() == "{}"
+    assert "unpacks to too much" in why["e_8"] and "unpacks" not in why["e_5"], "all of it fills the disk"
 
 
 def test_a_name_inside_a_students_archive_is_not_believed():

@@ -24,20 +24,21 @@ from autograder.hostile import bank
 from autograder.hostile.canaries import Canaries
 from autograder.intake import NOTES_HEADING
 
-CELL_SECONDS = 8
+CELL_SECONDS = 12  # the set-up imports torch: 2 s on a quiet machine
 CASE_SECONDS = 60  # the whole of one submission, on a busy machine
-CONFIG = """
-load_subconfig({config!r})
-c.Execute.timeout = c.Execute.iopub_timeout = {cell_seconds}
-c.JailProvisioner.patience_s = 3
-"""
+# Given on the command line: nbgrader reads the course's configuration after that of the folder it is started in.
+LIMITS = [
+    f"--Execute.timeout={CELL_SECONDS}",
+    f"--Execute.iopub_timeout={CELL_SECONDS}",
+    "--JailProvisioner.patience_s=3",
+]
+CONFIG = "load_subconfig({config!r})\n"
 # What grading was before there was a jail and before the tests left the student's process.
 STOCK = """
+import autograder.execute
 from nbgrader.preprocessors import Execute
 
-steps = list(c.Autograde.autograde_preprocessors)
-c.Autograde.autograde_preprocessors = [Execute, *steps[1:]]
-c.ExecutePreprocessor.kernel_name = "python3"
+autograder.execute.CourseExecute = Execute
 """
 
 
@@ -111,7 +112,7 @@ def autograde(canaries, students, stock):
     A submission that stops the command has had its turn; the command is run again for those after it.
     """
     environment = canaries.environment | ({"COURSE_JAIL": "trusted"} if stock else {})
-    command = [sys.executable, "-m", "nbgrader", "autograde", bank.TOPIC]
+    command = [sys.executable, "-m", "nbgrader", "autograde", bank.TOPIC, *LIMITS]
     log, started, tried = [], {}, -1
     while len(started) > tried:
         tried = len(started)
@@ -130,7 +131,8 @@ def autograde(canaries, students, stock):
             reading.result()
         if process.returncode == 0:
             break
-        log.append(f"nbgrader autograde ends with {process.returncode}")
+        log.append(f"nbgrader autograde ends with {process.returncode}: {log[-1] if log else 'it says nothing'}")
+        print(log[-1], file=sys.stderr, flush=True)
         for student in started:  # a second turn would stop the class again
             graded = canaries.work / "autograded" / student / bank.TOPIC
             if not graded.exists():

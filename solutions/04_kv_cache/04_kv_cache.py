@@ -681,27 +681,28 @@ def test_KVCache():
 
     rng = np.random.default_rng(46)
     k, v = rng.standard_normal((2, 1, 3, 4, 8)).astype(np.float32)  # 4 tokens, 3 KV heads of 8
+    k_in, v_in = k.copy(), v.copy()  # what append does to the arrays it gets must not reach the comparison
     cache = KVCache(n_layers=2, n_kv_heads=3, head_dim=8, max_tokens=5)
     assert cache.length == 0, f"a new cache holds 0 tokens, length is {cache.length}"
-    first = cache.append(0, k[:, :, :3], v[:, :, :3])
+    first = cache.append(0, k_in[:, :, :3], v_in[:, :, :3])
     assert first is not None and len(first) == 2, "append must return two things: all keys and all values"
     assert first[0].shape == (1, 3, 3, 8), f"after 3 tokens the keys are (1, 3, 3, 8), yours are {first[0].shape}"
     assert cache.length != 3, "length is 3 before layer 1 has appended: it counts tokens that every layer holds"
-    cache.append(1, v[:, :, :3], k[:, :, :3])
+    cache.append(1, v_in[:, :, :3], k_in[:, :, :3])
     assert cache.length != 6, "length is 6 after 3 tokens in 2 layers: it counts tokens, not appends of layers"
     assert cache.length == 3, f"after 3 tokens in both layers length is 3, yours is {cache.length}"
-    keys, values = cache.append(0, k[:, :, 3:], v[:, :, 3:])
+    keys, values = cache.append(0, k_in[:, :, 3:], v_in[:, :, 3:])
     assert keys.shape != (1, 3, 1, 8), "append returned the new row alone: attention needs all rows so far"
     assert keys.shape == (1, 3, 4, 8), f"4 tokens so far: (1, 3, 4, 8), yours are {keys.shape}"
     np.testing.assert_array_equal(keys, k, err_msg="the keys that come back are not the keys that went in")
     np.testing.assert_array_equal(values, v, err_msg="the values that come back are not the values that went in")
     assert np.shares_memory(first[0], keys), "the second append moved the old keys: write into reserved memory instead"
-    keys, values = cache.append(1, v[:, :, 3:], k[:, :, 3:])
+    keys, values = cache.append(1, v_in[:, :, 3:], k_in[:, :, 3:])
     np.testing.assert_array_equal(
         keys, v, err_msg="layer 1 gave back other keys than it got: does each layer have its own?"
     )
     try:
-        cache.append(0, k[:, :, :2], v[:, :, :2])
+        cache.append(0, k_in[:, :, :2], v_in[:, :, :2])
     except ValueError as error:
         assert "5" in str(error), f"say how many tokens fit (max_tokens is 5), the message is: {error}"
     else:

@@ -5,7 +5,7 @@ score: kv_bytes_per_token=3
 note: (refused after|ended|did not run)
 bomb: yes
 """
-# %%
+# %% end
 import os
 import sys
 

@@ -5,7 +5,7 @@ score: kv_bytes_per_token=3
 note: (refused after [1-9]\d* processes|ended|did not run|too long)
 bomb: yes
 """
-# %%
+# %% end
 import os
 import time
 

@@ -5,7 +5,7 @@ score: kv_bytes_per_token=3
 note: (started \d|refused)
 bomb: yes
 """
-# %%
+# %% end
 import subprocess
 import sys
 

@@ -1,7 +1,7 @@
 """Takes memory until it is refused, 12 GB at most, in steps that are really touched.
 
 score: 0
-note: (?i)(refused after|MemoryError|ended|did not run)
+note: (?i)(refused after|MemoryError|ended|did not run|KeyboardInterrupt|too long)
 bomb: yes
 """
 # %% kv_bytes_per_token

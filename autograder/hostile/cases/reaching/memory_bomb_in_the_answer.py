@@ -2,7 +2,7 @@
 
 answers: kv_bytes_per_token
 score: kv_bytes_per_token=3
-note: test_kv_cache_bytes: .*(?:MemoryError|memory|ended|did not run)
+note: test_kv_cache_bytes: .*(?:MemoryError|memory|ended|did not run|longer than)
 bomb: yes
 """
 # %% kv_cache_bytes

@@ -5,7 +5,7 @@ score: kv_bytes_per_token=3
 note: (refused|ended|did not run|held by \d+ children)
 bomb: yes
 """
-# %%
+# %% end
 import os
 import time
 

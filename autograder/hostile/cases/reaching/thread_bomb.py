@@ -5,7 +5,7 @@ score: kv_bytes_per_token=3
 note: (refused after [1-9]\d* threads|ended|did not run|too long)
 bomb: yes
 """
-# %%
+# %% end
 import threading
 
 stop, count = threading.Event(), 0
