@@ -78,7 +78,7 @@ def measure_all(assignment, num_students, rounds, jobs):
         yield {
             "assignment": assignment,
             "date": date.today().isoformat(),
-            "machine": {"cores": len(os.sched_getaffinity(0)), "system": platform.platform(terse=True)},
+            "machine": {"cores": len(os.sched_getaffinity(0)), "system": platform.system()},
             "students": num_students,
             "jobs": jobs,
             "jail": ways[0][1],

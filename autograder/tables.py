@@ -100,9 +100,10 @@ def plan_table(saved, num_submissions=10_000):
 
 def cost_words(saved):
     """The measurement in a sentence: where, when, how, and how busy the machine was."""
-    loads = [run["load"] for run in saved["runs"]]
+    loads, rounds = [run["load"] for run in saved["runs"]], len(saved["runs"]) // 4
+    times = "one round" if rounds == 1 else f"{rounds} rounds"
     return (
-        f"Wall time with its spread, over {len(saved['runs']) // 4} rounds of {saved['students']} submissions from the "
+        f"Wall time with its spread, over {times} of {saved['students']} submissions from the "
         f"start of the command to its end, on {saved['date']} on a machine of {saved['machine']['cores']} cores "
         f"({saved['machine']['system']}) with a load of {min(loads):.1f} to {max(loads):.1f} from other work."
     )
