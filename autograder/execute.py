@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import re
+import secrets
 import select
 import shutil
 import symtable
@@ -43,7 +44,7 @@ class CourseExecute(Execute):
         order = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in nb.cells]
         marks = resources["nbgrader"]
         self._topic = master.load_topic(marks["db_url"], marks["assignment"], marks["notebook"], order)
-        self._own_exchange, self._num_tests = None, 0
+        self._own_exchange = None
         try:
             return super().preprocess(nb, resources, km)
         finally:
@@ -76,8 +77,7 @@ class CourseExecute(Execute):
             return [error_output("KeyError", f"The gradebook has no test {grade_id}: generate the assignment again.")]
         if self._dead:
             return [error_output("DeadKernelError", self._dead)]
-        self._num_tests += 1
-        path = self.exchange() / f"t{self._num_tests}"
+        path = self.exchange() / f"t{secrets.token_hex(8)}"  # a name that nobody could take before
         tester = Tester(self._topic, [cell], path, self.timeout or 60)
         run_sync(self.attend)(tester, self.kc.execute(package.request(path), silent=True, store_history=False))
         reason, printed = tester.result()[grade_id]

@@ -240,7 +240,7 @@ def receive(channel_class, messages):
     try:
         return asyncio.run(pass_through())
     finally:
-        context.term()
+        context.destroy(linger=0)
 
 
 def test_output_beyond_the_limit_is_not_kept(monkeypatch):
@@ -248,11 +248,12 @@ def test_output_beyond_the_limit_is_not_kept(monkeypatch):
 
     def messages(session):
         for text in ("first", "x" * 9000, "later"):
-            yield session.serialize(session.msg("stream", {"text": text}))
+            yield session.serialize(session.msg("stream", {"name": "stdout", "text": text}))
         yield session.serialize(session.msg("status", {"execution_state": "idle"}))
 
     got = receive(client.BoundedChannel, messages)
-    assert [message["content"] for message in got] == [{"text": "first"}, {}, {}, {"execution_state": "idle"}]
+    assert [message["msg_type"] for message in got] == ["stream", "", "", "status"]
+    assert got[0]["content"]["text"] == "first"
 
 
 @pytest.mark.parametrize("channel", [client.BoundedChannel, client.PlainChannel])
@@ -267,6 +268,33 @@ def test_garbage_on_a_channel_is_a_message_that_nobody_waits_for(channel):
     got = receive(channel, messages)
     assert [message["parent_header"] for message in got[:3]] == [{}, {}, {}]
     assert [message["msg_type"] for message in got] == ["", "", "", "status"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("stream", {}),
+        ("stream", {"name": "stdout", "text": 5}),
+        ("display_data", {"data": [], "metadata": {}}),
+        ("display_data", {"data": {"text/plain": 5}, "metadata": {}}),
+        ("display_data", {"data": {}, "metadata": {}, "transient": {"display_id": []}}),
+        ("execute_result", {"data": {}, "metadata": {}, "execution_count": "1"}),
+        ("error", {"ename": "E", "evalue": "", "traceback": [1]}),
+        ("status", {}),
+        ("execute_reply", {}),
+        ("execute_reply", {"status": "error"}),
+        ("comm_open", {"comm_id": "1", "data": {}}),
+        ("stream", []),
+        ("stream", None),
+    ],
+)
+def test_forged_content_is_dropped(kind, content):
+    """nbclient would stumble over it, and the submission would be lost instead of losing points."""
+
+    def messages(session):
+        yield session.serialize(session.msg(kind) | {"content": json.dumps(content).encode()})
+
+    assert receive(client.BoundedChannel, messages)[0]["msg_type"] == ""
 
 
 def test_an_old_kernel_without_scopes_still_keeps_signals_inside():

@@ -33,8 +33,9 @@ COPY_BYTES = 128 << 20
 class JailProvisioner(LocalProvisioner):
     """A kernel in the jail that COURSE_JAIL chooses; `exchange` is the folder that both sides see at the same path.
 
-    A socket made in `exchange` by the grader must be writable for the jail's user: chmod it 0o777, since the folder
-    itself is closed to everyone else. In the jail the folder takes sockets only, no files.
+    A socket made in `exchange` by the grader must be writable for the jail's user: bind it under umask 0o111 (a chmod
+    afterwards could follow a link) and a name that cannot be guessed. The folder is closed to everyone else; in the
+    jail it takes sockets only, no files.
     """
 
     memory_mb = Integer(4096, help="Memory of one submission's processes together").tag(config=True)
