@@ -201,10 +201,10 @@ def test_the_one_who_did_the_work_has_all_points(graded):
 
 @pytest.mark.parametrize("student", TRICKS)
 def test_tricks_earn_nothing(graded, student):
-    folder, first, others = graded
+    folder, first, _ = graded
     assert points_of(folder, student, first) == 0
-    if student == "sleeps":  # interrupted, and alive: the rest counts
-        assert all(points_of(folder, student, name) for name in others)
+    if student == "sleeps":  # interrupted, and alive: what does not call the sleeper counts
+        assert points_of(folder, student, "littles_law") > 0
     notebook = nbformat.read(folder / "autograded" / student / NOTEBOOK / f"{NOTEBOOK}.ipynb", as_version=4)
     said = [o for cell in notebook.cells for o in cell.get("outputs", []) if o.output_type == "error"]
     assert said and not [o for o in said if "Traceback" in str(o.traceback) or "course_agent" in str(o)]
