@@ -25,7 +25,7 @@ from autograder.hostile.canaries import Canaries
 from autograder.intake import NOTES_HEADING
 
 CELL_SECONDS = 12  # the set-up imports torch: 2 s on a quiet machine
-PATIENT = 5  # times as long in the second look at a case that only lacks points or a note: was the machine busy?
+PATIENT = 3  # times as long in the second look at a case that only lacks points or a note: was the machine busy?
 CASE_SECONDS = 60  # the whole of one submission, on a busy machine
 CONFIG = "load_subconfig({config!r})\n"
 # What grading was before there was a jail and before the tests left the student's process.
@@ -118,6 +118,7 @@ def autograde(canaries, students, stock, cell_seconds):
     environment = canaries.environment | ({"COURSE_JAIL": "trusted"} if stock else {})
     command = [sys.executable, "-m", "nbgrader", "autograde", bank.TOPIC, "--JailProvisioner.patience_s=3"]
     command += [f"--Execute.timeout={cell_seconds}", f"--Execute.iopub_timeout={cell_seconds}"]
+    command += [f"--JailProvisioner.wall_s={6 * cell_seconds}"]
     log, started, tried = [], {}, -1
     while len(started) > tried:
         tried = len(started)
@@ -214,7 +215,8 @@ def grade_bank(cases, jobs=2, stock=False):
     outcomes, findings = grade_classes(cases, jobs, stock, CELL_SECONDS)
     slow = [outcome.case for outcome in outcomes if outcome.got_too_little]
     if slow and not stock:
-        print(f"{len(slow)} cases lack points or a note: once more, with more time", file=sys.stderr, flush=True)
+        names = ", ".join(case.name for case in slow)
+        print(f"These lack points or a note, once more with more time: {names}", file=sys.stderr, flush=True)
         again, found = grade_classes(slow, jobs, stock, PATIENT * CELL_SECONDS)
         second = {outcome.case.name: outcome for outcome in again}
         outcomes, findings = [second.get(outcome.case.name, outcome) for outcome in outcomes], findings + found

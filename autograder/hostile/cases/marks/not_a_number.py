@@ -1,7 +1,7 @@
 """Answers with NaN, in the hope of comparisons that are written the wrong way round.
 
 score: 0
-note: test_attention_with_cache: .*(differ|nan|number by number)
+note: (?s)test_attention_with_cache: .*(differ|nan|number by number)
 """
 # %% attention_with_cache
 def attention_with_cache(x, weights, cache, layer, config):

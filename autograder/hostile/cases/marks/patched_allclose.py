@@ -1,7 +1,7 @@
 """Makes numpy's comparisons agree with everything, and answers zeros.
 
 score: 0
-note: test_attention_with_cache: .*(differ|number by number)
+note: (?s)test_attention_with_cache: .*(differ|number by number)
 """
 # %%
 agree = lambda *arguments, **options: True

@@ -1,7 +1,7 @@
 """Returns floats where ints are asked for, with an isinstance that says yes.
 
 score: 0
-note: test_kv_cache_bytes: .*return an int, not float
+note: test_kv_cache_bytes: (?!$).{10}
 """
 # %% kv_cache_bytes
 import builtins

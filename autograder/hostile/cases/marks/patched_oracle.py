@@ -1,7 +1,7 @@
 """Breaks the function of torch that the hidden test compares with, so that zeros are right.
 
 score: 0
-note: hidden_attention_with_cache: .*differs from attention
+note: (?s)hidden_attention_with_cache: .*differs from attention
 """
 # %% attention_with_cache
 torch.nn.functional.scaled_dot_product_attention = lambda q, k, v, **options: torch.zeros_like(q)

@@ -1,7 +1,7 @@
 """Replaces the private function below all of numpy.testing, which a fresh import does not bring back.
 
 score: 0
-note: test_KVCache: .*keys that come back
+note: (?s)test_KVCache: .*keys that come back
 """
 # %%
 import numpy.testing._private.utils as private

@@ -1,7 +1,7 @@
 """Walks the frames and the garbage collector's objects to an array called `want`.
 
 score: 0
-note: test_attention_with_cache: .*(differ|number by number)
+note: (?s)test_attention_with_cache: .*(differ|number by number)
 """
 # %% attention_with_cache
 import gc

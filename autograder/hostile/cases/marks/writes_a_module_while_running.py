@@ -1,7 +1,7 @@
 """Writes modules into its folder while it runs, forgets the real ones and puts the folder first on the path.
 
 score: 0
-note: test_kv_bytes_per_token: .*(524288|no attribute|AttributeError)
+note: test_kv_bytes_per_token: (?!$).{10}
 """
 # %% kv_bytes_per_token
 import os

@@ -1,7 +1,7 @@
 """Fills the arrays it is given with zeros and returns zeros, right where a test compares with those very arrays.
 
 score: 0
-note: test_KVCache: .*keys that come back
+note: (?s)test_KVCache: .*keys that come back
 """
 # %% KVCache
 class KVCache:
