@@ -32,7 +32,10 @@ def make_class(assignment, work, num_students):
 
 
 def measure(assignment, work, jobs, jail):
-    """One grading of the class in `work`: wall and processor seconds, and the load before. jobs 0: nbgrader alone."""
+    """One grading of the class in `work`: wall and processor seconds, and the load before. jobs 0: nbgrader alone.
+
+    The processor seconds lack those of a jail's processes, which end with their jail and are nobody's children.
+    """
     environment = os.environ | {"COURSE_WORK": str(work), "COURSE_JAIL": jail, "PYTHONPATH": str(course.ROOT)}
     environment.setdefault("OMP_NUM_THREADS", "1")
     environment.pop("NBGRADER_DB_URL", None)
@@ -54,7 +57,7 @@ def size_of(folder):
 
 
 def measure_all(assignment, num_students, rounds, jobs):
-    """The contents of costs.json."""
+    """Yields the contents of costs.json after each round."""
     from autograder.sandbox import modes
 
     ways = [(number, jail) for jail in (modes.require(), "trusted") for number in (0, jobs)]
@@ -72,22 +75,22 @@ def measure_all(assignment, num_students, rounds, jobs):
                     own_s.append(json.loads(lines[-1])["own_s"] / num_students)
                 grown = Path(work, "gradebook.db").stat().st_size - before
                 sizes = {"gradebook_bytes": grown, "graded_bytes": size_of(Path(work, "autograded"))}
-    return {
-        "assignment": assignment,
-        "date": date.today().isoformat(),
-        "machine": {"cores": len(os.sched_getaffinity(0)), "system": platform.platform(terse=True)},
-        "students": num_students,
-        "jobs": jobs,
-        "jail": ways[0][1],
-        "runs": runs,
-        "own_s": round(statistics.median(own_s), 4),
-        **{name: round(size / num_students) for name, size in sizes.items()},
-    }
+        yield {
+            "assignment": assignment,
+            "date": date.today().isoformat(),
+            "machine": {"cores": len(os.sched_getaffinity(0)), "system": platform.system()},
+            "students": num_students,
+            "jobs": jobs,
+            "jail": ways[0][1],
+            "runs": runs,
+            "own_s": round(statistics.median(own_s), 4),
+            **{name: round(size / num_students) for name, size in sizes.items()},
+        }
 
 
-def of(costs, jobs, jail, key="wall_s"):
-    """[seconds per submission] of each run of one way."""
-    return [run[key] / costs["students"] for run in costs["runs"] if (run["jobs"], run["jail"]) == (jobs, jail)]
+def of(costs, jobs, jail):
+    """[wall seconds per submission] of each run of one way."""
+    return [run["wall_s"] / costs["students"] for run in costs["runs"] if (run["jobs"], run["jail"]) == (jobs, jail)]
 
 
 def speedup(costs, jail):
@@ -109,15 +112,15 @@ def add_arguments(parser):
 
 def run(options):
     """Exit code: 0, or 1 where a grading failed."""
+    from autograder.tables import cost_table, plan_table
+
     try:
-        costs = measure_all(options.assignment, options.students, options.rounds, options.jobs)
+        for costs in measure_all(options.assignment, options.students, options.rounds, options.jobs):
+            print(f"\n{cost_table(costs)}\n\n{plan_table(costs)}\n", flush=True)
+            if options.save:
+                SAVED.write_text(json.dumps(costs, indent=1) + "\n", encoding="utf-8")
+                print(f"saved in {SAVED.relative_to(course.ROOT)}", flush=True)
     except course.CommandFailed as error:
         print(error, file=sys.stderr)
         return 1
-    from autograder.tables import cost_table, plan_table
-
-    print(f"\n{cost_table(costs)}\n\n{plan_table(costs)}")
-    if options.save:
-        SAVED.write_text(json.dumps(costs, indent=1) + "\n", encoding="utf-8")
-        print(f"saved in {SAVED.relative_to(course.ROOT)}")
     return 0

@@ -188,6 +188,9 @@ def grade(assignment, work, jobs=1, patterns=("*",), force=False, dask=None):
     with alone(folder):
         pool = workers.DaskPool(dask) if dask else workers.LocalPool(jobs)
         try:
+            strangers = pool.strangers(assignment) if dask else []
+            if strangers:
+                raise CannotGrade(f"another version of the course is on {', '.join(strangers)}: bring it up to date")
             return grade_with(pool, assignment, folder, patterns, force)
         except KeyboardInterrupt:
             raise CannotGrade("stopped by Ctrl-C before anything was graded") from None
@@ -196,7 +199,9 @@ def grade(assignment, work, jobs=1, patterns=("*",), force=False, dask=None):
 
 
 def grade_with(pool, assignment, folder, patterns, force):
+    """Loads the class and grades it on the processes of `pool`."""
     from nbgrader.converters.base import NbGraderException
+    from sqlalchemy.exc import SQLAlchemyError
 
     from autograder.ledger import Ledger
 
@@ -227,8 +232,8 @@ def grade_with(pool, assignment, folder, patterns, force):
             run.grade(todo, bar)
     except KeyboardInterrupt:
         trouble = STOPPED
-    except CannotGrade as error:
-        trouble = str(error)
+    except (CannotGrade, OSError, SQLAlchemyError) as error:  # no disk left, no database
+        trouble = f"stopped: {error}"
     left = [student for student in todo if student not in run.recorded]
     journal.close(run.own_s, ended=not left)
     text = summary(assignment, list(journal.entries.values()), time.monotonic() - start, pool, left, trouble, logs)
@@ -277,6 +282,8 @@ def run(options):
         print(error, file=sys.stderr)
         return 1
     except ImportError as error:
+        if not options.dask:
+            raise
         print(f"{error}: pip install -e '.[dask]' here and on every worker", file=sys.stderr)
         return 1
     except OSError as error:  # no scheduler at that address

@@ -79,10 +79,9 @@ def cost_table(saved):
     lines = []
     for jail, name in ((saved["jail"], f"jail ({saved['jail']})"), ("trusted", "no jail (`COURSE_JAIL=trusted`)")):
         serial, sharded = costs.of(saved, 0, jail), costs.of(saved, saved["jobs"], jail)
-        processor = statistics.median(costs.of(saved, saved["jobs"], jail, "cpu_s"))
-        lines.append([name, spread(serial), spread(sharded), spread(costs.speedup(saved, jail)), f"{processor:.2f}"])
+        lines.append([name, spread(serial), spread(sharded), spread(costs.speedup(saved, jail))])
     jobs = f"`grade --jobs {saved['jobs']}`, s"
-    return markdown(["per submission", "`nbgrader autograde`, s", jobs, "times the pace", "processor seconds"], lines)
+    return markdown(["per submission", "`nbgrader autograde`, s", jobs, "times the pace"], lines)
 
 
 MACHINES = ((1, 2), (1, 16), (1, 64), (8, 16), (32, 16))
@@ -99,12 +98,48 @@ def plan_table(saved, num_submissions=10_000):
     return markdown([f"machines, for {num_submissions:,} submissions", "command", "time"], lines)
 
 
-def plan_figures(saved, num_submissions=10_000):
-    """What the plan's text needs: disk in gigabytes, and how many processes one coordinator keeps at work."""
+def cost_words(saved):
+    """The measurement in a sentence: where, when, how, and how busy the machine was."""
+    loads, rounds = [run["load"] for run in saved["runs"]], len(saved["runs"]) // 4
+    times = "one round" if rounds == 1 else f"{rounds} rounds"
+    return (
+        f"Wall time with its spread, over {times} of {saved['students']} submissions from the "
+        f"start of the command to its end, on {saved['date']} on a machine of {saved['machine']['cores']} cores "
+        f"({saved['machine']['system']}) with a load of {min(loads):.1f} to {max(loads):.1f} from other work."
+    )
+
+
+def plan_words(saved, num_submissions=10_000):
+    """What else so many submissions need: disk, and how many processes one coordinator keeps at work."""
     pace = statistics.median(costs.of(saved, saved["jobs"], saved["jail"])) * saved["jobs"]
-    return {
-        "graded_gb": num_submissions * saved["graded_bytes"] / 1e9,
-        "gradebook_gb": num_submissions * saved["gradebook_bytes"] / 1e9,
-        "own_ms": saved["own_s"] * 1e3,
-        "max_processes": int(pace / saved["own_s"]),
-    }
+    return (
+        f"The process that gives out the work and writes the gradebook spends {saved['own_s'] * 1e3:.0f} ms on a "
+        f"submission, so it keeps about {pace / saved['own_s']:,.0f} graders at work. "
+        f"{num_submissions:,} submissions take {num_submissions * saved['graded_bytes'] / 1e9:.1f} GB of graded "
+        f"notebooks and {num_submissions * saved['gradebook_bytes'] / 1e9:.2f} GB of gradebook."
+    )
+
+
+def audit_words(root=ROOT):
+    """False accepts and false rejects over the audit bank."""
+    known = [row for row in exercises(root) if "wrong" in row]
+    sums = {key: sum(row[key] for row in known) for key in ("wrong", "wrong_caught", "right", "right_kept")}
+    return (
+        f"Of {sums['wrong']:,} wrong answers {sums['wrong'] - sums['wrong_caught']:,} keep all points (false accepts); "
+        f"of {sums['right']:,} right ones {sums['right'] - sums['right_kept']:,} lose any (false rejects)."
+    )
+
+
+def hostile_table(root=ROOT):
+    """One line per family of the hostile bank, of the last run that was saved."""
+    from autograder.hostile.bank import FAMILIES
+
+    path = root / "autograder" / "hostile_table.json"
+    if not path.exists():
+        return "No run of it has been recorded."
+    outcomes = json.loads(path.read_text(encoding="utf-8"))["outcomes"]
+    lines = []
+    for family, title in (*FAMILIES.items(), ("", "**all**")):
+        some = [outcome for outcome in outcomes if outcome["case"].startswith(family)]
+        lines.append([title, len(some), sum(not outcome["misses"] for outcome in some)])
+    return markdown(["hostile submissions", "cases", "as wanted"], lines)

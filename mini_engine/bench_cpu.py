@@ -5,6 +5,7 @@ the last, prefill until the first. Ratios are taken within a round; the spread i
 """
 
 import importlib.util
+import os
 import statistics
 import tempfile
 import time
@@ -13,7 +14,10 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from .bench import interleaved, machine, write_json
+from .bench import machine, write_json
+from .bench_cpu_batch import batch_sweep, print_claims, print_sweep
+from .ceilings import spread
+from .device import version_of
 from .fetch import gguf_path
 from .generate import generate
 from .loading import load
@@ -21,7 +25,6 @@ from .peers import (
     convert_gguf,
     llama_cpp_generate,
     llama_cpp_model,
-    llama_cpp_step,
     stamps,
     transformers_generate,
     transformers_llama,
@@ -30,6 +33,7 @@ from .quantized import bytes_read_per_token
 from .weights import load_smollm2
 
 BASE = "float32"
+PEERS = ("transformers", "llama-cpp-python")
 # (what is claimed, slower, faster): the ratio of their TPOT
 CLAIMS = (
     ("KV cache against none", "no cache", "float32"),
@@ -119,11 +123,6 @@ def race(peers, ids, args, bar):
     return rounds, bandwidths[1:]
 
 
-def spread(values):
-    """{median, min, max} of a list."""
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
-
-
 def summarize(rounds, bandwidths, models, context):
     """The results of one context as a dict for JSON: per peer, and the claims as ratios within a round."""
     bandwidth = statistics.median(bandwidths)
@@ -151,47 +150,7 @@ def print_summary(summary):
         around = f"{tpot['min']:.1f} to {tpot['max']:.1f}"
         prefill = row["prefill_tokens_per_s"]["median"]
         print(f"{name:24} {tpot['median']:9.1f} {around:>15} {floor:>7} {prefill:14.0f}")
-    for what, ratio in summary["claims"].items():
-        print(f"{what:32} {ratio['median']:6.2f} times faster ({ratio['min']:.2f} to {ratio['max']:.2f})")
-
-
-@torch.inference_mode()
-def decode_step(model, batch, context):
-    """A function that runs one decode step of `batch` sequences which hold `context` tokens each."""
-    cache = model.new_cache(context + 1, batch)
-    cache.k.normal_()
-    cache.v.normal_()  # the speed of a step does not depend on what is in the cache
-    cache.length = context
-    tokens = torch.arange(batch)[:, None]
-
-    @torch.inference_mode()
-    def step():
-        hidden = model.hidden_states(tokens, cache)
-        cache.truncate(context)
-        return model.lm_head(hidden[:, -1]).argmax(dim=-1)
-
-    return step
-
-
-def batch_sweep(models, args, context, files):
-    """{name: {batch: tokens per second, with spread}} of single decode steps, taking turns."""
-    steps = {(name, b): decode_step(model, b, context) for name, model in models.items() for b in args.batches}
-    for kind in ("Q4_1", "Q8_0"):
-        if kind in files:
-            for b in args.batches:
-                steps[f"llama.cpp {kind}", b] = llama_cpp_step(files[kind], b, context, torch.get_num_threads())
-    results = {}
-    for (name, b), seconds in interleaved(steps, args.rounds).items():
-        results.setdefault(name, {})[b] = spread([b / s for s in seconds])
-    return results
-
-
-def print_sweep(sweep, context):
-    """Tokens per second by batch size."""
-    print(f"\ndecode tokens/s at context {context}, by batch size")
-    for name, row in sweep.items():
-        cells = (f"{batch}: {v['median']:.0f} ({v['min']:.0f} to {v['max']:.0f})" for batch, v in row.items())
-        print(f"{name:24} {'   '.join(cells)}")
+    print_claims(summary["claims"])
 
 
 def save_plot(summary, path):
@@ -215,7 +174,14 @@ def run(args):
         torch.set_num_threads(args.threads)
     models = own_models()
     vocab_size = models[BASE].config.vocab_size
-    results = {"machine": machine(), "new_tokens": args.new_tokens, "rounds": args.rounds, "contexts": []}
+    results = {
+        "bench": "cpu",
+        "machine": machine(),
+        "peers": {p: version_of(p) for p in PEERS},
+        "new_tokens": args.new_tokens,
+        "rounds": args.rounds,
+        "contexts": [],
+    }
     with tempfile.TemporaryDirectory() as folder:
         files = llama_cpp_files(args, Path(folder))
         peers = all_peers(models, args, files)
@@ -228,8 +194,9 @@ def run(args):
             print_summary(summary)
         del peers
         if args.batches:
-            results["batch"] = batch_sweep(models, args, args.contexts[0], files)
-            print_sweep(results["batch"], args.contexts[0])
+            results["batch"], results["batch_claims"] = batch_sweep(models, args, args.contexts[0], files)
+            print_sweep(results["batch"], results["batch_claims"], args.contexts[0])
+    results["load_average_after"] = os.getloadavg() if hasattr(os, "getloadavg") else None
     write_json(args.json, results)
     if args.plot:
         save_plot(results["contexts"][0], args.plot)

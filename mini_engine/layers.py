@@ -19,7 +19,29 @@ class Linear(nn.Module):
         self.weight = nn.Parameter(weight, requires_grad=False)
 
     def forward(self, x):
-        return x @ self.weight
+        num_parts, rows = torch.get_num_threads(), x.numel() // x.shape[-1]
+        if x.is_cuda or rows > FEW_ROWS or num_parts == 1 or self.weight.numel() < LARGE_WEIGHT:
+            return x @ self.weight
+        return product_of_few_rows(x.reshape(rows, -1), self.weight, num_parts).view(*x.shape[:-1], -1)
+
+
+# on a CPU torch multiplies so few rows on one core, which reads slower than the memory could give
+FEW_ROWS, LARGE_WEIGHT = 8, 1 << 17
+
+
+def product_of_few_rows(x, weight, num_parts):
+    """x [M, in] @ weight [in, out] as num_parts products side by side, one for each core, where the sizes allow it.
+
+    A row-major weight is split along its inputs and the partial sums are added, a transposed one (a tied head) along
+    its outputs: either way each part is one run of memory, and nothing is copied.
+    """
+    if weight.is_contiguous() and weight.shape[0] % num_parts == 0:
+        parts = x.view(len(x), num_parts, -1).transpose(0, 1)
+        return torch.bmm(parts, weight.view(num_parts, -1, weight.shape[1])).sum(0)
+    if weight.T.is_contiguous() and weight.shape[1] % num_parts == 0:
+        parts = weight.T.view(num_parts, -1, len(weight)).transpose(1, 2)
+        return torch.bmm(x.expand(num_parts, -1, -1), parts).transpose(0, 1).reshape(len(x), -1)
+    return x @ weight
 
 
 class RMSNorm(nn.Module):

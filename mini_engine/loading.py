@@ -1,6 +1,9 @@
 """From command-line options to a model with its tokenizer, and to an engine."""
 
+import torch
+
 from mini_engine import generate
+from mini_engine.device import choose_device
 from mini_engine.engine import Engine
 from mini_engine.model import Llama
 from mini_engine.speculative import NgramDraft
@@ -60,6 +63,8 @@ def add_engine_arguments(parser):
     parser.add_argument("--model", default="smollm2", help="smollm2 (default), tiny, or a GGUF file or folder")
     parser.add_argument("--quant", choices=["int8", "int4"], help="weights in 8 or 4 bits")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of the numbers")
+    parser.add_argument("--graphs", action="store_true", help="record decode steps as CUDA graphs, where there is CUDA")
     parser.add_argument("--num-blocks", type=int, default=1024, help="blocks of the KV pool (default 1024)")
     parser.add_argument("--block-size", type=int, default=16, help="tokens per block (default 16)")
     parser.add_argument("--max-num-seqs", type=int, default=32, help="requests computed together (default 32)")
@@ -69,7 +74,8 @@ def add_engine_arguments(parser):
 
 def make_engine(args):
     """The engine that the options describe. Raises ValueError or ModelUnavailable, with one clear line."""
-    model, tokenizer = load(args.model, args.quant, device=args.device)
+    device = choose_device(args.device).device
+    model, tokenizer = load(args.model, args.quant, device=device, dtype=getattr(torch, args.dtype))
     return Engine(
         model,
         tokenizer,
@@ -77,5 +83,6 @@ def make_engine(args):
         block_size=args.block_size,
         max_num_seqs=args.max_num_seqs,
         max_num_batched_tokens=args.max_num_batched_tokens,
+        graphs=args.graphs,
         draft=NgramDraft(args.num_draft_tokens) if args.num_draft_tokens else None,
     )

@@ -6,7 +6,7 @@ from argparse import Namespace
 import pytest
 import torch
 
-from mini_engine import bench_cpu, loading
+from mini_engine import bench_cpu, bench_cpu_batch, loading
 from mini_engine.__main__ import main
 from mini_engine.quantized import bytes_read_per_token
 from mini_engine.weights import load_tiny
@@ -58,9 +58,16 @@ def test_times_and_ratios(monkeypatch):
 def test_a_step_leaves_the_cache_as_it_was():
     model = bench_cpu.load("tiny")[0]
     torch.manual_seed(0)
-    step = bench_cpu.decode_step(model, batch=3, context=20)
+    step = bench_cpu_batch.decode_step(model, batch=3, context=20)
     first, second = step(), step()
     assert first.shape == (3,) and torch.equal(first, second)
+
+
+def test_batch_claims_are_ratios_within_a_round():
+    times = {("float32", 1): [9.0], ("float32", 64): [1.0, 2.0, 4.0], ("llama.cpp Q4_1", 64): [1.5, 4.0, 4.0]}
+    assert bench_cpu_batch.batch_claims(times, 64) == {
+        "float32 against llama.cpp Q4_1, batch 64": {"median": 1.5, "min": 1.0, "max": 2.0}
+    }
 
 
 def test_real_run_on_the_shipped_checkpoint(tmp_path, monkeypatch, capsys):
@@ -80,6 +87,7 @@ def test_real_run_on_the_shipped_checkpoint(tmp_path, monkeypatch, capsys):
     floors = [context["peers"][name]["weight_bytes"] for name in ("float32", "int8", "int4")]
     assert floors[0] > 3 * floors[1] > 3 * floors[2]
     assert set(results["batch"]["int4"]) == {"1", "2"}
+    assert results["batch_claims"] == {} and results["bench"] == "cpu" and len(results["machine"]["date"]) == 10
     assert (tmp_path / "r.png").read_bytes()[1:4] == b"PNG"
     assert "times faster" in capsys.readouterr().out
     assert main(["bench", "cpu", "--rounds", "0"]) == 1

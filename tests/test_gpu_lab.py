@@ -1,16 +1,27 @@
-"""Topic 13: its figure computes what mini_engine computes, and its worked examples hold."""
+"""Topic 13: its figure computes what mini_engine computes, its worked examples hold, it shows a recorded run."""
 
+import argparse
+import json
 import math
 import random
+import re
+from pathlib import Path
 
+import pytest
 import test_cost_figures as cost
 import test_figures as figures
 
 from mini_engine import accounting as acc
+from mini_engine import bench_cpu, bench_gpu, gpu_report
+from mini_engine.model import Llama
+from mini_engine.weights import load_tiny
 
-pytestmark = figures.pytestmark
+ROOT = Path(__file__).resolve().parents[1]
+CHAPTER = (ROOT / "book" / "13_gpu_lab.md").read_text(encoding="utf-8")
+needs_node = figures.pytestmark
 
 
+@needs_node
 def test_decode_step_figure_agrees_with_accounting():
     rng = random.Random(13)
     models = cost.random_models(rng, 60)
@@ -47,6 +58,7 @@ def test_decode_step_figure_agrees_with_accounting():
     assert rules == {"launches", "reading", "arithmetic"}, "the random cases should hold every kind"
 
 
+@needs_node
 def test_the_figure_opens_where_launches_rule():
     """The page says so in its text alternative: SmolLM2-135M on an H200, 450 kernels of 5 µs."""
     opened = {
@@ -63,3 +75,78 @@ def test_the_figure_opens_where_launches_rule():
     assert first["gain"] < 1.02
     (large,) = figures.figure_results("decode-step", [opened | {"model": "llama-2-7b", "launch_us": 2}], data)
     assert large["rows"][0]["rules"] == "reading" and 1.5 < large["gain"] < 1.7
+
+
+@pytest.fixture(scope="module")
+def quick_run(tmp_path_factory):
+    """A folder with gpu_run.json: the parts of `bench gpu` that have a table or a plot, in their smallest sizes."""
+    path = tmp_path_factory.mktemp("run") / "gpu_run.json"
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--json")
+    parser.add_argument("--plot")
+    bench_gpu.add_arguments(parser)
+    parts = ["check", "road", "stack", "quantized", "batch_sweep", "int8_kv", "serving"]
+    assert bench_gpu.run(parser.parse_args(["--quick", "--device", "cpu", "--json", str(path), "--only", *parts])) == 0
+    return path.parent
+
+
+def show_recorded(folder, capsys, heading="The recorded run"):
+    """What the chapter's cell under this heading prints, and the plots it shows, when its data lie in `folder`."""
+    part = CHAPTER.split(f"### {heading}\n", 1)[1]
+    cell = re.search(r"```{code-cell} python\n:tags: [^\n]*\n(.*?)```", part, re.S).group(1)
+    shown = []
+    names = {name: getattr(gpu_report, name) for name in ("PLOTS", "ceiling_lines", "part_lines")}
+    names |= {"print_summary": bench_cpu.print_summary, "print_sweep": bench_cpu.print_sweep}
+    capsys.readouterr()
+    exec(cell, names | {"folder": folder, "load_run": bench_gpu.load_run, "show": lambda fig, alt: shown.append(alt)})
+    return capsys.readouterr().out, shown
+
+
+def test_chapter_shows_a_recorded_run(quick_run, capsys):
+    text, shown = show_recorded(quick_run, capsys)
+    run = bench_gpu.load_run(quick_run / "gpu_run.json")
+    assert run["machine"]["name"] in text and run["machine"]["date"] in text, "a recorded run is named and dated"
+    for word in ("static cache", "int8", "batch 2", "of the copy bandwidth"):
+        assert word in text, f"the recorded run does not show {word!r}"
+    assert len(shown) == len(gpu_report.PLOTS)
+
+
+def test_chapter_says_that_no_run_is_recorded(tmp_path, capsys):
+    text, shown = show_recorded(tmp_path, capsys)
+    assert text.startswith("No GPU run has been recorded yet") and "bench gpu" in text and not shown
+    assert not re.search(r"\d\d", text.replace("--", "")), "there are no numbers where nothing was measured"
+
+
+def test_chapter_shows_a_recorded_comparison_on_a_cpu(tmp_path, capsys):
+    heading = "Beside the others, on a CPU"
+    assert show_recorded(tmp_path, capsys, heading)[0].startswith("No comparison has been recorded yet")
+    rounds = {"float32": [(0.5, 0.04), (0.5, 0.05), (0.5, 0.06)], "transformers float32": [(0.5, 0.08)] * 3}
+    models = {"float32": Llama(*load_tiny())}
+    speeds = {"float32": {1: bench_cpu.spread([20.0]), 16: bench_cpu.spread([90.0])}}
+    run = {"machine": {"date": "2026-01-02", "processor": "a processor", "num_threads": 2}}
+    run |= {"contexts": [bench_cpu.summarize(rounds, [1e10], models, 64)], "batch": speeds, "batch_claims": {}}
+    (tmp_path / "bench_cpu.json").write_text(json.dumps(run))
+    text, _ = show_recorded(tmp_path, capsys, heading)
+    for word in ("recorded 2026-01-02: a processor", "50.0", "40.0 to 60.0", "float32 against transformers", "16: 90"):
+        assert word in text, f"{word!r} is not in {text}"
+
+
+def reference(name):
+    """The reference function `name` of the assignment, without running the whole script."""
+    script = (ROOT / "solutions" / "13_gpu_lab" / "13_gpu_lab.py").read_text(encoding="utf-8")
+    cell = next(part for part in script.split("\n# %% ") if part.startswith(f'solution="{name}"'))
+    scope = {}
+    exec(cell.split("\n", 1)[1], scope)
+    return scope[name]
+
+
+def test_worked_examples_of_the_chapter_hold():
+    assert round((56 + 900) / (28 + 900), 2) == 1.03 and "(56 + 900) / (28 + 900) = 1.03" in CHAPTER
+    gain, step = reference("predicted_gain"), reference("predicted_step_s")
+    assert round(gain(56, 28, 1e6, 450, 2e-6), 2) == 1.03
+    small = cost.MODELS["smollm2-135m"]
+    assert round(1e6 * acc.weight_bytes(small) / acc.H200_141GB.bandwidth) == 56
+    assert step(56, 1e6, 450, 2e-6) == acc.step_seconds(56, 1e6, 450, 2e-6)
+    ridge = reference("ridge_batch")
+    assert (ridge(4, 60, 0, 100, 10), ridge(20, 300, 1, 100, 10), ridge(4, 60, 0.4, 100, 10)) == (150, 300, None)
+    assert "$60 / (4 \\cdot 10 / 100 - 0.2) = 60 / 0.2 = 300$" in CHAPTER

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from nbgrader.api import Base, Gradebook
 from sqlalchemy import MetaData, create_engine, select
 
-from autograder import __main__, course, demo, grade, intake, ledger, received, workers
+from autograder import __main__, costs, course, demo, grade, intake, ledger, received, workers
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's own
 TOPIC = "04_kv_cache"
@@ -368,27 +369,38 @@ def test_code_that_kills_its_grader_gets_a_zero_with_the_reason(tmp_path):
 
 @pytest.fixture
 def cluster(tmp_path):
-    """Two Dask workers, processes of their own, that run the fake grader."""
-    distributed = pytest.importorskip(
-        "distributed", reason="grading on a cluster is NOT tested: pip install -e '.[dask]'"
-    )
-    preload = tmp_path / "preload.py"
+    """The address of a Dask scheduler with two workers, as the guide starts them, that run the fake grader."""
+    pytest.importorskip("distributed", reason="grading on a cluster is NOT tested: pip install -e '.[dask]'")
+    preload, place = tmp_path / "preload.py", tmp_path / "scheduler.json"
     fake = [sys.executable, str(tmp_path / "fake.py")]
     preload.write_text(f"from autograder import workers\nworkers.COMMAND = {fake!r}\n")
-    os.environ |= {"FAKE_LOG": str(tmp_path / "graded.txt"), "FAKE_SECONDS": "0.3"}
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, preload=[str(preload)]
-    ) as made:
-        yield made
-    del os.environ["FAKE_LOG"], os.environ["FAKE_SECONDS"]
+    environment = os.environ | {"PYTHONPATH": SEARCHED, "FAKE_LOG": str(tmp_path / "graded.txt"), "FAKE_SECONDS": "0.3"}
+    dask = [sys.executable, "-m", "dask"]
+    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(place)]
+    worker = ["worker", "--scheduler-file", str(place), "--nworkers", "2", "--nthreads", "1", "--no-dashboard"]
+    with open(tmp_path / "dask.log", "w") as log:
+        options = {"env": environment, "stdout": log, "stderr": log, "cwd": tmp_path}
+        programs = [subprocess.Popen([*dask, *scheduler], **options)]
+        programs.append(subprocess.Popen([*dask, *worker, "--preload", str(preload)], **options))
+    deadline = time.monotonic() + 60
+    while not place.exists():
+        assert time.monotonic() < deadline and programs[0].poll() is None, (tmp_path / "dask.log").read_text()
+        time.sleep(0.1)
+    yield json.loads(place.read_text())["address"]
+    for program in reversed(programs):
+        program.terminate()
+        program.wait(30)
 
 
 def test_a_dask_worker_that_is_killed_loses_nothing(tmp_path, registered, cluster):
+    from distributed import Client
+
     names = [f"student{number:02d}" for number in range(24)] + ["bomb1"]
     school = FakeClass(tmp_path, registered, names)
-    process = school.start("--dask", cluster.scheduler_address)
+    process = school.start("--dask", cluster)
     school.wait_for(6, process)
-    victim = next(iter(cluster.workers.values())).pid
+    with Client(cluster, set_as_default=False) as client:
+        victim = next(iter(client.run(os.getpid).values()))
     os.kill(victim, signal.SIGKILL)
     out, errors = process.communicate(timeout=200)
     assert process.returncode == 0, out + errors
@@ -396,7 +408,7 @@ def test_a_dask_worker_that_is_killed_loses_nothing(tmp_path, registered, cluste
     entries = [json.loads(line) for line in (school.work / "grading" / TOPIC / "journal.jsonl").open()]
     recorded = Counter(entry["student"] for entry in entries if "student" in entry)
     assert recorded == dict.fromkeys(names, 1), "recorded twice"
-    assert not Path(f"/proc/{victim}").exists()
+    assert f"{victim}" in (tmp_path / "dask.log").read_text(), "no worker was killed"
 
 
 def test_a_worker_with_another_version_of_the_course_grades_nothing(tmp_path, registered, monkeypatch):
@@ -407,6 +419,49 @@ def test_a_worker_with_another_version_of_the_course_grades_nothing(tmp_path, re
     task = book.task("ada", 1) | {"fingerprint": "other"}
     result = workers.Grader.grade(workers.Grader.__new__(workers.Grader), task)
     assert result["status"] == "failed" and "another version of the course" in result["log"]
+
+
+def test_a_cluster_with_another_version_is_refused(tmp_path, registered, cluster, capsys):
+    from distributed import Client
+
+    school = FakeClass(tmp_path, registered, ["ann"])
+    with Client(cluster, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+        client.run(exec, "from autograder import workers\nworkers.fingerprint = lambda name: 'other'")
+    code, out = school.run(capsys, "--dask", cluster)
+    assert code == 1 and "another version of the course is on tcp://" in out
+    assert not school.log.read_text()
+
+
+def test_the_guide_installs_what_the_servers_need():
+    extras = tomllib.loads((course.ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert extras["dask"][0].startswith("distributed==") and extras["postgres"][0].startswith("psycopg[binary]==")
+
+
+def test_costs_are_measured_and_saved(tmp_path, monkeypatch, capsys):
+    """The whole command but for the grading itself, which the tests above have done."""
+
+    def graded(assignment, work, jobs, jail):
+        Path(work, "autograded").mkdir()
+        folder = Path(work, "grading", assignment)
+        folder.mkdir(parents=True)
+        (folder / "journal.jsonl").write_text('{"own_s": 0.8}\n')
+        return {"jobs": jobs, "jail": jail, "wall_s": 12.0 - 5 * (jobs > 0), "cpu_s": 6.0, "load": 1.0}
+
+    def register(command, assignment, work):
+        Path(work, "gradebook.db").write_bytes(b"")
+
+    monkeypatch.setattr(costs, "measure", graded)
+    monkeypatch.setattr(course, "nbgrader", register)
+    monkeypatch.setattr(costs, "SAVED", course.ROOT / "autograder" / "costs-of-a-test.json")
+    monkeypatch.setenv("COURSE_JAIL", "trusted")
+    try:
+        assert __main__.main(["costs", TOPIC, "--students", "2", "--rounds", "1", "--save"]) == 0
+        saved = json.loads(costs.SAVED.read_text())
+    finally:
+        costs.SAVED.unlink(missing_ok=True)
+    assert saved["own_s"] == 0.4 and [run["jobs"] for run in saved["runs"]] == [0, 2, 0, 2]
+    assert "saved in autograder/costs-of-a-test.json" in capsys.readouterr().out
 
 
 # PostgreSQL.

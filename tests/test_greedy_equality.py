@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mini_engine.engine import Engine
+from mini_engine.graphed import ROAD, greedy
 from mini_engine.model import Llama
 from mini_engine.sequence import SamplingParams
 from mini_engine.speculative import ModelDraft, NgramDraft
@@ -101,6 +102,22 @@ def test_engine_equals_the_naive_loop(block_size, max_num_seqs, budget, pool, pr
         assert engine.stats.num_preemptions > 0, "the pool was meant to be too small"
     if draft == "self":
         assert engine.runner.num_accepted_tokens == engine.runner.num_draft_tokens > 0
+
+
+@pytest.mark.parametrize("draft", ["no draft", "wrong"])
+@pytest.mark.parametrize("num_slots", [48, 512], ids=["preempting", "ample"])
+@pytest.mark.parametrize("block_size", [1, 8])
+def test_recorded_passes_equal_the_naive_loop(block_size, num_slots, draft):
+    """Decode passes of fixed shapes, padded to buckets; where there is CUDA they are graphs (test_graphed.py)."""
+    options = {"num_blocks": num_slots // block_size, "block_size": block_size, "watermark": 0.0}
+    engine = Engine(model(), draft=drafts(draft), max_num_seqs=8, max_num_batched_tokens=20, graphs=True, **options)
+    assert run(engine) == expected()
+
+
+@pytest.mark.parametrize("how", [how for how in ROAD if how != "compile"])
+def test_every_step_of_the_road_equals_the_naive_loop(how):
+    for prompt, want in zip(prompts(), expected(), strict=True):
+        assert greedy(model(), prompt, NUM_NEW, how) == want
 
 
 def test_contiguous_cache_equals_the_naive_loop():

@@ -9,7 +9,7 @@ import sys
 import pytest
 from traitlets.config import PyFileConfigLoader
 
-from autograder import tables
+from autograder import costs, tables
 from autograder.audit_tool import Row, save
 from autograder.course import ROOT, hand_in, submission
 from autograder.script import split_cells
@@ -23,11 +23,30 @@ AUDIT = "tests/test_audit.py::test_command_prints_the_table_and_fails_on_a_miss"
 NOTEBOOKS = "tests/test_assignments.py::test_notebooks_are_what_the_script_says"
 PUBLIC = "tests/test_report.py::test_the_public_page_names_nobody_and_shows_no_hidden_check"
 GRADING = "tests/test_grading.py::test_every_stock_command_works_on_a_fresh_clone"
+HOSTILE = "tests/test_hostile.py::test_command_prints_table_and_figures"
+POSTGRES = "tests/test_grade.py::test_postgresql_holds_the_same_rows"  # skipped, loudly, where no server is installed
+DASK = "tests/test_grade.py::test_a_dask_worker_that_is_killed_loses_nothing"
+CANVAS = "tests/test_lms.py::test_canvas_gets_its_own_columns_and_nothing_else"
+MOODLE = "tests/test_lms.py::test_moodle_keeps_its_worksheet_and_gains_two_columns"
+RESTORE = "python -m autograder regrade 04_kv_cache --restore autograder/regrade/04_kv_cache_TIME"
 COVERED = {
     "make book": "Makefile::book",
     ". .venv/bin/activate": "README.md",
     "make grade": "tests/test_grading.py::test_demo_command_prints_and_saves_the_table",
     "nbgrader zip_collect 04_kv_cache": GRADING,
+    "python -m autograder doctor": "tests/test_sandbox.py::test_promise_holds",
+    "python -m autograder hostile --json autograder/hostile_table.json": HOSTILE,
+    "python -m autograder costs --save": "tests/test_grade.py::test_costs_are_measured_and_saved",
+    'pip install -e ".[postgres]"': "tests/test_grade.py::test_the_guide_installs_what_the_servers_need",
+    'pip install -e ".[dask]"': "tests/test_grade.py::test_the_guide_installs_what_the_servers_need",
+    "export NBGRADER_DB_URL=postgresql+psycopg://USER@HOST/DATABASE": POSTGRES,
+    "dask scheduler --host HOST --port 8786": DASK,
+    "dask worker tcp://HOST:8786 --nworkers 16 --nthreads 1": DASK,
+    "python -m autograder grade 04_kv_cache --dask tcp://HOST:8786": DASK,
+    "python -m autograder lms 04_kv_cache --format canvas --roster roster.csv": CANVAS,
+    "python -m autograder lms 04_kv_cache --format moodle --roster worksheet.csv": MOODLE,
+    "python -m autograder regrade 04_kv_cache": "tests/test_regrade.py::test_what_cannot_be_regraded_is_said",
+    RESTORE: "tests/test_regrade.py::test_restore_brings_the_old_state_back",
     "nbgrader autograde 04_kv_cache": GRADING,
     "nbgrader generate_feedback 04_kv_cache": GRADING,
     "python -m autograder report 04_kv_cache": "tests/test_report.py::test_command_writes_and_refuses",
@@ -73,12 +92,14 @@ def test_every_other_command_runs_in_the_order_of_the_guide(tmp_path):
         if command.startswith("cd "):
             folder = folder / command[3:]
             (folder / "students.csv").write_text(STUDENTS)
+            (folder / "times.csv").write_text("id,timestamp\nada,2026-12-04 17:00 +00:00\n")
             continue
         command = re.sub(r"^nbgrader\b", f"{sys.executable} -m nbgrader", command)
+        command = re.sub(r"^python\b", sys.executable, command)
         done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"`{command}` exits with {done.returncode}:\n{done.stderr[-2000:]}"
         ran.append(command)
-    assert len(ran) >= 11
+    assert len(ran) >= 13
     grades = (folder / "grades.csv").read_text()
     assert "04_kv_cache,2026-12-04 18:00:00," in grades and "Lovelace" in grades
     assert (tmp_path / "class" / "feedback" / "ada" / "04_kv_cache" / "04_kv_cache.html").exists()
@@ -120,6 +141,47 @@ def test_the_tables_show_what_the_scripts_say():
     rows = tables.exercises()
     last = tables.topic_table().split("\n")[-1]
     assert f"| {len(rows)} | {sum(row['minutes'] for row in rows)} | {sum(row['points'] for row in rows)} |" in last
+
+
+def test_the_words_around_the_tables_count_what_is_saved(tmp_path, monkeypatch):
+    lines = [{"wrong": 5, "wrong_caught": 4, "right": 3, "right_kept": 3}, {"topic": "not audited"}]
+    monkeypatch.setattr(tables, "exercises", lambda root: lines)
+    assert tables.audit_words().startswith(
+        "Of 5 wrong answers 1 keep all points (false accepts); of 3 right ones 0 lose"
+    )
+    assert tables.hostile_table(tmp_path) == "No run of it has been recorded."
+    cases = [("marks/a", []), ("marks/b", ["zero instead of one"]), ("lost/c", [])]
+    (tmp_path / "autograder").mkdir()
+    saved = {"outcomes": [{"case": case, "misses": misses} for case, misses in cases]}
+    (tmp_path / "autograder" / "hostile_table.json").write_text(json.dumps(saved))
+    table = tables.hostile_table(tmp_path)
+    assert "| marks without work | 2 | 1 |" in table and "| **all** | 3 | 2 |" in table
+
+
+def test_the_cost_tables_compute_what_they_say():
+    wall = {(0, "landlock"): (40, 60), (2, "landlock"): (20, 25), (0, "trusted"): (30, 30), (2, "trusted"): (15, 20)}
+    runs = [
+        {"jobs": jobs, "jail": jail, "wall_s": seconds[turn], "cpu_s": 10, "load": 1 + turn}
+        for turn in range(2)
+        for (jobs, jail), seconds in wall.items()
+    ]
+    saved = {"runs": runs, "students": 10, "jobs": 2, "jail": "landlock", "own_s": 0.05, "date": "2026-11-21"}
+    saved |= {"graded_bytes": 100_000, "gradebook_bytes": 10_000, "machine": {"cores": 2, "system": "Linux"}}
+    row = next(line for line in tables.cost_table(saved).split("\n") if "landlock" in line)
+    assert "| 5.00 (4.00 to 6.00) | 2.25 (2.00 to 2.50) | 2.20 (2.00 to 2.40) |" in row
+    plan = tables.plan_table(saved, 1000)  # 2.25 s with 2 processes: 4.5 s of one process
+    assert "| 1 of 2 cores | `--jobs 2` | 38 min |" in plan and "| 1 of 16 cores | `--jobs 16` | 5 min |" in plan
+    assert "| 32 of 16 cores | `--dask` | 1 min |" in plan, "one coordinator cannot go below its own time"
+    assert "load of 1.0 to 2.0" in tables.cost_words(saved) and "2 rounds of 10" in tables.cost_words(saved)
+    assert "keeps about 90 graders" in tables.plan_words(saved) and "takes 0.1 GB" not in tables.plan_words(saved)
+
+
+def test_the_saved_costs_are_of_every_way():
+    saved = costs.load()
+    for jail in {saved["jail"], "trusted"}:
+        for jobs in (0, saved["jobs"]):
+            assert len(costs.of(saved, jobs, jail)) == len(saved["runs"]) // 4 >= 1
+    assert saved["jail"] != "trusted" and saved["students"] >= 8
 
 
 def test_a_saved_audit_keeps_other_lines(tmp_path):

@@ -6,6 +6,7 @@ import torch
 from make_tiny import make_expected, make_weights
 from oracle import expected_logits, transformers_llama
 
+from mini_engine import layers
 from mini_engine.accounting import kv_cache_bytes
 from mini_engine.config import TINY, ModelConfig
 from mini_engine.generate import generate
@@ -241,3 +242,26 @@ def test_real_model_equals_transformers(smollm2_model, smollm2_tokenizer, real_o
     got = smollm2_model(torch.tensor([ids + greedy]))[0].numpy()
     np.testing.assert_allclose(got, expected, atol=1e-3)
     assert expected.argmax(axis=-1)[len(ids) - 1 : -1].tolist() == greedy
+
+
+@pytest.mark.parametrize("num_parts", [1, 2, 3, 4])
+@pytest.mark.parametrize("num_rows", [1, 5])
+def test_products_of_few_rows_are_split_and_the_same(num_parts, num_rows, monkeypatch):
+    """Row-major weights, transposed ones (a tied head), and sizes that do not split: 3 divides neither 400 nor 512."""
+    generator = torch.Generator().manual_seed(1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: num_parts)
+    calls = []
+    real = torch.bmm
+    monkeypatch.setattr(torch, "bmm", lambda *args: calls.append(1) or real(*args))
+    x = torch.randn(num_rows, 1, 400, generator=generator, dtype=torch.float64)
+    for weight in (
+        torch.randn(400, 512, generator=generator, dtype=torch.float64),
+        torch.randn(512, 400, generator=generator, dtype=torch.float64).T,
+    ):
+        got = layers.Linear(weight)(x)
+        assert got.shape == (num_rows, 1, 512)
+        torch.testing.assert_close(got, x @ weight, rtol=0, atol=1e-11)
+    assert len(calls) == (2 if num_parts in (2, 4) else 0)
+    calls.clear()
+    layers.Linear(torch.ones(400, 512, dtype=torch.float64))(torch.ones(9, 400, dtype=torch.float64))
+    assert not calls, "many rows use all cores anyway"

@@ -318,6 +318,41 @@ def test_kernels_under_tritons_interpreter():
     assert done.stdout.strip() == "ran", done.stderr
 
 
+COMPILE = """
+import re, sys
+from triton import compile as compile_kernel
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from mini_engine import kernels
+
+types = dict(x="*bf16", scales="*bf16", minima="*bf16", y="*bf16")
+for per_byte, q in ((1, "*i8"), (2, "*u8")):
+    for kernel, sizes, warps in (
+        (kernels._one_row_kernel, dict(BLOCK_OUT=4, BLOCK_IN=1024, RUN=16), 4),
+        (kernels._rows_kernel, dict(ROWS=16, BLOCK_OUT=32, BLOCK_IN=32), 4),
+    ):
+        names, constants = kernel.arg_names, sizes | dict(PER_BYTE=per_byte)
+        signature = {n: "constexpr" if n in constants else types.get(n, q if n == "q" else "i32") for n in names}
+        plain = constants | dict(num_rows=0)
+        aligned = {(i,): [["tt.divisibility", 16]] for i, name in enumerate(names) if name not in plain}
+        source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=aligned)
+        built = compile_kernel(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps})
+        ptx = built.asm["ptx"]
+        print(per_byte, len(built.asm["cubin"]) > 0, "v4.b32" in ptx, ".local" in ptx, "mma" in ptx)
+"""
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
+def test_kernels_compile_for_a_gpu_that_is_not_here(tmp_path):
+    """For Hopper: 16 bytes per load and nothing spilled; several rows meet the weights in the matrix units."""
+    done = run_python(COMPILE, TRITON_CACHE_DIR=str(tmp_path), TRITON_INTERPRET="0")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert len(lines) == 4, done.stderr
+    for line, is_rows in zip(lines, (False, True, False, True), strict=True):
+        assert line[1] == "True" and line[3] == "False" and line[4] == str(is_rows), lines
+        assert is_rows or line[2] == "True", f"narrow loads: {lines}"
+
+
 def test_import_without_triton():
     code = "import sys; sys.modules['triton'] = None; import test_quantized as t; t.check_kernels(); print('ran')"
     done = run_python(code, TRITON_INTERPRET="1")
