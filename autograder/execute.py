@@ -23,7 +23,7 @@ from nbgrader import utils
 from nbgrader.preprocessors import Execute
 
 from autograder.outside import master, package
-from autograder.outside.tester import Tester
+from autograder.outside.tester import GONE, Tester
 
 MAX_OUTPUT_CHARS = 100_000
 DEAD = "The notebook's process ended while it ran (exit, crash or out of memory); later cells did not run."
@@ -31,13 +31,14 @@ HANGS = "The notebook's process did not stop after a test had run too long; late
 PART_OF = re.compile(r"(test|hidden)_(\w+)")
 GARBLED = "The notebook's process no longer answered as a notebook does; later cells did not run."
 POLL_S, STOP_S = 0.005, 5  # between looks at the tester; for a kernel to end a call that was interrupted
+MAX_SILENT = 3  # tests that a living kernel may leave without an answer: each costs the class time
 
 
 class CourseExecute(Execute):
     """nbgrader's Execute that tests from outside, goes on after a dead kernel, ignores tags, and lets warnings pass."""
 
     def preprocess(self, nb, resources=None, km=None):
-        self._dead = ""
+        self._dead, self._num_silent = "", 0
         for cell in nb.cells:
             cell.metadata.pop("tags", None)  # skip-execution on a test cell would give full marks
         self._idle = idle_cells(nb.cells)
@@ -84,6 +85,9 @@ class CourseExecute(Execute):
         outputs = [new_output("stream", name="stdout", text=printed)] if printed else []
         if reason:
             name, _, message = reason.partition(": ")
+            self._num_silent += message == GONE
+            if self._num_silent >= MAX_SILENT and not self._dead:
+                run_sync(self.give_up)(GARBLED)
             outputs.append(error_output(name, self._dead if name == "StudentProcessError" and self._dead else message))
         return outputs
 

@@ -144,6 +144,15 @@ def test_canaries_tell_what_was_touched():
     assert not canaries.root.exists()
 
 
+def test_a_grader_that_says_nothing_more_is_ended():
+    import subprocess
+    import sys
+
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    command.watch(process, ["a line"], patience_s=0.5)
+    assert process.returncode == -9
+
+
 def test_judge_is_strict():
     case = bank.Case(
         "marks", "made_up", "What.", {"score": "KVCache=6", "note": "too long", "answers": "", "bomb": ""}, []

@@ -471,3 +471,15 @@ def test_grading_through_the_jail(mode, tmp_path, monkeypatch):
     machine_graded = {name: points for name, points in worth.items() if name.startswith(("test_", "hidden_"))}
     assert {name: scores["ada"][name] for name in machine_graded} == machine_graded
     assert not any(scores["spy"][name] for name in machine_graded), scores["spy"]
+
+
+def test_nobody_waits_for_the_heartbeat_of_a_kernel_that_has_ended():
+    import zmq
+    from jupyter_client.session import Session
+
+    from autograder.sandbox.client import BoundedClient
+
+    channel = BoundedClient().hb_channel_class(zmq.Context.instance(), Session(), "ipc:///tmp/no-kernel-listens-here")
+    channel.start()
+    channel.join(10)
+    assert not channel.is_alive()

@@ -90,7 +90,7 @@ def grade_class(cases, stock=False, cell_seconds=CELL_SECONDS):
             config=str(course.ROOT / "autograder" / "nbgrader_config.py"), cell_seconds=CELL_SECONDS
         )
         (canaries.work / "nbgrader_config.py").write_text(settings + (STOCK if stock else ""))
-        log, started = autograde(canaries, [case.student for case in cases], stock, cell_seconds)
+        log, started = autograde(canaries, stock, cell_seconds)
         points = read_points(canaries.database)
         outcomes = []
         for case in cases:
@@ -109,7 +109,7 @@ def grade_class(cases, stock=False, cell_seconds=CELL_SECONDS):
     return outcomes, [text for text in findings if text not in named]
 
 
-def autograde(canaries, students, stock, cell_seconds):
+def autograde(canaries, stock, cell_seconds):
     """Runs `nbgrader autograde` until every student was tried; (log, {student: when its turn came}).
 
     A submission that stops the command has had its turn; the command is run again for those after it. The limits
@@ -126,14 +126,9 @@ def autograde(canaries, students, stock, cell_seconds):
             command, cwd=canaries.work, env=environment, stderr=subprocess.PIPE, text=True, errors="replace",
             stdout=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        limit = time.monotonic() + 120 + (CASE_SECONDS + 4 * cell_seconds) * len(students)
         with ThreadPoolExecutor(1) as reader:
-            reading = reader.submit(read_log, process.stderr, log, started, limit)
-            try:
-                process.wait(max(1, limit - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            reading = reader.submit(read_log, process.stderr, log, started)
+            watch(process, log, CASE_SECONDS + 10 * cell_seconds)
             reading.result()
         if process.returncode == 0:
             break
@@ -148,7 +143,19 @@ def autograde(canaries, students, stock, cell_seconds):
     return "\n".join(log), started
 
 
-def read_log(stream, log, started, limit):
+def watch(process, log, patience_s):
+    """Waits for a process to end; one whose log has not grown for so long is ended."""
+    seen, moved_at = 0, time.monotonic()
+    while process.poll() is None:
+        time.sleep(0.2)
+        if len(log) > seen:
+            seen, moved_at = len(log), time.monotonic()
+        elif time.monotonic() - moved_at > patience_s:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def read_log(stream, log, started):
     for line in stream:
         line = line.rstrip("\n")
         log.append(line[:2000])

@@ -16,7 +16,7 @@ from autograder.scoring import limit_this_process
 from .policy import TesterHub, TesterPeer
 from .wire import Channel
 
-CONNECT_S = 60
+CONNECT_S = 20
 MAX_OUTPUT_CHARS = 10_000
 MAX_MESSAGE_CHARS = 4_000
 MAX_FILES = 1 << 16
@@ -87,9 +87,7 @@ class Tester:
         self.received, self.was_late = b"", False
         self.deadline = time.monotonic() + limit_s
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(
-            0o111
-        )  # the student's process may be another user's, and could put a link there before a chmod
+        before = os.umask(0o111)  # the student may be another user, who could put a link there before a chmod
         listener.bind(self.path)
         os.umask(before)
         listener.listen(64)

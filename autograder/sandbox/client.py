@@ -1,7 +1,7 @@
 """The grader's end of a kernel's channels: what a student's process may send there, and how much of it is kept."""
 
 from jupyter_client.asynchronous import AsyncKernelClient
-from jupyter_client.channels import AsyncZMQSocketChannel
+from jupyter_client.channels import AsyncZMQSocketChannel, HBChannel
 from traitlets import Type
 
 MOST_OUTPUT_BYTES = 24 << 20  # of one notebook; a figure has 0.1 MB
@@ -79,9 +79,17 @@ class PlainChannel(BoundedChannel):
     left = float("inf")
 
 
+class NoHeartbeat(HBChannel):
+    """Nobody here listens for a heartbeat, and its thread can wait for ever for a kernel that has ended."""
+
+    def run(self):
+        pass
+
+
 class BoundedClient(AsyncKernelClient):
     """A client whose memory a kernel cannot fill."""
 
+    hb_channel_class = Type(NoHeartbeat)
     iopub_channel_class = Type(BoundedChannel)
     shell_channel_class = Type(PlainChannel)
     control_channel_class = Type(PlainChannel)
