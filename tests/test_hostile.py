@@ -21,7 +21,6 @@ TELLING = (
     "patched_engine",
     "patched_oracle",
     "patched_shares_memory",
-    "reused_names_of_the_checks",
     "environment",
     "home_folder",
 )
