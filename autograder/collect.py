@@ -33,13 +33,13 @@ PROBLEM_KEY = "course_intake_problem"  # as in autograder/intake.py
 # How systems name what a student handed in. The outermost folder or file that fits counts: those inside an archive that
 # a student made are the student's own words.
 NAMES = (
-    # Blackboard: 04_kv_cache_ada_attempt_2026-11-21-10-00-00_04_kv_cache.ipynb
+    # Blackboard: 03_kv_cache_ada_attempt_2026-11-21-10-00-00_03_kv_cache.ipynb
     r"_(?P<student_id>[A-Za-z0-9.-]+)_attempt_(?P<timestamp>\d{4}(?:-\d\d){5})(?:_|$)",
-    # Moodle: Ada Lovelace_1234567_assignsubmission_file_/04_kv_cache.ipynb
+    # Moodle: Ada Lovelace_1234567_assignsubmission_file_/03_kv_cache.ipynb
     r"_(?P<student_id>\d+)_assignsubmission_file(?:_|$)",
-    # Canvas: lovelaceada_LATE_4711_815_04_kv_cache-1.ipynb
+    # Canvas: lovelaceada_LATE_4711_815_03_kv_cache-1.ipynb
     r"^[a-z0-9]+(?P<late>_LATE)?_(?P<student_id>\d+)_\d+_",
-    # by hand: ada_04_kv_cache.ipynb
+    # by hand: ada_03_kv_cache.ipynb
     r"^(?P<student_id>[A-Za-z0-9.-]+)_{assignment}",
 )
 

@@ -103,7 +103,7 @@ def load(root=course.ROOT):
 
 
 def add_arguments(parser):
-    parser.add_argument("assignment", nargs="?", default="04_kv_cache", metavar="NN_topic")
+    parser.add_argument("assignment", nargs="?", default="03_kv_cache", metavar="NN_topic")
     parser.add_argument("--students", type=int, default=16, help="submissions of the made-up class")
     parser.add_argument("--rounds", type=int, default=2, help="how often each way is measured")
     parser.add_argument("--jobs", type=int, default=2, help="processes of the sharded way")

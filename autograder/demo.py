@@ -61,7 +61,7 @@ def grade_class(assignment, submissions, work, root=course.ROOT):
 
 
 def add_arguments(parser):
-    parser.add_argument("assignment", nargs="?", default="04_kv_cache", metavar="NN_topic")
+    parser.add_argument("assignment", nargs="?", default="03_kv_cache", metavar="NN_topic")
     parser.add_argument(
         "--work", type=Path, default=course.ROOT / "autograder" / "demo" / "_run", help="where to grade"
     )

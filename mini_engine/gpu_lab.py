@@ -1,4 +1,4 @@
-"""The measurements of chapter 13, each a function that returns a dict for JSON; on a CPU the same with smaller sizes.
+"""The measurements of chapter 14, each a function that returns a dict for JSON; on a CPU the same with smaller sizes.
 
 Every measured time stands beside what the ceilings of the device predict for it (speed.step_seconds), and every way
 to the same text is compared with the plain cached one before it is timed.

@@ -1,4 +1,4 @@
-"""The larger measurements of chapter 13: a 7B-shaped model, the serving engine, and transformers on the same device."""
+"""The larger measurements of chapter 14: a 7B-shaped model, the serving engine, and transformers on the same device."""
 
 import dataclasses
 import itertools

@@ -109,11 +109,11 @@ def test_release_is_byte_for_byte_nbgraders(tmp_path):
     for name in ("autograder", "solutions", "notebooks", "nbgrader_config.py"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
-    wanted = {path.name: path.read_bytes() for path in (ROOT / "notebooks" / "04_kv_cache").iterdir() if path.is_file()}
-    command = [sys.executable, "-m", "nbgrader", "generate_assignment", "04_kv_cache", "--force"]
+    wanted = {path.name: path.read_bytes() for path in (ROOT / "notebooks" / "03_kv_cache").iterdir() if path.is_file()}
+    command = [sys.executable, "-m", "nbgrader", "generate_assignment", "03_kv_cache", "--force"]
     done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    made = tmp_path / "notebooks" / "04_kv_cache"
+    made = tmp_path / "notebooks" / "03_kv_cache"
     assert {path.name: path.read_bytes() for path in made.iterdir() if path.is_file()} == wanted
 
 

@@ -1,4 +1,4 @@
-"""The figures of chapters 01 and 02 compute what mini_engine computes, and the records they show are whole."""
+"""The figures of chapters 1 and 2 compute what mini_engine computes, and the records they show are whole."""
 
 import random
 from dataclasses import asdict

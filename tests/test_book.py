@@ -233,7 +233,7 @@ def build_page(tmp_path, body, **overrides):
 
 
 REFUSED = {
-    "an exercise that is not there": ("```{nbexercise} 04_kv_cache/no_such\n```", "no exercise 'no_such'"),
+    "an exercise that is not there": ("```{nbexercise} 03_kv_cache/no_such\n```", "no exercise 'no_such'"),
     "an assignment that is not there": ("```{nbexercise} 99_nothing/f\n```", "make notebooks"),
     "a figure without its script": ("```{figure-live} no-such\nText.\n```", "no script"),
     "a figure named like a path": ("```{figure-live} ../course\nText.\n```", "no script"),
@@ -251,7 +251,7 @@ def test_build_refuses(tmp_path, case):
 
 
 def test_student_edition_has_the_starter_and_no_solution(tmp_path):
-    exercise = "```{nbexercise} 04_kv_cache/kv_bytes_per_token\n```"
+    exercise = "```{nbexercise} 03_kv_cache/kv_bytes_per_token\n```"
     page = build_page(tmp_path, exercise, exercise_solutions=False)
     assert "NotImplementedError" in page and "Hint 1" in page
     assert "Solution" not in page and "num_key_value_heads</span> <span" not in page
@@ -261,11 +261,11 @@ def test_student_edition_has_the_starter_and_no_solution(tmp_path):
 
 def test_without_its_own_python_the_page_names_the_public_address(tmp_path, monkeypatch):
     monkeypatch.setattr(vendor, "python_is_present", lambda: False)
-    page = build_page(tmp_path, "```{nbexercise} 04_kv_cache/kv_bytes_per_token\n```")
+    page = build_page(tmp_path, "```{nbexercise} 03_kv_cache/kv_bytes_per_token\n```")
     assert f'data-python="{vendor.PYODIDE_ADDRESS}"' in page
     monkeypatch.setattr(vendor, "python_is_present", lambda: True)
     (tmp_path / "whole").mkdir()
-    assert "data-python" not in build_page(tmp_path / "whole", "```{nbexercise} 04_kv_cache/kv_bytes_per_token\n```")
+    assert "data-python" not in build_page(tmp_path / "whole", "```{nbexercise} 03_kv_cache/kv_bytes_per_token\n```")
 
 
 def test_launch_buttons_stand_on_notebooks_only_and_need_a_repository():
@@ -279,8 +279,8 @@ def test_launch_buttons_stand_on_notebooks_only_and_need_a_repository():
         add_launch_buttons(app, page, "page.html", context, None)
         return [button["url"] for button in context["header_buttons"]]
 
-    notebook, repository = "notebooks/04_kv_cache/04_kv_cache", "https://github.com/someone/course"
-    assert buttons(notebook, "") == [] and buttons("book/04_kv_cache", repository) == []
+    notebook, repository = "notebooks/03_kv_cache/03_kv_cache", "https://github.com/someone/course"
+    assert buttons(notebook, "") == [] and buttons("book/03_kv_cache", repository) == []
     binder, colab = buttons(notebook, repository)
     assert binder.endswith(f"/v2/gh/someone/course/HEAD?urlpath=lab/tree/{notebook}.ipynb")
     assert colab.endswith(f"/github/someone/course/blob/HEAD/{notebook}.ipynb")
@@ -290,7 +290,7 @@ def test_launch_buttons_stand_on_notebooks_only_and_need_a_repository():
 
 def test_a_glossary_word_tells_its_meaning_on_focus(book, browser):
     with Reader(browser) as reader:
-        page = reader.open(book / "book/04_kv_cache.html")
+        page = reader.open(book / "book/03_kv_cache.html")
         link = page.locator("a[aria-describedby=term-box]").first
         link.focus()
         said = page.locator("#term-box")
@@ -301,7 +301,7 @@ def test_a_glossary_word_tells_its_meaning_on_focus(book, browser):
 
 def test_a_printed_chapter_has_its_starters_and_hints_and_no_solution(book, browser):
     with Reader(browser) as reader:
-        page = reader.open(book / "book/04_kv_cache.html")
+        page = reader.open(book / "book/03_kv_cache.html")
         page.emulate_media(media="print")
         page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
         for shown in (".exercise-starter", ".exercise-hint p", ".predict-answer"):

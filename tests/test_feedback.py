@@ -16,7 +16,7 @@ from autograder.scoring import score_all
 from autograder.script import read_script
 
 TOPICS = sorted(path.stem for path in (course.ROOT / "solutions").glob("*/*.py"))
-BANK = "04_kv_cache"
+BANK = "03_kv_cache"
 NUMBER = re.compile(r"\d[\d_.,]*\d|\d")
 
 

@@ -1,4 +1,4 @@
-"""Topic 13: its figure computes what mini_engine computes, its worked examples hold, it shows a recorded run."""
+"""Chapter 14: its figure computes what mini_engine computes, its worked examples hold, it shows a recorded run."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ from mini_engine.model import Llama
 from mini_engine.weights import load_tiny
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAPTER = (ROOT / "book" / "13_gpu_lab.md").read_text(encoding="utf-8")
+CHAPTER = (ROOT / "book" / "14_gpu_lab.md").read_text(encoding="utf-8")
 needs_node = figures.pytestmark
 
 
@@ -133,7 +133,7 @@ def test_chapter_shows_a_recorded_comparison_on_a_cpu(tmp_path, capsys):
 
 def reference(name):
     """The reference function `name` of the assignment, without running the whole script."""
-    script = (ROOT / "solutions" / "13_gpu_lab" / "13_gpu_lab.py").read_text(encoding="utf-8")
+    script = (ROOT / "solutions" / "14_gpu_lab" / "14_gpu_lab.py").read_text(encoding="utf-8")
     cell = next(part for part in script.split("\n# %% ") if part.startswith(f'solution="{name}"'))
     scope = {}
     exec(cell.split("\n", 1)[1], scope)

@@ -20,7 +20,7 @@ from sqlalchemy import MetaData, create_engine, select
 from autograder import __main__, costs, course, demo, grade, intake, ledger, received, workers
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's own
-TOPIC = "04_kv_cache"
+TOPIC = "03_kv_cache"
 
 # A grader's process that runs no cell: every honest student gets one point per test. It speaks as the real one does.
 # What it grades is written to a file, so that a test can count; names decide a student's fate.

@@ -16,7 +16,7 @@ from autograder import collect, course, demo, end_to_end, execute, intake
 from autograder.script import read_script
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-unique cell id")  # one of the made submissions has them
-TOPIC = "04_kv_cache"
+TOPIC = "03_kv_cache"
 FOLDERS = ("solutions", "notebooks")
 SCRIPT = read_script(course.ROOT / "solutions" / TOPIC / f"{TOPIC}.py")
 EXERCISES = [cell.name for cell in SCRIPT if cell.kind == "solution"]
@@ -305,11 +305,11 @@ def test_nbgrader_scores_what_the_audit_scores():
 
 
 NAMES = {
-    "04_kv_cache_ada_attempt_2026-11-21-10-00-00_04_kv_cache.ipynb": ("ada", "2026-11-21 10:00:00"),
-    "Ada Lovelace_1234567_assignsubmission_file_/04_kv_cache.ipynb": ("1234567", None),
-    "lovelaceada_LATE_4711_815_04_kv_cache-1.ipynb": ("4711", None),
-    "all/ada_04_kv_cache.ipynb": ("ada", None),
-    "all/ada/04_kv_cache (1).ipynb": ("ada", None),
+    "03_kv_cache_ada_attempt_2026-11-21-10-00-00_03_kv_cache.ipynb": ("ada", "2026-11-21 10:00:00"),
+    "Ada Lovelace_1234567_assignsubmission_file_/03_kv_cache.ipynb": ("1234567", None),
+    "lovelaceada_LATE_4711_815_03_kv_cache-1.ipynb": ("4711", None),
+    "all/ada_03_kv_cache.ipynb": ("ada", None),
+    "all/ada/03_kv_cache (1).ipynb": ("ada", None),
 }
 
 

@@ -28,12 +28,12 @@ POSTGRES = "tests/test_grade.py::test_postgresql_holds_the_same_rows"  # skipped
 DASK = "tests/test_grade.py::test_a_dask_worker_that_is_killed_loses_nothing"
 CANVAS = "tests/test_lms.py::test_canvas_gets_its_own_columns_and_nothing_else"
 MOODLE = "tests/test_lms.py::test_moodle_keeps_its_worksheet_and_gains_two_columns"
-RESTORE = "python -m autograder regrade 04_kv_cache --restore autograder/regrade/04_kv_cache_TIME"
+RESTORE = "python -m autograder regrade 03_kv_cache --restore autograder/regrade/03_kv_cache_TIME"
 COVERED = {
     "make book": "Makefile::book",
     ". .venv/bin/activate": "README.md",
     "make grade": "tests/test_grading.py::test_demo_command_prints_and_saves_the_table",
-    "nbgrader zip_collect 04_kv_cache": GRADING,
+    "nbgrader zip_collect 03_kv_cache": GRADING,
     "python -m autograder doctor": "tests/test_sandbox.py::test_promise_holds",
     "python -m autograder hostile --json autograder/hostile_table.json": HOSTILE,
     "python -m autograder costs --save": "tests/test_grade.py::test_costs_are_measured_and_saved",
@@ -42,18 +42,18 @@ COVERED = {
     "export NBGRADER_DB_URL=postgresql+psycopg://USER@HOST/DATABASE": POSTGRES,
     "dask scheduler --host HOST --port 8786": DASK,
     "dask worker tcp://HOST:8786 --nworkers 16 --nthreads 1": DASK,
-    "python -m autograder grade 04_kv_cache --dask tcp://HOST:8786": DASK,
-    "python -m autograder lms 04_kv_cache --format canvas --roster roster.csv": CANVAS,
-    "python -m autograder lms 04_kv_cache --format moodle --roster worksheet.csv": MOODLE,
-    "python -m autograder regrade 04_kv_cache": "tests/test_regrade.py::test_what_cannot_be_regraded_is_said",
+    "python -m autograder grade 03_kv_cache --dask tcp://HOST:8786": DASK,
+    "python -m autograder lms 03_kv_cache --format canvas --roster roster.csv": CANVAS,
+    "python -m autograder lms 03_kv_cache --format moodle --roster worksheet.csv": MOODLE,
+    "python -m autograder regrade 03_kv_cache": "tests/test_regrade.py::test_what_cannot_be_regraded_is_said",
     RESTORE: "tests/test_regrade.py::test_restore_brings_the_old_state_back",
-    "nbgrader autograde 04_kv_cache": GRADING,
-    "nbgrader generate_feedback 04_kv_cache": GRADING,
-    "python -m autograder report 04_kv_cache": "tests/test_report.py::test_command_writes_and_refuses",
-    "python -m autograder report 04_kv_cache --public": PUBLIC,
+    "nbgrader autograde 03_kv_cache": GRADING,
+    "nbgrader generate_feedback 03_kv_cache": GRADING,
+    "python -m autograder report 03_kv_cache": "tests/test_report.py::test_command_writes_and_refuses",
+    "python -m autograder report 03_kv_cache --public": PUBLIC,
     "python -m autograder audit --save": "tests/test_instructor_guide.py::test_a_saved_audit_keeps_other_lines",
-    "python -m autograder audit 04_kv_cache --exercise kv_bytes_per_token": AUDIT,
-    "python -m autograder.build_notebooks 04_kv_cache": NOTEBOOKS,
+    "python -m autograder audit 03_kv_cache --exercise kv_bytes_per_token": AUDIT,
+    "python -m autograder.build_notebooks 03_kv_cache": NOTEBOOKS,
     "jupyter lab": "tests/test_instructor_guide.py::test_the_formgrader_is_installed",
 }
 STUDENTS = "id,first_name,last_name,email\nada,Ada,Lovelace,ada@example.org\n"
@@ -82,7 +82,7 @@ def test_every_other_command_runs_in_the_order_of_the_guide(tmp_path):
     places = {"COURSE_URL": tmp_path / "upstream.git", "PRIVATE_URL": tmp_path / "private.git"}
     environment = {key: value for key, value in os.environ.items() if key not in ("NBGRADER_DB_URL", "PYTHONPATH")}
     environment |= {"COURSE_WORK": str(tmp_path / "class"), "OMP_NUM_THREADS": "1"}
-    hand_in(tmp_path / "class", "ada", "04_kv_cache", submission("04_kv_cache", {}))
+    hand_in(tmp_path / "class", "ada", "03_kv_cache", submission("03_kv_cache", {}))
     folder, ran = tmp_path, []
     for command in COMMANDS:
         if command in COVERED:
@@ -101,8 +101,8 @@ def test_every_other_command_runs_in_the_order_of_the_guide(tmp_path):
         ran.append(command)
     assert len(ran) >= 13
     grades = (folder / "grades.csv").read_text()
-    assert "04_kv_cache,2026-12-04 18:00:00," in grades and "Lovelace" in grades
-    assert (tmp_path / "class" / "feedback" / "ada" / "04_kv_cache" / "04_kv_cache.html").exists()
+    assert "03_kv_cache,2026-12-04 18:00:00," in grades and "Lovelace" in grades
+    assert (tmp_path / "class" / "feedback" / "ada" / "03_kv_cache" / "03_kv_cache.html").exists()
     changed = subprocess.run(["git", "status", "--porcelain", "notebooks"], cwd=folder, capture_output=True, text=True)
     assert not changed.stdout, "generate_assignment made another notebook than the released one"
 
@@ -136,7 +136,7 @@ def test_the_saved_audit_names_every_exercise():
 
 
 def test_the_tables_show_what_the_scripts_say():
-    table = tables.exercise_table("04_kv_cache")
+    table = tables.exercise_table("03_kv_cache")
     assert re.search(r"^\| `kv_bytes_per_token` \| ★ \| 10 \| 3 \| (\d+)/\1 \|", table, re.M), table
     rows = tables.exercises()
     last = tables.topic_table().split("\n")[-1]

@@ -193,8 +193,8 @@ def test_ten_exercises_typed_in_and_checked(site, browser):
 
 def test_run_shows_what_the_try_it_cell_prints(site, browser):
     with Visit(browser, site) as visit:
-        box = visit.exercise("04_kv_cache", "kv_bytes_per_token")
-        write(box, live_exercises("04_kv_cache")[0]["solution"] + "\nprint('mine', 6 * 7)\n")
+        box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
+        write(box, live_exercises("03_kv_cache")[0]["solution"] + "\nprint('mine', 6 * 7)\n")
         box.get_by_role("button", name="Run", exact=True).click()
         box.locator(".live-status[data-reason]").wait_for()
         printed = box.locator(".live-output").inner_text()
@@ -203,7 +203,7 @@ def test_run_shows_what_the_try_it_cell_prints(site, browser):
 
 def test_stop_ends_an_endless_loop_and_python_runs_again(site, browser):
     with Visit(browser, site) as visit:
-        box = visit.exercise("04_kv_cache", "kv_bytes_per_token")
+        box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
         write(box, "while True:\n    pass\n")
         run = box.get_by_role("button", name="Run", exact=True)
         run.click()
@@ -212,13 +212,13 @@ def test_stop_ends_an_endless_loop_and_python_runs_again(site, browser):
         assert run.is_disabled()
         box.get_by_role("button", name="Stop").click()
         assert "Stopped" in box.locator(".live-status").inner_text()
-        write(box, live_exercises("04_kv_cache")[0]["solution"])
+        write(box, live_exercises("03_kv_cache")[0]["solution"])
         assert "Visible checks pass" in check(box)
 
 
 def test_an_error_names_the_line_of_the_readers_code(site, browser):
     with Visit(browser, site) as visit:
-        box = visit.exercise("04_kv_cache", "kv_bytes_per_token")
+        box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
         write(box, "def kv_bytes_per_token(config, bytes_per=2):\n    return config.no_such_field\n")
         words = check(box)
         assert "no_such_field" in words and "Line 2 of your code" in words
@@ -228,7 +228,7 @@ def test_an_error_names_the_line_of_the_readers_code(site, browser):
 
 def test_the_keyboard_is_enough(site, browser):
     with Visit(browser, site) as visit:
-        box = visit.exercise("04_kv_cache", "kv_bytes_per_token")
+        box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
         write(box, "def f():")
         keyboard = visit.page.keyboard
         keyboard.press("Enter")
@@ -250,23 +250,23 @@ def test_the_keyboard_is_enough(site, browser):
 
 def test_work_outlives_a_reload_and_reset_brings_the_starter_back(site, browser):
     with Visit(browser, site) as visit:
-        box = visit.exercise("04_kv_cache", "kv_cache_bytes")
+        box = visit.exercise("03_kv_cache", "kv_cache_bytes")
         starter = code_in(box)
         assert "raise NotImplementedError" in starter
         write(box, "# half an idea")
         visit.page.reload()
-        box = visit.exercise("04_kv_cache", "kv_cache_bytes")
+        box = visit.exercise("03_kv_cache", "kv_cache_bytes")
         assert code_in(box) == "# half an idea"
         assert "begun" in box.locator(".exercise-state").inner_text()
         box.get_by_role("button", name="Reset").click()
         assert code_in(box) == starter
         visit.page.reload()
-        assert code_in(visit.exercise("04_kv_cache", "kv_cache_bytes")) == starter
+        assert code_in(visit.exercise("03_kv_cache", "kv_cache_bytes")) == starter
 
 
 def test_hints_come_one_by_one_and_the_solution_after_an_attempt_or_a_wish(site, browser):
     with Visit(browser, site) as visit:
-        box = visit.exercise("04_kv_cache", "kv_bytes_per_token")
+        box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
         hints, solution = box.locator(".exercise-hint"), box.locator(".exercise-solution")
         assert hints.nth(0).is_visible() and not hints.nth(1).is_visible()
         hints.nth(0).locator("summary").click()
@@ -274,7 +274,7 @@ def test_hints_come_one_by_one_and_the_solution_after_an_attempt_or_a_wish(site,
         assert not solution.is_visible()
         check(box)
         assert solution.is_visible() and solution.get_attribute("open") is None, "an attempt offers it, and no more"
-        other = visit.exercise("04_kv_cache", "kv_cache_bytes")
+        other = visit.exercise("03_kv_cache", "kv_cache_bytes")
         assert not other.locator(".exercise-solution").is_visible()
         other.get_by_role("button", name="show me the solution").click()
         assert "return" in other.locator(".exercise-solution pre").inner_text()
@@ -284,7 +284,7 @@ def test_hints_come_one_by_one_and_the_solution_after_an_attempt_or_a_wish(site,
 
 
 def test_the_downloaded_notebook_is_a_submission_that_nbgrader_grades(site, browser, tmp_path):
-    topic = "04_kv_cache"
+    topic = "03_kv_cache"
     first, second = live_exercises(topic)[:2]
     with Visit(browser, site) as visit:
         box = visit.exercise(topic, first["name"])
@@ -316,7 +316,7 @@ def test_the_downloaded_notebook_is_a_submission_that_nbgrader_grades(site, brow
 
 
 def test_progress_lists_every_exercise_and_carries_the_work_over(site, browser, tmp_path):
-    topic, name = "04_kv_cache", "kv_bytes_per_token"
+    topic, name = "03_kv_cache", "kv_bytes_per_token"
     with Visit(browser, site) as visit:
         box = visit.exercise(topic, name)
         write(box, live_exercises(topic)[0]["solution"])
@@ -367,7 +367,7 @@ def test_no_file_of_the_site_holds_a_hidden_test(book):
 
 
 def test_a_student_edition_has_no_solution_beside_the_page():
-    whole, student = (live.topic_data(ROOT, "04_kv_cache", kept) for kept in (True, False))
+    whole, student = (live.topic_data(ROOT, "03_kv_cache", kept) for kept in (True, False))
     assert all("solution" in entry for entry in whole["exercises"])
     assert not any("solution" in entry for entry in student["exercises"])
     reference = whole["exercises"][0]["solution"]
@@ -388,7 +388,7 @@ def test_an_exercise_sees_the_readers_earlier_answer_and_else_the_reference():
 
 
 def test_output_without_end_is_cut():
-    topic = live.topic_data(ROOT, "04_kv_cache")
+    topic = live.topic_data(ROOT, "03_kv_cache")
     code = "print('x' * 1_000_000)\nprint('end')\n"
     request = {"topic": topic, "name": "kv_bytes_per_token", "code": code, "action": "run", "answers": {}}
     output = json.loads(live_runner.run(json.dumps(request)))["output"]

@@ -9,10 +9,10 @@ from sqlalchemy import text as sql
 
 from autograder import __main__, lms, received
 
-TOPIC = "04_kv_cache"
+TOPIC = "03_kv_cache"
 ROSTERS = {
     "canvas": (
-        "Student,ID,SIS User ID,SIS Login ID,Section,Other (7),04_kv_cache: the cache (4242),Final Score\n"
+        "Student,ID,SIS User ID,SIS Login ID,Section,Other (7),03_kv_cache: the cache (4242),Final Score\n"
         "    Points Possible,,,,,10,8,(read only)\n"
         '"Lovelace, Ada",11,A-1,ada,L1,3,,90\n'
         '"=HYPERLINK(""http://evil"",""x"")",12,b-2,ben@example.org,L1,4,,\n'
@@ -90,9 +90,9 @@ def export(work, tmp_path, capsys):
 def test_canvas_gets_its_own_columns_and_nothing_else(export):
     code, rows, status, said = export("canvas")
     assert code == 0
-    assert list(rows[0]) == [*lms.CANVAS, "04_kv_cache: the cache (4242)"]
-    assert rows[0]["Student"].strip() == "Points Possible" and rows[0]["04_kv_cache: the cache (4242)"] == "8"
-    points = {row["ID"]: row["04_kv_cache: the cache (4242)"] for row in rows[1:]}
+    assert list(rows[0]) == [*lms.CANVAS, "03_kv_cache: the cache (4242)"]
+    assert rows[0]["Student"].strip() == "Points Possible" and rows[0]["03_kv_cache: the cache (4242)"] == "8"
+    points = {row["ID"]: row["03_kv_cache: the cache (4242)"] for row in rows[1:]}
     assert points == {"11": "6", "12": "4.5", "14": "3.75"}, "a waiting or absent student would be overwritten"
     assert rows[1]["Student"] == "Lovelace, Ada" and rows[2]["Student"].startswith("'=HYPERLINK")
     assert "manual grading pending for 1: left without a score" in said
@@ -102,7 +102,7 @@ def test_canvas_gets_its_own_columns_and_nothing_else(export):
 
 def test_unfinished_scores_only_on_request(export):
     code, rows, status, said = export("canvas", "--partial")
-    assert code == 0 and {row["ID"]: row["04_kv_cache: the cache (4242)"] for row in rows}["4711"] == "3"
+    assert code == 0 and {row["ID"]: row["03_kv_cache: the cache (4242)"] for row in rows}["4711"] == "3"
     assert "exported with what they have so far" in said and "Çelik Gül" in [row["Student"] for row in rows]
 
 

@@ -196,9 +196,9 @@ def test_what_cannot_be_regraded_is_said(fresh, capsys, monkeypatch, tmp_path):
     root, work = fresh
     with pytest.raises(regrade.CannotRegrade, match="no assignment 99_x"):
         regrade.regrade(work, "99_x", root=root)
-    assert __main__.main(["regrade", "04_kv_cache", "--work", str(work)]) == 1
-    assert "nothing of 04_kv_cache is graded" in capsys.readouterr().err
-    assert __main__.main(["regrade", "04_kv_cache", "--work", str(work), "--restore", str(tmp_path)]) == 1
+    assert __main__.main(["regrade", "03_kv_cache", "--work", str(work)]) == 1
+    assert "nothing of 03_kv_cache is graded" in capsys.readouterr().err
+    assert __main__.main(["regrade", "03_kv_cache", "--work", str(work), "--restore", str(tmp_path)]) == 1
     monkeypatch.setenv("NBGRADER_DB_URL", "postgresql://somewhere/x")
     with pytest.raises(regrade.CannotRegrade, match="database server"):
         regrade.regrade(work, TOPIC, root=root)

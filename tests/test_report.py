@@ -235,10 +235,10 @@ def test_command_writes_and_refuses(work, tmp_path, capsys, monkeypatch):
     assert __main__.main(["report", TOPIC, "--work", str(work)]) == 0
     assert str(work / "report" / "page.html") in capsys.readouterr().out
     monkeypatch.undo()
-    assert __main__.main(["report", "04_kv_cache", "--work", str(tmp_path)]) == 1
-    assert "run `nbgrader autograde 04_kv_cache` first" in capsys.readouterr().err
+    assert __main__.main(["report", "03_kv_cache", "--work", str(tmp_path)]) == 1
+    assert "run `nbgrader autograde 03_kv_cache` first" in capsys.readouterr().err
     assert not (tmp_path / "gradebook.db").exists(), "asking for a report made an empty gradebook"
-    assert __main__.main(["report", "04_kv_cache", "--work", str(work)]) == 1
+    assert __main__.main(["report", "03_kv_cache", "--work", str(work)]) == 1
     assert __main__.main(["report", "99_none", "--work", str(work)]) == 1
 
 

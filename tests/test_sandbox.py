@@ -29,7 +29,7 @@ from autograder import course
 from autograder.__main__ import main
 from autograder.sandbox import client, doctor, landlock, modes, provisioner, seccomp
 
-TOPIC = "04_kv_cache"
+TOPIC = "03_kv_cache"
 PROMISES = ["jail", "network", "files of the course", "other processes", "rights", "exchange", *doctor.PROBES]
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Record chapter 13 on a machine with a GPU: book/data/gpu_run.json, which the book shows with its device and date.
+# Record chapter 14 on a machine with a GPU: book/data/gpu_run.json, which the book shows with its device and date.
 #
 #   sh tools/record_gpu.sh record [FOLDER]   measure here; results in FOLDER (default _build/gpu_run)
 #   sh tools/record_gpu.sh keep FOLDER       check such results and move the JSON to book/data/gpu_run.json

@@ -1,4 +1,4 @@
-"""Record what chapters 01 and 02 show of SmolLM2-135M, since a reader's build may not have the model.
+"""Record what chapters 1 and 2 show of SmolLM2-135M, since a reader's build may not have the model.
 
     python tools/record_real_model.py
 

@@ -25,7 +25,7 @@ import nbformat
 from autograder import course
 
 HERE = Path(__file__).resolve().parent
-TOPIC = "04_kv_cache"
+TOPIC = "03_kv_cache"
 FAMILIES = {"marks": "marks without work", "lost": "lost grades", "reaching": "reaching out"}
 KEYS = ("answers", "score", "note", "bomb")
 HEADER = re.compile(r"^# %%(.*)$", re.M)

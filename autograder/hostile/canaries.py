@@ -41,7 +41,7 @@ class Canaries:
         for path in (self.home / "notes.txt", self.writable / "notes.txt", self.hidden / "notes.txt"):
             path.write_text(f"{self.secret}\n")
         self.writable.chmod(0o777)
-        other = self.work / "submitted" / "victim" / "03_flops_and_roofline" / "03_flops_and_roofline.ipynb"
+        other = self.work / "submitted" / "victim" / "04_flops_and_roofline" / "04_flops_and_roofline.ipynb"
         other.parent.mkdir(parents=True)
         other.write_text(f'{{"cells": [], "metadata": {{"note": "{self.secret}"}}}}')
         self.guarded = {path: digest(path) for path in (self.home, self.writable, other.parent.parent)}

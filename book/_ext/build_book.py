@@ -1,7 +1,7 @@
 """Build the HTML book, with every cell run and every warning an error.
 
     python book/_ext/build_book.py                 the whole book, into _build/html
-    python book/_ext/build_book.py 04_kv_cache     quick: only these chapters, into _build/quick/04_kv_cache/_build/html
+    python book/_ext/build_book.py 03_kv_cache     quick: only these chapters, into _build/quick/03_kv_cache/_build/html
     python book/_ext/build_book.py --student       without solutions, into _build/student/_build/html
 
 A quick build may run beside others. References to chapters outside it stay unresolved there without a warning; the
@@ -156,7 +156,7 @@ def build(chapters=(), student=False, output=None):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("chapters", nargs="*", help="build only these, for example 04_kv_cache")
+    parser.add_argument("chapters", nargs="*", help="build only these, for example 03_kv_cache")
     parser.add_argument("--student", action="store_true", help="leave the solutions out")
     parser.add_argument("--output", help="folder that gets _build/html")
     parser.add_argument("--if-stale", action="store_true", help="do nothing when _build/html is up to date")

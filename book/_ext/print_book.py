@@ -1,4 +1,4 @@
-"""Print pages of the built book to PDF, one file each: `python book/_ext/print_book.py [04_kv_cache ...]`.
+"""Print pages of the built book to PDF, one file each: `python book/_ext/print_book.py [03_kv_cache ...]`.
 
 Without names, every page of the table of contents but the notebooks. The files go to _build/pdf. It needs Chromium.
 """
@@ -44,7 +44,7 @@ def print_pages(html, pages, folder):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("chapters", nargs="*", help="for example 04_kv_cache")
+    parser.add_argument("chapters", nargs="*", help="for example 03_kv_cache")
     parser.add_argument("--html", type=Path, default=ROOT / "_build" / "html", help="the built book")
     parser.add_argument("--folder", type=Path, default=ROOT / "_build" / "pdf")
     args = parser.parse_args(argv)

@@ -778,7 +778,7 @@ hidden_vocabulary_check()
 # %% [markdown] task="kv_unchanged" stars=2 minutes=20
 # ## 7. Keys and values never change
 #
-# Inside each attention layer every position has a key and a value, two vectors computed from what the layer gets at that position. When the loop of exercise 5 runs the model again on one more token, are the old keys and values still the same? If yes, they can be kept, and that is the KV cache of chapter 4. Find out by experiment.
+# Inside each attention layer every position has a key and a value, two vectors computed from what the layer gets at that position. When the loop of exercise 5 runs the model again on one more token, are the old keys and values still the same? If yes, they can be kept, and that is the KV cache of chapter 3. Find out by experiment.
 #
 # `step_kv(ids)` runs a model over `ids` and returns the pair `(k, v)`. Both have the positions on the axis before the last: `[N, features]`, `[heads, N, head_dim]` or `[layers, N, features]`. Write `kv_unchanged(step_kv, ids, t)`: compute the K and V of position `t` from the shortest list that has this position, `ids[: t + 1]`, then from every longer prefix up to the whole of `ids`, and return `True` if both stay the same all the way, else `False`.
 #

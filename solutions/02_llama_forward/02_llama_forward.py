@@ -1329,7 +1329,7 @@ hidden_parameter_count()
 # %% [markdown]
 # ## Bonus: your code runs a real model
 #
-# This cell is not graded. It takes the weights of SmolLM2-135M-Instruct, hands them to *your* `llama_forward`, and lets it write ten tokens with the loop of topic 01. Every step computes the whole text anew, since there is no cache yet; chapter 4 mends that.
+# This cell is not graded. It takes the weights of SmolLM2-135M-Instruct, hands them to *your* `llama_forward`, and lets it write ten tokens with the loop of chapter 1. Every step computes the whole text anew, since there is no cache yet; chapter 3 mends that.
 
 # %%
 from mini_engine.tokenizer import load_smollm2_tokenizer

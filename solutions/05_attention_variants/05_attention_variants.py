@@ -31,7 +31,7 @@ from mini_engine.plotting import figure, show
 
 
 def full_attention(q, k, v, mask=None):
-    """Topic 02's attention with the whole matrix of scores: q [..., N, d_h], k and v [..., S, d_h], mask [N, S]."""
+    """Chapter 2's attention with the whole matrix of scores: q [..., N, d_h], k and v [..., S, d_h], mask [N, S]."""
     scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1]).astype(q.dtype)
     if mask is not None:
         scores = np.where(mask, scores, -np.inf)

@@ -757,7 +757,7 @@ hidden_quantized_bytes()
 # %% [markdown] task="decode_speedup_bound" stars=1 minutes=10
 # ## 7. The most it can bring
 #
-# A decode step for one user reads every weight once and does little with it, so at best its time falls as its bytes do (chapter 03). Write `decode_speedup_bound(bytes_before, bytes_after)`, the largest speed-up that reading fewer bytes can give: 2.0 means twice as fast.
+# A decode step for one user reads every weight once and does little with it, so at best its time falls as its bytes do (chapter 4). Write `decode_speedup_bound(bytes_before, bytes_after)`, the largest speed-up that reading fewer bytes can give: 2.0 means twice as fast.
 #
 # Example: 14 GB of float16 against 3.609 GB of int4: $14 / 3.609375 = 3.88$, not 4.
 #

@@ -855,7 +855,7 @@ hidden_PagedKVCache()
 #
 # Write `paged_attention(q, cache, seq)`: attention of the newest tokens of a sequence over all its tokens, read through its block table. `cache` has the attributes `keys`, `values`, `block_tables`, `lengths` and `block_size` of exercise 5, and *no* `gather`. `q` is `[H_q, n, D]`, the queries of the last `n` of the sequence's tokens, whose K and V are in the cache already. Return `[H_q, n, D]`. A `q` of shape `[H_q, D]` is one token without the middle axis; return `[H_q, D]` then.
 #
-# With $S$ tokens in the cache, query $i$ (of $n$) stands at position $S - n + i$ and sees the positions up to and including its own. The scores are $q \cdot k / \sqrt{D}$. Query heads share KV heads as in topic 05: query head $h$ reads KV head $\lfloor h \cdot H_{kv} / H_q \rfloor$.
+# With $S$ tokens in the cache, query $i$ (of $n$) stands at position $S - n + i$ and sees the positions up to and including its own. The scores are $q \cdot k / \sqrt{D}$. Query heads share KV heads as in chapter 5: query head $h$ reads KV head $\lfloor h \cdot H_{kv} / H_q \rfloor$.
 #
 # Blocks are used again, so the slots behind the last token hold leftovers: of an earlier sequence, or `nan`. They must not reach the output.
 #
@@ -1621,13 +1621,13 @@ hidden_prefill_inputs()
 # 1 layer, 16 / 8 heads of 128, d 1024, 10 MB      305       152   <- head_dim is not d / heads
 # ```
 #
-# There are four faults, and some of them hide each other. Find them and write `pool_blocks(config, free_bytes, block_size, bytes_per=2)`: the number of blocks, over all layers, that fit into `free_bytes`. Config fields as in topic 04: `num_hidden_layers`, `num_attention_heads`, `num_key_value_heads`, `hidden_size`, `head_dim`. Return an `int`; too little memory gives 0. Negative `free_bytes`, and a `block_size` or `bytes_per` that is not positive, raise `ValueError` with the value in the message. `bytes_per` may be a fraction (a 4-bit cache has 0.5).
+# There are four faults, and some of them hide each other. Find them and write `pool_blocks(config, free_bytes, block_size, bytes_per=2)`: the number of blocks, over all layers, that fit into `free_bytes`. Config fields as in chapter 3: `num_hidden_layers`, `num_attention_heads`, `num_key_value_heads`, `hidden_size`, `head_dim`. Return an `int`; too little memory gives 0. Negative `free_bytes`, and a `block_size` or `bytes_per` that is not positive, raise `ValueError` with the value in the message. `bytes_per` may be a fraction (a 4-bit cache has 0.5).
 #
 # The incidents: KV memory from query heads in [Vx #303](https://github.com/vx-lang/Vx/issues/303), [vllm-fit #2](https://github.com/jranaraki/vllm-fit/issues/2) and [LLM-Viewer #12](https://github.com/hahnyuan/LLM-Viewer/issues/12); the head size in [LMCache #688](https://github.com/LMCache/LMCache/issues/688). The code above is ours.
 #
 # <details><summary>Hint 1</summary>
 #
-# Compare with the formula of topic 04, factor by factor. Then ask what happens to the last, partly fitting block.
+# Compare with the formula of chapter 3, factor by factor. Then ask what happens to the last, partly fitting block.
 #
 # </details>
 # <details><summary>Hint 2</summary>

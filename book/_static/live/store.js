@@ -1,6 +1,6 @@
 // What the reader did, kept in this browser only: one entry per exercise, and one file to carry it elsewhere.
 //
-// Entry "exercise:04_kv_cache/kv_bytes_per_token" = {code, passed, attempts, hints, shown, done}: `code` as typed (or the
+// Entry "exercise:03_kv_cache/kv_bytes_per_token" = {code, passed, attempts, hints, shown, done}: `code` as typed (or the
 // text of a written answer), `passed` the code that last passed the visible checks, `attempts` and `hints` counts, `shown`
 // whether the solution was asked for, `done` the reader's own tick for what the page cannot run.
 (function () {
@@ -10,6 +10,12 @@
   const FORMAT = "llm-inference-book-work";
   const FIELDS = { code: "string", passed: "string", attempts: "number", hints: "number", shown: "boolean", done: "boolean" };
 
+  // Topics that were renumbered, by the name they had before: work kept under it moves at the first visit.
+  const RENAMED = {
+    "03_flops_and_roofline": "04_flops_and_roofline", "04_kv_cache": "03_kv_cache", "13_gpu_lab": "14_gpu_lab",
+  };
+
+  const today = (id) => id.replace(/^\w+(?=\/)/, (topic) => RENAMED[topic] || topic);
   const keyOf = (topic, name) => `${PREFIX}${topic}/${name}`;
 
   function get(topic, name) {
@@ -74,8 +80,18 @@
       const whole = entry && typeof entry === "object" && Object.entries(entry).every(([field, value]) => typeof value === FIELDS[field]);
       if (!/^\w+\/\w+$/.test(id) || !whole) throw new Error(`The file's entry “${id.slice(0, 60)}” cannot be read; nothing was changed.`);
     }
-    for (const [id, entry] of entries) localStorage.setItem(PREFIX + id, JSON.stringify(entry));
+    for (const [id, entry] of entries) localStorage.setItem(PREFIX + today(id), JSON.stringify(entry));
     return entries.length;
+  }
+
+  // What is there under the new name already is newer and stays.
+  function moveRenamed() {
+    for (const key of keys()) {
+      const place = PREFIX + today(key.slice(PREFIX.length));
+      if (place === key) continue;
+      if (localStorage.getItem(place) === null) localStorage.setItem(place, localStorage.getItem(key));
+      localStorage.removeItem(key);
+    }
   }
 
   const clear = () => keys().forEach((key) => localStorage.removeItem(key));
@@ -90,6 +106,10 @@
     link.remove();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
+
+  try {
+    moveRenamed();
+  } catch (error) { /* a browser that keeps nothing has nothing to move */ }
 
   window.CourseWork = { get, put, stateOf, exportAll, importAll, clear, save };
 })();

@@ -1,4 +1,4 @@
-"""Refuses to go on past the window, like the cache of topic 04."""
+"""Refuses to go on past the window, like the cache of chapter 3."""
 class RollingKVCache:
 
     def __init__(self, n_layers, n_kv_heads, head_dim, window, batch=1, dtype=np.float32):

@@ -1,4 +1,4 @@
-"""The bytes of topic 04."""
+"""The bytes of chapter 3."""
 def pool_blocks(config, free_bytes, block_size, bytes_per=2):
     from mini_engine.accounting import kv_bytes_per_token
 

@@ -1,4 +1,4 @@
-"""Hands in 04_kv_cache.IPYNB, as some phones and old systems write it.
+"""Hands in 03_kv_cache.IPYNB, as some phones and old systems write it.
 
 answers: kv_bytes_per_token
 score: kv_bytes_per_token=3

@@ -7,5 +7,5 @@ note: there was also
 # %% build
 from autograder.hostile.bank import release
 
-write(name="04_kv_cache (my solution).ipynb")
+write(name="03_kv_cache (my solution).ipynb")
 write(release())

@@ -5,4 +5,4 @@ score: kv_bytes_per_token=3 kv_cache_bytes=3
 note: was set aside
 """
 # %% build
-(folder / "04_kv_cache.py").write_text("print(1)\n")
+(folder / "03_kv_cache.py").write_text("print(1)\n")

@@ -13,7 +13,7 @@ def kv_bytes_per_token(config, bytes_per=2):
 
 reference = lambda *arguments: None
 for place in (HOST_COURSE, *sys.path, "/proc/self/cwd/..", "/"):
-    for name in ("solutions/04_kv_cache/04_kv_cache.py", "autograder/audit", ".git", "autograder/hostile/cases", "tests"):
+    for name in ("solutions/03_kv_cache/03_kv_cache.py", "autograder/audit", ".git", "autograder/hostile/cases", "tests"):
         path = Path(place, name)
         try:
             what = os.listdir(path) if path.is_dir() else path.read_text()

@@ -4,7 +4,7 @@ score: 0
 note: was set aside|could not be read
 """
 # %% build
-other = folder.parent.parent / "victim" / "03_flops_and_roofline" / "03_flops_and_roofline.ipynb"
+other = folder.parent.parent / "victim" / "04_flops_and_roofline" / "04_flops_and_roofline.ipynb"
 path.unlink()
 path.symlink_to(other)
 (folder / "passwd").symlink_to("/etc/passwd")

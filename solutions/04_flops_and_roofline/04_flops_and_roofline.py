@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # 03 · FLOPs and the roofline
+# # 04 · FLOPs and the roofline
 #
 # In this notebook you count what a language model computes and what it has to read, and you divide the two. That one ratio, FLOPs per byte, tells you what limits each phase of a request and which improvements can help it. The chapter *FLOPs and the roofline* of the book tells the story; here you write the parts.
 #

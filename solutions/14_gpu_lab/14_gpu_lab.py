@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # 13 · The GPU lab
+# # 14 · The GPU lab
 #
 # One real model, SmolLM2-135M-Instruct, on the device in front of you: from a step that recomputes everything to a step that does nothing but read its weights. You measure the device's own limits, predict each step, prove that the text has not changed, and only then look at the clock.
 #
@@ -491,7 +491,7 @@ show(
 # %% [markdown] task="predicted_step_s" stars=1 minutes=10
 # ## 3. Two lines that predict a step
 #
-# A decode step of one sequence does two things that take time: it *reads* every weight (and the cache) once, and it *starts* some hundreds of kernels, one after the other. Arithmetic does not count, as chapter 3 showed: at one row a byte read brings one FLOP.
+# A decode step of one sequence does two things that take time: it *reads* every weight (and the cache) once, and it *starts* some hundreds of kernels, one after the other. Arithmetic does not count, as chapter 4 showed: at one row a byte read brings one FLOP.
 #
 # $$t = \frac{\text{bytes}}{\text{bandwidth}} + \text{kernels} \cdot t_\text{launch}$$
 #

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # 04 · The KV cache
+# # 03 · The KV cache
 #
 # In this notebook you price, build and use a KV cache: the two arrays that let a decoder read its history instead of computing it again. The chapter *The KV cache* of the book tells the story; here you write the parts.
 #
@@ -31,7 +31,7 @@ from mini_engine.weights import load_tiny
 
 
 def apply_rope(x, positions, theta):
-    """Topic 02's rotary embedding, half-split: x [..., N, d_h] (NumPy or torch), positions: the N token positions."""
+    """Chapter 2's rotary embedding, half-split: x [..., N, d_h] (NumPy or torch), positions: the N token positions."""
     half = x.shape[-1] // 2
     angles = np.outer(np.asarray(positions), theta ** (-np.arange(half) / half))  # [N, d_h / 2]
     cos, sin = np.cos(angles), np.sin(angles)
@@ -597,7 +597,7 @@ hidden_tokens_until_ratio()
 # | `append(0, k1, v1)`, one token | `[1, n_kv_heads, 4, head_dim]` | 3 |
 # | `append(1, k1, v1)` | `[1, n_kv_heads, 4, head_dim]` | 4 |
 #
-# The layout is the one of the engine's first cache; real servers cut the token axis into blocks instead (topic 09).
+# The layout is the one of the engine's first cache; real servers cut the token axis into blocks instead (chapter 9).
 #
 # <details><summary>Hint 1</summary>
 #
@@ -833,7 +833,7 @@ hidden_KVCache()
 #
 # <details><summary>Hint 1</summary>
 #
-# It is the attention of topic 02 with two changes: positions start at what is cached, and after the append you use the keys and values that come *back*, which are longer than the queries.
+# It is the attention of chapter 2 with two changes: positions start at what is cached, and after the append you use the keys and values that come *back*, which are longer than the queries.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -1068,7 +1068,7 @@ class CountingModel:
 #
 # `forward(ids, cache=None)` takes the ids `[B, N]` of the new tokens and returns logits `[B, N, V]` in the dtype of the weights. With a cache, the new tokens follow what it holds, and when the pass is over it holds them too. Without one, `ids` is the whole text.
 #
-# Each layer, with $\text{norm}$ the RMSNorm of topic 02:
+# Each layer, with $\text{norm}$ the RMSNorm of chapter 2:
 #
 # $$h = x + \text{attention}(\text{norm}(x)), \qquad x' = h + \big(\text{silu}(\text{norm}(h)\,W_{gate}) \cdot (\text{norm}(h)\,W_{up})\big)\,W_{down}$$
 #

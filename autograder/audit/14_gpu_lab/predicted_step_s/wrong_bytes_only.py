@@ -1,4 +1,4 @@
-"""Counts the bytes alone, as the roofline of chapter 3 does."""
+"""Counts the bytes alone, as the roofline of chapter 4 does."""
 
 
 def predicted_step_s(num_bytes, bandwidth, num_kernels, launch_s):
