@@ -14,8 +14,8 @@ import nbformat
 import pytest
 import yaml
 
-from book._ext import build_book, serve, vendor
 from book._ext.nbexercise import read_exercise
+from book.tools import build_book, serve, vendor
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
@@ -325,7 +325,7 @@ def test_quick_build_fails_on_a_raising_cell_and_names_no_page(tmp_path):
     page.write_text(f"{header}\n# Raises\n\n```{{code-cell}} python\nraise RuntimeError('on purpose')\n```\n")
     try:
         done = subprocess.run(
-            [sys.executable, "book/_ext/build_book.py", "zz_raising_cell", "--output", str(tmp_path)],
+            [sys.executable, "book/tools/build_book.py", "zz_raising_cell", "--output", str(tmp_path)],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -14,8 +14,8 @@ from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 from traitlets.config import PyFileConfigLoader
 
-from book._ext import vendor
 from book._ext.html_element import element, parse_markdown, text
+from book.tools import vendor
 
 MARKS = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*$\n?", re.MULTILINE)
 MODEL_ANSWER = re.compile(r"### BEGIN SOLUTION\s*\n(.*?)\n?\s*### END SOLUTION", re.DOTALL)
