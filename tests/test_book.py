@@ -14,7 +14,7 @@ import nbformat
 import pytest
 import yaml
 
-from book._ext.nbexercise import read_exercise
+from book._ext.assignment import course_config, read_exercise
 from book.tools import build_book, serve, vendor
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,6 +101,13 @@ def test_an_exercise_is_found_by_its_exact_name_first():
     """08 has the written answer `answer_choose_metric` before the exercise `choose_metric`."""
     assert read_exercise(ROOT, "08_sampling_and_latency", "choose_metric")["grade_id"] == "choose_metric"
     assert read_exercise(ROOT, "08_sampling_and_latency", "answer_choose_metric")["written"]
+
+
+def test_minutes_and_points_travel_as_data():
+    exercise = read_exercise(ROOT, "03_kv_cache", "kv_bytes_per_token")
+    assert exercise["effort"] == {"stars": 1, "minutes": 10, "points": 3} and "minutes" not in exercise["lead"]
+    assert read_exercise(ROOT, "08_sampling_and_latency", "answer_choose_metric")["effort"].keys() == {"points"}
+    assert course_config(ROOT) is course_config(ROOT), "the nbgrader configuration is executed again and again"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

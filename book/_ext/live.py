@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sphinx.util import logging
 
-from book._ext.nbexercise import MARKS, grade_id, load_cells
+from book._ext.assignment import MARKS, grade_id, load_cells
 from book.tools import vendor
 
 logger = logging.getLogger(__name__)
