@@ -1,4 +1,4 @@
-"""Print pages of the built book to PDF, one file each: `python book/_ext/print_book.py [03_kv_cache ...]`.
+"""Print pages of the built book to PDF, one file each: `python book/tools/print_book.py [03_kv_cache ...]`.
 
 Without names, every page of the table of contents but the notebooks. The files go to _build/pdf. It needs Chromium.
 """
@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from book._ext.build_book import toc_pages  # noqa: E402 (the script may be started from anywhere)
+from book.tools.build_book import toc_pages  # noqa: E402 (the script may be started from anywhere)
 
 READY = "Promise.resolve(window.MathJax?.startup?.promise).then(() => document.fonts.ready).then(() => true)"
 

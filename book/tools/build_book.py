@@ -1,8 +1,8 @@
 """Build the HTML book, with every cell run and every warning an error.
 
-    python book/_ext/build_book.py                 the whole book, into _build/html
-    python book/_ext/build_book.py 03_kv_cache     quick: only these chapters, into _build/quick/03_kv_cache/_build/html
-    python book/_ext/build_book.py --student       without solutions, into _build/student/_build/html
+    python book/tools/build_book.py                 the whole book, into _build/html
+    python book/tools/build_book.py 03_kv_cache     quick: only these chapters, into _build/quick/NAME/_build/html
+    python book/tools/build_book.py --student       without solutions, into _build/student/_build/html
 
 A quick build may run beside others. References to chapters outside it stay unresolved there without a warning; the
 whole build checks them.
@@ -21,7 +21,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from book._ext import vendor  # noqa: E402 (the script may be started from anywhere)
+from book.tools import vendor  # noqa: E402 (the script may be started from anywhere)
 
 # what a reference to a chapter outside a quick build leads to
 UNRESOLVED = ["myst.xref_missing", "ref.doc", "ref.ref", "ref.numref"]

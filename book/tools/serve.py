@@ -1,4 +1,4 @@
-"""Serve the built book on this machine only: `python book/_ext/serve.py --port 8000`."""
+"""Serve the built book on this machine only: `python book/tools/serve.py --port 8000`."""
 
 import argparse
 import errno

@@ -1,6 +1,6 @@
 """Fetch the third-party browser files that the book serves itself, pinned by version and sha256.
 
-`python -m book._ext.vendor` puts them under book/_static/vendor/. They come out of PyPI wheels by pip, so that a
+`python -m book.tools.vendor` puts them under book/_static/vendor/. They come out of PyPI wheels by pip, so that a
 machine needs nothing but the Python that builds the book. What is already there with the right checksum stays.
 """
 
