@@ -139,7 +139,7 @@ def in_range(assignment):
 def write_course_zip(root, path):
     """mini_engine and the runner, for Python in the page. The same sources give the same bytes."""
     engine = Path(root) / "mini_engine"
-    files = {f"mini_engine/{file.name}": file for file in engine.glob("*.py")}
+    files = {f"mini_engine/{file.relative_to(engine).as_posix()}": file for file in engine.rglob("*.py")}
     files |= {f"mini_engine/data/{file.name}": file for file in (engine / "data").iterdir() if file.suffix != ".md"}
     files["live_runner.py"] = Path(__file__).with_name("live_runner.py")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

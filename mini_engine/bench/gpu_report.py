@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .plotting import COLORS, figure
-from .speed import ridge_point
+from mini_engine.plotting import COLORS, figure
+from mini_engine.speed import ridge_point
 
 
 def ms(values):

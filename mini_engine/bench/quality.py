@@ -11,15 +11,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from .calibrate import awq, collect_statistics, gptq, round_groups
-from .layers import Linear
-from .model import Llama
-from .quality_table import print_table
-from .quantized import Int8KVCache, replace_linears
-from .tokenizer import load_smollm2_tokenizer, load_tokenizer
-from .weights import load_smollm2, load_weights
+from mini_engine.bench.quality_table import print_table
+from mini_engine.layers import Linear
+from mini_engine.model import Llama
+from mini_engine.quant.calibration import awq, collect_statistics, gptq, round_groups
+from mini_engine.quant.modules import Int8KVCache, quantize_model
+from mini_engine.tokenizer import load_smollm2_tokenizer, load_tokenizer
+from mini_engine.weights import DATA, load_smollm2, load_weights
 
-DATA = Path(__file__).parent / "data"
 TEXT, CALIBRATION_TEXT = "persuasion.txt", "emma.txt"
 WINDOW = 1024  # tokens that see each other; every window begins with an empty context
 HEAD_ROWS = 128  # logits of that many rows at a time are held
@@ -113,7 +112,7 @@ def quantized_copy(reference, recipe, statistics):
     linears = {name: m for name, m in model.named_modules() if isinstance(m, Linear) and name != "lm_head"}
     num_weights = sum(m.weight.numel() for m in linears.values())
     if "scheme" in recipe:
-        replace_linears(model, recipe["scheme"])
+        quantize_model(model, recipe["scheme"])
         layer_bytes = sum(t.nbytes for name in linears for t in model.get_submodule(name).buffers())
         return model, 8 * layer_bytes / num_weights, None
     lost = total = stored = 0.0

@@ -3,7 +3,6 @@
 import argparse
 import importlib
 import importlib.util
-import json
 import platform
 import time
 
@@ -11,10 +10,10 @@ import torch
 
 # name -> its module, which has add_arguments(parser) and run(args) -> exit code
 BENCHES = {
-    "paged": "mini_engine.bench_paged",
-    "ablation": "mini_engine.bench_ablation",
-    "cpu": "mini_engine.bench_cpu",
-    "gpu": "mini_engine.bench_gpu",
+    "paged": "mini_engine.bench.paged",
+    "ablation": "mini_engine.bench.ablation",
+    "cpu": "mini_engine.bench.cpu",
+    "gpu": "mini_engine.bench.gpu",
 }
 
 
@@ -53,23 +52,3 @@ def _processor():
             return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def interleaved(functions, num_rounds, warmup=1):
-    """Seconds of each function in each round: {name: [num_rounds]}. Rounds alternate, so a slow moment hits all."""
-    times = {name: [] for name in functions}
-    for i in range(warmup + num_rounds):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            if i >= warmup:
-                times[name].append(time.perf_counter() - start)
-    return times
-
-
-def write_json(path, results):
-    """Write results to a file, if a path is given."""
-    if path:
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=1)
-            file.write("\n")

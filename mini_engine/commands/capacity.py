@@ -112,7 +112,7 @@ def run(args):
 
 
 def main(argv=None):
-    """`python -m mini_engine.capacity`: the same command without the others."""
+    """`python -m mini_engine.commands.capacity`: the same command without the others."""
     parser = argparse.ArgumentParser(prog="capacity", description=__doc__)
     add_arguments(parser)
     return run(parser.parse_args(argv))

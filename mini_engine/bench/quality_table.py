@@ -1,9 +1,9 @@
-"""Show a measurement of mini_engine.quality, such as the recorded one. Needs neither torch nor the model."""
+"""Show a measurement of mini_engine.bench.quality, such as the recorded one. Needs neither torch nor the model."""
 
 import json
 from pathlib import Path
 
-RECORDED = Path(__file__).parent / "data" / "quality.json"
+RECORDED = Path(__file__).parents[1] / "data" / "quality.json"
 
 
 def load_recorded():

@@ -211,8 +211,8 @@ def tune(product, device, grid=GRID, num_calls=32, num_rounds=5):
     product take another weight each time, more than the cache holds, or the cache is what you tune for. Knobs that
     the GPU refuses (too many registers, say) are left out. Raises ValueError when it refuses all.
     """
-    from .ceilings import time_calls
-    from .graphed import capture
+    from mini_engine.bench.timing import time_calls
+    from mini_engine.gpu.graphs import capture
 
     timed = []
     for knobs in grid:

@@ -11,16 +11,16 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from .bench import write_json
-from .ceilings import measure_ceilings
-from .config import LLAMA_2_7B, SMOLLM2_135M
-from .device import choose_device, describe
-from .gpu_lab import batch_sweep, check, int8_kv, quantized, road, verification
-from .gpu_peers import against_transformers, release, serving, stack
-from .model import Llama
-from .quantized import replace_linears
-from .random_model import random_layers
-from .weights import ModelUnavailable, load_smollm2, load_smollm2_expected, load_tiny, load_tiny_expected
+from mini_engine.bench.ceilings import measure_ceilings
+from mini_engine.bench.gpu_lab import batch_sweep, check, int8_kv, quantized, road, verification
+from mini_engine.bench.gpu_peers import against_transformers, release, serving, stack
+from mini_engine.bench.random_model import random_layers
+from mini_engine.bench.timing import write_json
+from mini_engine.config import LLAMA_2_7B, SMOLLM2_135M
+from mini_engine.device import choose_device, describe
+from mini_engine.model import Llama
+from mini_engine.quant.modules import quantize_model
+from mini_engine.weights import ModelUnavailable, load_smollm2, load_smollm2_expected, load_tiny, load_tiny_expected
 
 TIME_LIMIT_S = 480
 STACK_CPU = {"num_hidden_layers": 2, "hidden_size": 1024, "num_attention_heads": 8, "num_key_value_heads": 8}
@@ -130,7 +130,7 @@ def plan(config, weights, expected, choice, sizes, ceilings):
         key = scheme, torch.float32 if exact else dtype
         if key not in models:
             made = Llama(config, weights, key[1], device)
-            models[key] = made if scheme is None else replace_linears(made, scheme)
+            models[key] = made if scheme is None else quantize_model(made, scheme)
         return models[key]
 
     def checked():
@@ -188,7 +188,7 @@ def run_parts(parts, results, args):
 
 def run(args):
     """Print the tables, write JSON and plots if asked. Returns 0, or 1 when a part could not be run."""
-    from .gpu_report import print_results, save_plots
+    from mini_engine.bench.gpu_report import print_results, save_plots
 
     choice = choose_device(args.device)
     label, config, weights, expected, note = lab_weights(args.model or ("tiny" if args.quick else "smollm2"))

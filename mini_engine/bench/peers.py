@@ -9,8 +9,8 @@ import time
 import numpy as np
 import torch
 
-from .fetch import fetch_gguf
-from .weights import LAYER_NAMES
+from mini_engine.files.fetch import fetch_gguf
+from mini_engine.weights import LAYER_NAMES
 
 
 def stamps(tokens):

@@ -2,10 +2,10 @@
 
 import torch
 
-from .accounting import parameter_count
-from .device import require_memory
-from .model import Llama
-from .quantized import replace_linears
+from mini_engine.accounting import parameter_count
+from mini_engine.device import require_memory
+from mini_engine.model import Llama
+from mini_engine.quant.modules import quantize_model
 
 
 def random_layers(config, matrix, gains):
@@ -49,4 +49,4 @@ def random_llama(config, scheme=None, dtype=torch.float32, device="cpu", seed=0)
     if not config.tie_word_embeddings:
         weights["lm_head"] = matrix(config.hidden_size, config.vocab_size)
     model = Llama(config, weights, dtype, device)
-    return model if scheme is None else replace_linears(model, scheme)
+    return model if scheme is None else quantize_model(model, scheme)

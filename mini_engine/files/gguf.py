@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .config import ModelConfig
+from mini_engine.config import ModelConfig
 
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9

@@ -14,14 +14,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from .bench import machine, write_json
-from .bench_cpu_batch import batch_sweep, print_claims, print_sweep
-from .ceilings import spread
-from .device import version_of
-from .fetch import gguf_path
-from .generate import generate
-from .loading import load
-from .peers import (
+from mini_engine.bench.cpu_batch import batch_sweep, print_claims, print_sweep
+from mini_engine.bench.peers import (
     convert_gguf,
     llama_cpp_generate,
     llama_cpp_model,
@@ -29,8 +23,14 @@ from .peers import (
     transformers_generate,
     transformers_llama,
 )
-from .quantized import bytes_read_per_token
-from .weights import load_smollm2
+from mini_engine.bench.timing import spread, write_json
+from mini_engine.commands.bench import machine
+from mini_engine.device import version_of
+from mini_engine.files.fetch import gguf_path
+from mini_engine.generate import generate
+from mini_engine.loading import load
+from mini_engine.quant.modules import bytes_read_per_token
+from mini_engine.weights import load_smollm2
 
 BASE = "float32"
 PEERS = ("transformers", "llama-cpp-python")
@@ -155,7 +155,7 @@ def print_summary(summary):
 
 def save_plot(summary, path):
     """Bars of ms per token with their spread, written to `path`."""
-    from .plotting import figure
+    from mini_engine.plotting import figure
 
     fig, ax = figure()
     names = list(summary["peers"])[::-1]

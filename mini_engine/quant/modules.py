@@ -6,9 +6,9 @@ import warnings
 import torch
 from torch import nn
 
-from . import kernels
-from .kv_cache import KVCache, StaticKVCache
-from .layers import Linear
+from mini_engine.gpu import kernels
+from mini_engine.kv_cache import KVCache, StaticKVCache
+from mini_engine.layers import Linear
 
 
 def per_output_int8(weight):
@@ -161,7 +161,7 @@ class Int4Linear(nn.Module):
 SCHEMES = {"int8": (Int8Linear, Int8Linear), "int4": (Int4Linear, Int8Linear), "w8a8": (W8A8Linear, W8A8Linear)}
 
 
-def replace_linears(model, scheme):
+def quantize_model(model, scheme):
     """Replace every Linear of an engine model by a quantized one, in place, and return the model.
 
     scheme: "int8" (weights only), "int4" (weights only, the head in int8) or "w8a8" (activations too: never where

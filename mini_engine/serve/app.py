@@ -17,10 +17,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from mini_engine.async_engine import AsyncEngine, EngineDeadError, QueueFullError
 from mini_engine.loading import add_engine_arguments, make_engine
-from mini_engine.metrics import Metrics
-from mini_engine.protocol import (
+from mini_engine.serve.async_engine import AsyncEngine, EngineDeadError, QueueFullError
+from mini_engine.serve.metrics import Metrics
+from mini_engine.serve.protocol import (
     DEFAULT_MAX_TOKENS,
     Answer,
     ChatCompletionRequest,

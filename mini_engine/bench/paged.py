@@ -4,7 +4,8 @@ import statistics
 
 import torch
 
-from mini_engine.bench import interleaved, machine, write_json
+from mini_engine.bench.timing import interleaved, write_json
+from mini_engine.commands.bench import machine
 from mini_engine.config import MODELS
 from mini_engine.layers import attention
 from mini_engine.model import Llama

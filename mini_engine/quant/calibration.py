@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .layers import Linear
-from .quantize import fake_quantize
+from mini_engine.layers import Linear
+from mini_engine.quant.arrays import fake_quantize
 
 GPTQ_BLOCK = 128
 

@@ -2,9 +2,8 @@
 
 import torch
 
-from .bench import interleaved
-from .ceilings import spread
-from .peers import llama_cpp_step
+from mini_engine.bench.peers import llama_cpp_step
+from mini_engine.bench.timing import interleaved, spread
 
 
 def print_claims(claims):

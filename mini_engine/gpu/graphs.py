@@ -7,8 +7,8 @@ are recorded: PyTorch's notes "CUDA semantics", section on CUDA graphs.
 
 import torch
 
-from .generate import check_request, generate
-from .kv_cache import StaticKVCache
+from mini_engine.generate import check_request, generate
+from mini_engine.kv_cache import StaticKVCache
 
 ROAD = ("no cache", "cache", "static cache", "graph", "compile")
 MODES = {"static cache": "eager", "graph": "graph", "compile": "compile"}

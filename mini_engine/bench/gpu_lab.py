@@ -6,12 +6,13 @@ to the same text is compared with the plain cached one before it is timed.
 
 import torch
 
-from .accounting import forward_flops, kv_cache_bytes
-from .ceilings import count_kernels, spread, synchronize, time_calls
-from .graphed import MODES, GraphedDecoder, greedy
-from .kv_cache import KVCache, StaticKVCache
-from .quantized import StaticInt8KVCache, bytes_read_per_token
-from .speed import step_seconds
+from mini_engine.accounting import forward_flops, kv_cache_bytes
+from mini_engine.bench.ceilings import count_kernels
+from mini_engine.bench.timing import spread, synchronize, time_calls
+from mini_engine.gpu.graphs import MODES, GraphedDecoder, greedy
+from mini_engine.kv_cache import KVCache, StaticKVCache
+from mini_engine.quant.modules import StaticInt8KVCache, bytes_read_per_token
+from mini_engine.speed import step_seconds
 
 # time_calls' warm-up, count_kernels' two calls and a spare one: steps that a cache needs room for beside the timed ones
 EXTRA_STEPS = 8

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from mini_engine import loading
-from mini_engine.bench import machine, write_json
+from mini_engine.bench.timing import write_json
+from mini_engine.commands.bench import machine
 from mini_engine.engine import Engine
 from mini_engine.generate import generate
 from mini_engine.sequence import SamplingParams

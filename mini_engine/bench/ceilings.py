@@ -1,13 +1,13 @@
 """The ceilings of the device at hand, measured: bandwidth, FLOP/s, and what launching one kernel costs."""
 
 import statistics
-import time
 from dataclasses import asdict, dataclass
 
 import torch
 
-from .device import free_bytes
-from .peers import quiet_stderr
+from mini_engine.bench.peers import quiet_stderr
+from mini_engine.bench.timing import synchronize, time_calls
+from mini_engine.device import free_bytes
 
 # (bytes of the copy, side of the square matmul, tiny kernels): far beyond the caches, or over in a second
 SIZES = {"cuda": (4 << 30, 8192, 1000), "cpu": (1 << 28, 1024, 1000), "quick": (1 << 24, 256, 100)}
@@ -28,41 +28,6 @@ class Ceilings:
     def as_dict(self):
         """For JSON."""
         return asdict(self)
-
-
-def synchronize(device):
-    """Wait until the device has done all it was given."""
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def time_calls(function, device, num_rounds=20, warmup=3):
-    """Seconds of each of num_rounds calls of a function, after warm-up calls.
-
-    On CUDA between events, all queued before the first is awaited, so the clock never sees the host.
-    """
-    for _ in range(warmup):
-        function()
-    synchronize(device)
-    if torch.device(device).type == "cuda":
-        marks = [torch.cuda.Event(enable_timing=True) for _ in range(num_rounds + 1)]
-        marks[0].record()
-        for mark in marks[1:]:
-            function()
-            mark.record()
-        synchronize(device)
-        return [1e-3 * start.elapsed_time(end) for start, end in zip(marks, marks[1:], strict=False)]
-    seconds = []
-    for _ in range(num_rounds):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return seconds
-
-
-def spread(values):
-    """{median, min, max} of a list."""
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def sizes(device, quick=False):
@@ -101,7 +66,7 @@ def launch_cost(device, num_kernels=None, quick=False):
 
     result = {"eager_s": statistics.median(time_calls(tiny, device, 5)) / num_kernels, "graph_s": None}
     if torch.device(device).type == "cuda":
-        from .graphed import capture
+        from mini_engine.gpu.graphs import capture
 
         replay = capture(tiny, device)
         result["graph_s"] = statistics.median(time_calls(replay.replay, device, 5)) / num_kernels

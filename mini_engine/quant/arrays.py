@@ -1,4 +1,4 @@
-"""Weights in few bits: rounding to groups, packing, bytes. NumPy only; the torch modules are in quantized.py."""
+"""Weights in few bits: rounding to groups, packing, bytes. NumPy only; the torch modules are in modules.py."""
 
 from dataclasses import dataclass
 
@@ -104,10 +104,3 @@ def unpack_nibbles(packed, signed=True):
     """Inverse of pack_nibbles: int8 when signed, uint8 otherwise, the last axis twice as long."""
     nibbles = np.stack([packed & 0xF, packed >> 4], axis=-1).reshape(*packed.shape[:-1], -1)
     return (nibbles ^ 8).astype(np.int8) - np.int8(8) if signed else nibbles
-
-
-def quantize_model(model, scheme):
-    """Replace every linear layer of a torch engine model by a quantized one, in place; see mini_engine.quantized."""
-    from .quantized import replace_linears
-
-    return replace_linears(model, scheme)

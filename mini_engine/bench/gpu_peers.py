@@ -7,18 +7,18 @@ import time
 
 import torch
 
-from . import kernels
-from .accounting import parameter_count
-from .ceilings import spread, synchronize
-from .device import free_bytes
-from .engine import Engine
-from .gpu_lab import timed_step, verification
-from .graphed import GraphedDecoder
-from .kv_cache import StaticKVCache
-from .peers import stamps, transformers_generate, transformers_llama
-from .quantized import Int8Linear
-from .random_model import random_llama
-from .sequence import SamplingParams
+from mini_engine.accounting import parameter_count
+from mini_engine.bench.gpu_lab import timed_step, verification
+from mini_engine.bench.peers import stamps, transformers_generate, transformers_llama
+from mini_engine.bench.random_model import random_llama
+from mini_engine.bench.timing import spread, synchronize
+from mini_engine.device import free_bytes
+from mini_engine.engine import Engine
+from mini_engine.gpu import kernels
+from mini_engine.gpu.graphs import GraphedDecoder
+from mini_engine.kv_cache import StaticKVCache
+from mini_engine.quant.modules import Int8Linear
+from mini_engine.sequence import SamplingParams
 
 
 def fitting(config, dtype, device):
