@@ -48,13 +48,14 @@ def problems(source):
 
 
 def inline(source, prefix):
-    """The SVG text as it goes into a page: its ids made unique by prefix, title and desc named as its label."""
+    """The SVG text as it goes into a page: its ids made unique by prefix, title its label, desc its description."""
     source = re.sub(r"<\?xml.*?\?>|<!--.*?-->", "", source, flags=re.S).strip()
     source = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', source)
     source = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", source)
     source = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', source)
-    source = source.replace("<title>", f'<title id="{prefix}-t">', 1).replace("<desc>", f'<desc id="{prefix}-d">', 1)
-    source = source.replace("<svg ", f'<svg aria-labelledby="{prefix}-t" aria-describedby="{prefix}-d" ', 1)
+    title = re.search(r"<title>(.*?)</title>", source, flags=re.S).group(1).replace('"', "&quot;")
+    source = source.replace("<desc>", f'<desc id="{prefix}-d">', 1)
+    source = source.replace("<svg ", f'<svg aria-label="{title}" aria-describedby="{prefix}-d" ', 1)
     return re.sub(r"\n\s*", "\n", source)
 
 
