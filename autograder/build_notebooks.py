@@ -38,13 +38,15 @@ def source_notebook(cells):
     built, setups = [], 0
     for index, cell in enumerate(cells):
         metadata = nbgrader_metadata(cell)
+        if cell.kind == "task":
+            metadata["course"] = {**cell.options, "points": points[cell.name]}
         if cell.kind == "setup":
             setups += 1
             metadata["nbgrader"]["grade_id"] = "setup" if setups == 1 else f"setup_{setups}"
         grade_id = metadata.get("nbgrader", {}).get("grade_id")
         name = grade_id or (f"tryit_{cell.name}" if cell.kind == "tryit" else f"cell-{index:02d}")
         make = new_markdown_cell if cell.is_markdown else new_code_cell
-        built.append(make(notebook_text(cell, points.get(cell.name)), id=name, metadata=metadata))
+        built.append(make(notebook_text(cell, metadata.get("course")), id=name, metadata=metadata))
     notebook = new_notebook(cells=built, metadata={"kernelspec": KERNELSPEC})
     notebook.nbformat_minor = 5
     nbformat.validate(notebook)
@@ -69,13 +71,16 @@ def nbgrader_metadata(cell):
     return {"nbgrader": metadata}
 
 
-def notebook_text(cell, points):
+def effort_line(stars, minutes, points):
+    """The line under a lead-in's heading: "★★ · 15 minutes · 3 points"."""
+    return f"{'★' * stars} · {minutes} minute{'s' * (minutes > 1)} · {points} point{'s' * (points > 1)}"
+
+
+def notebook_text(cell, effort):
     """A cell's text with what the generator writes: the line under a lead-in's heading, the marks of hidden tests."""
     if cell.kind == "task":
         heading, _, rest = cell.source.partition("\n")
-        stars, minutes = cell.options["stars"], cell.options["minutes"]
-        line = f"{'★' * stars} · {minutes} minute{'s' * (minutes > 1)} · {points} point{'s' * (points > 1)}"
-        return f"{heading}\n\n{line}\n\n{rest.lstrip()}"
+        return f"{heading}\n\n{effort_line(**effort)}\n\n{rest.lstrip()}"
     if cell.kind == "hidden":
         comment = f"# The hidden tests of {cell.name} run here when the notebook is graded."
         return f"{comment}\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"

@@ -9,11 +9,11 @@ import sys
 # command -> its module, which has add_arguments(parser) and run(args) -> exit code; only the chosen one is imported
 COMMANDS = {
     "generate": "mini_engine.generate",
-    "capacity": "mini_engine.capacity",
-    "quality": "mini_engine.quality",
-    "serve": "mini_engine.server",
-    "load-test": "mini_engine.load_test",
-    "bench": "mini_engine.bench",
+    "capacity": "mini_engine.commands.capacity",
+    "quality": "mini_engine.bench.quality",
+    "serve": "mini_engine.serve.app",
+    "load-test": "mini_engine.bench.load_test",
+    "bench": "mini_engine.commands.bench",
 }
 
 

@@ -4,10 +4,10 @@ import sys
 
 import torch
 
-from .model import Llama
-from .quantize import quantize_model
-from .tokenizer import load_smollm2_tokenizer, load_tokenizer
-from .weights import load_smollm2, load_weights
+from mini_engine.model import Llama
+from mini_engine.quant.modules import quantize_model
+from mini_engine.tokenizer import load_smollm2_tokenizer, load_tokenizer
+from mini_engine.weights import load_smollm2, load_weights
 
 
 @torch.inference_mode()

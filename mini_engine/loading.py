@@ -52,7 +52,7 @@ def load(name="smollm2", quant=None, **options):
     else:
         model, tokenizer = generate.load(None if name == "smollm2" else name, **options)
     if quant is not None:
-        from mini_engine.quantize import quantize_model
+        from mini_engine.quant.modules import quantize_model
 
         quantize_model(model, quant)
     return model, tokenizer

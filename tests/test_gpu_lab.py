@@ -12,7 +12,9 @@ import test_cost_figures as cost
 import test_figures as figures
 
 from mini_engine import accounting as acc
-from mini_engine import bench_cpu, bench_gpu, gpu_report
+from mini_engine.bench import cpu as bench_cpu
+from mini_engine.bench import gpu as bench_gpu
+from mini_engine.bench import gpu_report
 from mini_engine.model import Llama
 from mini_engine.weights import load_tiny
 

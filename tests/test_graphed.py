@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mini_engine import ceilings, device, graphed
+from mini_engine import device
+from mini_engine.bench import ceilings, timing
 from mini_engine.engine import Engine
+from mini_engine.gpu import graphs as graphed
 from mini_engine.kv_cache import KVCache, StaticKVCache
 from mini_engine.model import Llama
 from mini_engine.sequence import SamplingParams
@@ -207,7 +209,7 @@ def test_rates_are_computed_from_times(monkeypatch):
     assert ceilings.copy_bandwidth("cpu", 1 << 20) == pytest.approx(2 * (1 << 20) / 0.5)
     assert ceilings.matmul_flops("cpu", torch.float32, 64) == pytest.approx(2 * 64**3 / 0.5)
     assert ceilings.launch_cost("cpu", 10) == {"eager_s": 0.05, "graph_s": None}
-    assert ceilings.spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
+    assert timing.spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
 
 
 def test_count_kernels():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from mini_engine import quality
+from mini_engine.bench import quality
+from mini_engine.bench.quality_table import load_recorded, print_table
 from mini_engine.model import Llama
-from mini_engine.quality_table import load_recorded, print_table
 from mini_engine.weights import load_tiny
 
 

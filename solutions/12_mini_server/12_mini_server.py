@@ -36,7 +36,7 @@ from mini_engine.generate import generate as generate_one
 from mini_engine.model import Llama
 from mini_engine.plotting import figure, show
 from mini_engine.prefix_cache import PrefixCache
-from mini_engine.quantize import quantize_model
+from mini_engine.quant.modules import quantize_model
 from mini_engine.scheduler import ScheduledRow, SchedulerOutput
 from mini_engine.sequence import SamplingParams, Sequence, Status
 from mini_engine.speculative import NgramDraft

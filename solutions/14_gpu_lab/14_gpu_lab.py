@@ -428,7 +428,7 @@ hidden_measure()
 
 # %%
 from mini_engine.accounting import parameter_count, roofline
-from mini_engine.graphed import capture
+from mini_engine.gpu.graphs import capture
 
 synchronize = torch.cuda.synchronize if is_gpu else lambda: None
 
@@ -928,8 +928,8 @@ hidden_StaticCache()
 # On a CPU there is no graph: the recording is a plain call, and the line below says so. Its launches are cheap beside the reading, so every step after *cache* lies near the floor. **On a GPU expect another picture**: the floor is some fifty microseconds, a step that starts its kernels one by one takes a hundred times as long, and the recorded one a fraction of that.
 
 # %%
-from mini_engine.ceilings import count_kernels
-from mini_engine.quantized import bytes_read_per_token
+from mini_engine.bench.ceilings import count_kernels
+from mini_engine.quant.modules import bytes_read_per_token
 
 
 def make_step(model, recorded):
@@ -1320,8 +1320,9 @@ hidden_predicted_gain()
 # %%
 import itertools
 
-from mini_engine.quality import compare, hidden_of, read_windows, summarize
-from mini_engine.quantize import fake_quantize, quantize_model
+from mini_engine.bench.quality import compare, hidden_of, read_windows, summarize
+from mini_engine.quant.arrays import fake_quantize
+from mini_engine.quant.modules import quantize_model
 
 
 def with_linears(make):
@@ -1353,7 +1354,7 @@ for name, model in (("your layer", int8_model), ("the engine's int8", quantize_m
     print(f"{name}: {rows[-1]['median_ms']:.2f} ms per token; float {rows[1]['median_ms']:.2f}")
 
 # the kernel and its knobs: outputs per program, inputs per step, warps per program
-from mini_engine import kernels
+from mini_engine.gpu import kernels
 
 x = torch.randn(1, 4096, dtype=fast.dtype, device=device)
 if reason := kernels.why_not_triton(x):
@@ -1412,9 +1413,9 @@ for bits in (8, 4):
     print(f"Llama-2-7B on an H200, bf16 to int{bits}: {gain:.2f} times faster, predicted")
 
 if is_gpu:
-    from mini_engine.ceilings import measure_ceilings
-    from mini_engine.gpu_peers import stack
-    from mini_engine.gpu_report import part_lines
+    from mini_engine.bench.ceilings import measure_ceilings
+    from mini_engine.bench.gpu_peers import stack
+    from mini_engine.bench.gpu_report import part_lines
 
     print(
         *part_lines("stack", stack(LLAMA_2_7B, measure_ceilings(device), device, fast.dtype, num_rounds=20)), sep="\n"
@@ -1564,7 +1565,7 @@ hidden_ridge_batch()
 # One step of `batch` sequences with some cached tokens each, measured and predicted. Your `ridge_batch` says where the arithmetic would take over on this device, and what the caches make of that. **On an H200 expect** tokens per second to grow almost in proportion up to a batch of a hundred and more; on a CPU the ridge comes within a few sequences.
 
 # %%
-from mini_engine.quantized import Int8KVCache
+from mini_engine.quant.modules import Int8KVCache
 
 context = 64 if is_real else 16
 kv_bytes = context * kv_bytes_per_token(config, fast.dtype.itemsize)
