@@ -1362,7 +1362,10 @@ def rounded(symmetric):
 
 
 half, eighth = 2 * parameter_count(SMOLLM2_135M), parameter_count(SMOLLM2_135M)
-print(f"predicted for 135M, 16 to 8 bits: H200 {predicted_gain(half, eighth, 4.8e12, 1156, 0, 1.3e-6):.2f} times,", end=" ")
+print(
+    f"predicted for 135M, 16 to 8 bits: H200 {predicted_gain(half, eighth, 4.8e12, 1156, 0, 1.3e-6):.2f} times,",
+    end=" ",
+)
 gain = predicted_gain(half, eighth, bandwidth, counts["recorded"], 0, graph_launch_s)
 print(f"this device {gain:.2f} times faster, recorded")
 
