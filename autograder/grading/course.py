@@ -94,6 +94,14 @@ def class_table(work, assignment):
     return ["student", *exercises, "points", "of", "to grade by hand"], rows
 
 
+def write_texts(folder, texts):
+    """Writes {name: text} into a folder, which is made where it is missing; returns the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
 def exercise_of(grade_id):
     return grade_id.removeprefix("test_").removeprefix("hidden_")
 

@@ -26,10 +26,11 @@ from autograder.outside import master, package
 from autograder.outside.tester import GONE, Tester
 
 MAX_OUTPUT_CHARS = 100_000
-DEAD = "The notebook's process ended while it ran (exit, crash or out of memory); later cells did not run."
-HANGS = "The notebook's process did not stop after a test had run too long; later cells did not run."
+AFTER = "Later cells did not run."
+DEAD = f"The notebook's process ended while it ran (exit, crash or out of memory). {AFTER}"
+HANGS = f"The notebook's process did not stop after a test had run too long. {AFTER}"
 PART_OF = re.compile(r"(test|hidden)_(\w+)")
-GARBLED = "The notebook's process no longer answered as a notebook does; later cells did not run."
+GARBLED = f"The notebook's process no longer answered as a notebook does. {AFTER}"
 POLL_S, STOP_S = 0.005, 5  # between looks at the tester; for a kernel to end a call that was interrupted
 MAX_SILENT = 3  # tests that a living kernel may leave without an answer: each costs the class time
 
@@ -129,7 +130,7 @@ class CourseExecute(Execute):
             if interrupt:
                 return await self.give_up(HANGS)
         if not await self._alive():
-            self._dead = DEAD
+            self._dead = self.why_dead()
 
     async def has_ended(self, request, seconds):
         """Whether the kernel has answered the request, waiting for it for some seconds."""
@@ -152,10 +153,15 @@ class CourseExecute(Execute):
 
     async def note_trouble(self, error):
         """After an error in a cell of the student's: is the kernel of any more use?"""
-        if isinstance(error, DeadKernelError) or not await self._alive():
-            self._dead = DEAD
+        if not await self._alive() or isinstance(error, DeadKernelError):
+            self._dead = self.why_dead()
         elif not isinstance(error, CellTimeoutError | RuntimeError):
             await self.give_up(GARBLED)
+
+    def why_dead(self):
+        """What the student reads where the process has ended: the limit that ended it, where the jail knows one."""
+        limit = getattr(self.km.provisioner, "why_ended", "")
+        return f"{limit} {AFTER}" if limit else DEAD
 
     async def give_up(self, why):
         """Ends the kernel; the cells after this one get `why`."""
@@ -197,11 +203,6 @@ def names_of(source):
         tables += table.get_children()
         read |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
     return bound, read
-
-
-def is_stderr(output):
-    """nbgrader gives zero for anything on stderr, so for every warning; an error is another kind of output."""
-    return output.output_type == "stream" and output.name == "stderr"
 
 
 def error_output(name, message):

@@ -98,12 +98,20 @@ def make_safe(folder, names, quarantine):
 
     names: the notebooks of the release. quarantine: where things are moved. Returns notes; nothing is deleted.
     """
-    problems, notes, size, count = {}, [], 0, 0
     if folder.parent.is_symlink() or folder.is_symlink() or not folder.is_dir():
-        which = folder.parent if folder.parent.is_symlink() else folder
-        move_away(which, quarantine)
+        move_away(folder.parent if folder.parent.is_symlink() else folder, quarantine)
         folder.mkdir(parents=True)
-        problems = dict.fromkeys(names, "the folder was a link or a file")
+        problems, notes = dict.fromkeys(names, "the folder was a link or a file"), []
+    else:
+        problems, notes = set_aside(folder, names, quarantine)
+    for name in sorted(names):
+        notes += provide(folder, name, spare_notebooks(folder, names) if len(names) == 1 else [], problems)
+    return notes
+
+
+def set_aside(folder, names, quarantine):
+    """Moves away what may not stay. Returns ({name: why}, notes)."""
+    problems, notes, size, count = {}, [], 0, 0
     for parent, folders, files in os.walk(folder, onerror=raise_it):
         for name in sorted(folders) + sorted(files):
             path = Path(parent, name)
@@ -119,21 +127,22 @@ def make_safe(folder, names, quarantine):
                     folders.remove(name)
             elif name in names and path.stat().st_nlink > 1:
                 notes.append(f"{name} has a second name elsewhere on the disk (a hard link): whose work is it?")
-    for name in sorted(names):
-        spare = spare_notebooks(folder, names) if len(names) == 1 else []
-        if (folder / name).exists():
-            if spare:
-                others = ", ".join(printable(path.name) for path in spare[:5])
-                notes.append(f"Graded is {name}; there was also {others}.")
-        elif spare and name not in problems:
-            chosen = max(spare, key=lambda path: (len(read_cells(path)[0]), path.stat().st_mtime))
-            shutil.copyfile(chosen, folder / name)
-            notes.append(f"{printable(str(chosen.relative_to(folder)))} is taken for {name}.")
-        else:
-            there = sorted(printable(path.name) for path in folder.iterdir() if path.name != "timestamp.txt")
-            why = f"no notebook was handed in{', but ' + ', '.join(there[:3]) if there else ''}"
-            leave_problem(folder / name, problems.get(name, why))
-    return notes
+    return problems, notes
+
+
+def provide(folder, name, spare, problems):
+    """Sees to it that the notebook `name` is there: itself, the best of the spare ones, or the reason why it is not."""
+    if (folder / name).exists():
+        others = ", ".join(printable(path.name) for path in spare[:5])
+        return [f"Graded is {name}; there was also {others}."] if spare else []
+    if spare and name not in problems:
+        chosen = max(spare, key=lambda path: (len(read_cells(path)[0]), path.stat().st_mtime))
+        shutil.copyfile(chosen, folder / name)
+        return [f"{printable(str(chosen.relative_to(folder)))} is taken for {name}."]
+    there = sorted(printable(path.name) for path in folder.iterdir() if path.name != "timestamp.txt")
+    why = f"no notebook was handed in{', but ' + ', '.join(there[:3]) if there else ''}"
+    leave_problem(folder / name, problems.get(name, why))
+    return []
 
 
 def raise_it(error):
