@@ -30,7 +30,8 @@ import torch
 
 from mini_engine import engine as reference_engine
 from mini_engine import scheduler as reference_scheduler
-from mini_engine.block_manager import BlockManager, OutOfBlocks, check_owners, num_blocks_for
+from mini_engine.accounting import num_blocks_for
+from mini_engine.block_manager import BlockManager, OutOfBlocks, check_owners
 from mini_engine.config import TINY
 from mini_engine.generate import generate as generate_one
 from mini_engine.model import Llama
