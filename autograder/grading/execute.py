@@ -13,6 +13,7 @@ import select
 import shutil
 import symtable
 import tempfile
+import time
 from pathlib import Path
 from queue import Empty
 
@@ -27,9 +28,11 @@ from autograder.outside.tester import GONE, Tester
 from autograder.sandbox import modes
 
 MAX_OUTPUT_CHARS = 100_000
+AGAIN_S, TESTS_S = 5, 300  # for a test after one of its exercise ran out of time; for all tests of a notebook
 AFTER = "Later cells did not run."
 DEAD = f"The notebook's process ended while it ran (exit, crash or out of memory). {AFTER}"
 HANGS = f"The notebook's process did not stop after a test had run too long. {AFTER}"
+OUT_OF_TIME = f"The tests of this notebook took {TESTS_S} seconds together, which is all they have."
 PART_OF = re.compile(r"(test|hidden)_(\w+)")
 GARBLED = f"The notebook's process no longer answered as a notebook does. {AFTER}"
 POLL_S, STOP_S = 0.005, 5  # between looks at the tester; for a kernel to end a call that was interrupted
@@ -41,6 +44,7 @@ class CourseExecute(Execute):
 
     def preprocess(self, nb, resources=None, km=None):
         self._dead, self._num_silent = "", 0
+        self._slow, self._left_s = set(), TESTS_S
         for cell in nb.cells:
             cell.metadata.pop("tags", None)  # skip-execution on a test cell would give full marks
         self._idle = idle_cells(nb.cells)
@@ -80,11 +84,14 @@ class CourseExecute(Execute):
             return [error_output("KeyError", f"The gradebook has no test {grade_id}: generate the assignment again.")]
         if self._dead:
             return [error_output("DeadKernelError", self._dead)]
+        if self._left_s <= 0:
+            return [error_output("TimeoutError", OUT_OF_TIME)]
         path = self.exchange() / f"t{secrets.token_hex(8)}"  # a name that nobody could take before
-        confined = modes.require() != "trusted"
-        tester = Tester(self._topic, [cell], path, self.timeout or 60, confined)
+        confined, seconds, start = modes.require() != "trusted", self.seconds_for(found[2]), time.monotonic()
+        tester = Tester(self._topic, [cell], path, seconds, confined)
         run_sync(self.attend)(tester, self.kc.execute(package.request(path), silent=True, store_history=False))
         reason, printed = tester.result()[grade_id]
+        self.count_time(found[2], time.monotonic() - start, seconds)
         outputs = [new_output("stream", name="stdout", text=printed)] if printed else []
         if reason:
             name, _, message = reason.partition(": ")
@@ -93,6 +100,15 @@ class CourseExecute(Execute):
                 run_sync(self.give_up)(GARBLED)
             outputs.append(error_output(name, self._dead if name == "StudentProcessError" and self._dead else message))
         return outputs
+
+    def seconds_for(self, exercise):
+        """How long a test may take: little after one of the same exercise ran out of time, never more than is left."""
+        return min(AGAIN_S if exercise in self._slow else self.timeout or 60, self._left_s)
+
+    def count_time(self, exercise, taken_s, allowed_s):
+        self._left_s -= taken_s
+        if taken_s >= allowed_s:
+            self._slow.add(exercise)
 
     def exchange(self):
         """The folder in which the tester listens, seen under one path by both sides."""

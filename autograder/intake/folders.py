@@ -12,24 +12,27 @@ import time
 from pathlib import Path
 
 from autograder.intake import received
+from autograder.intake.outputs import without_outputs
 from autograder.intake.reading import MAX_FILE_BYTES, leave_problem, read_cells
 
 MAX_DATA_BYTES = 50 << 20  # of all other files together
 MAX_DATA_FILES = 200
+MAX_WITH_OUTPUTS = 512 << 20  # of a notebook, before its saved outputs are taken out
+# what nbgrader takes for a pattern, a database or a file system refuses, a browser takes for HTML, or turns text around
+UNFIT = re.compile('[][*?<>&"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 RUNS_IN_BROWSER = re.compile("html|xml|javascript")  # in the kind of file that its name stands for
 
 
 def submission_folders(course):
     """The folder of each submission that this command is asked to grade, its names mended where nbgrader would stumble.
 
-    A student's name may not hold what nbgrader takes for a pattern, nor what a database refuses, nor HTML, which the
-    formgrader's pages would run; the assignment's name may be in other letter case.
+    What a student's name may not hold: UNFIT. The assignment's name may be in other letter case.
     """
     pattern = Path(course.format_path(course.submitted_directory, course.student_id, course.assignment_id))
     for student in Path(pattern.anchor).glob(str(pattern.parent.relative_to(pattern.anchor))):
         if not student.is_dir() or student.name.startswith("."):
             continue
-        safe = re.sub(r"[\[\]*?<>&\"\x00-\x1f\x7f-\x9f\ud800-\udfff]", "_", student.name)[:128]
+        safe = UNFIT.sub("_", student.name)[:128]
         if safe != student.name and any(path.name == pattern.name for path in student.iterdir()):
             student = student.rename(unused(student.with_name(safe)))
         folders = {path.name: path for path in student.iterdir()} if os.access(student, os.R_OK | os.X_OK) else {}
@@ -58,6 +61,8 @@ def take_in(course, folder, names):
     quarantine = quarantine_of(course, folder)
     try:
         notes = make_safe(folder, names, quarantine)
+        for path in folder.rglob("*.ipynb"):
+            slim(course, folder, path, quarantine)
     except OSError as error:
         move_away(folder, quarantine)
         folder.mkdir()
@@ -145,6 +150,16 @@ def provide(folder, name, spare, problems):
     return []
 
 
+def slim(course, folder, path, quarantine):
+    """Takes the saved outputs out of a notebook that is too big with them; what is too big without them stays."""
+    content = without_outputs(path, MAX_FILE_BYTES) if path.stat().st_size > MAX_FILE_BYTES else None
+    if content is not None:
+        before = received.digest(path)
+        move_away(path, quarantine)
+        path.write_bytes(content)
+        received.has_become(course, folder, before, path)
+
+
 def raise_it(error):
     raise error
 
@@ -177,7 +192,7 @@ def objection(path):
         return "a module could replace one that the notebook imports"
     if RUNS_IN_BROWSER.search(mimetypes.guess_type(path.name)[0] or ""):
         return "a web page or script could run in the browser of whoever opens it"
-    if status.st_size > (MAX_FILE_BYTES if path.suffix == ".ipynb" else MAX_DATA_BYTES):
+    if status.st_size > (MAX_WITH_OUTPUTS if path.suffix == ".ipynb" else MAX_DATA_BYTES):
         return f"too big, {status.st_size} bytes"
     return "" if os.access(path, os.R_OK) else "it may not be read"
 

@@ -54,6 +54,9 @@ class FeedbackView(NbGraderPreprocessor):
                 add_check(section, cell, marks)
             elif utils.is_solution(cell):
                 section.update(source=cell.source, comment=marks.get("comment"))
+                missing = missing_name(grade_id, cell.source)
+                section["errors"] += missing
+                section["hint"] = "" if missing else section["hint"]  # no idea helps a function that is not there
             if cell.cell_type == "code" and not utils.is_grade(cell):
                 section = section or first_section(view)
                 section["errors"] += own_errors(cell, nb.cells, hidden_ran)
@@ -154,6 +157,21 @@ def own_errors(cell, cells, hidden_ran):
         lines = source.split("\n")
         line = lines[int(number) - 1].strip() if 0 < int(number) <= len(lines) else line
     return [{"line": line, "text": shown}]
+
+
+def missing_name(name, source):
+    """[{"line", "text"}] where a cell does not define what it is there to define, [] where it does."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    kinds = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
+    defined = [node.name for node in body if isinstance(node, kinds)]
+    assigned = {node.id for node in ast.walk(ast.Module(body, [])) if isinstance(node, ast.Name)}
+    if name in defined or name in assigned or not body:
+        return []
+    yours = f"; yours is {defined[-1]}" if defined else ""
+    return [{"line": "", "text": f"the checks look for {name}, and the cell does not define it{yours}."}]
 
 
 def syntax_fault(source):
