@@ -100,9 +100,9 @@ def read_cells(path):
 
 def messages(source, tests):
     """What the visible and the hidden check said; where the answer is no Python, that, and not which names it lacks."""
-    said = [message_of(test) for test in tests]
+    said = [message_of(test) if test else "" for test in tests]
     fault = syntax_fault(source)
-    return tuple(fault["text"] if text and fault else text for text in [*said, "", ""][:2])
+    return tuple(fault["text"] if fault and text.startswith("NameError") else text for text in said)
 
 
 def by_grade_id(cells):
@@ -126,7 +126,7 @@ def add_student(result, student, scores, release, work):
             source=text(name),
             blank=not text(name).strip(),
             points=sum(scores.get(test) or 0 for test in tests),
-            messages=messages(text(name), [cells[test] for test in tests if test in cells]),
+            messages=messages(text(name), [cells.get(test) for test in tests]),
         )
     result.written[student] = {name: text(name) for name in result.to_grade}
     for name, score in scores.items():

@@ -116,7 +116,7 @@ def markdown(text):
 
 def chapter_of(assignment):
     """The address of the chapter in the published book, "" where _config.yml names none."""
-    config = Path(__file__).resolve().parent.parent / "_config.yml"
+    config = Path(__file__).resolve().parents[2] / "_config.yml"
     found = re.search(r"^\s*html_baseurl:\s*(https?://\S+)", config.read_text(), re.M) if config.exists() else None
     if not found or "example.org" in found[1]:
         return ""
