@@ -198,7 +198,7 @@ def test_a_function_of_another_name_and_a_text_that_is_no_python(pages):
     """Even after a hidden check: neither can tell of what that check gave the student's code."""
     page = pages["odd"]
     assert "the checks look for half, and the cell does not define it; yours is my_half." in page
-    assert "at <code>def middle(x)</code>: SyntaxError: expected &#39;:&#39; (line 1 of the cell)" in page
+    assert "at <code>def middle(x)</code>: SyntaxError: expected ':' (line 1 of the cell)" in page
     assert page.count("<strong>Hint 1</strong>") == 1, "a hint for a function that is not there"
 
 
