@@ -1,8 +1,8 @@
 """Marks are decided outside: values keep their meaning, lies do not pass, broken rules cost the one who breaks them."""
 
 import collections
-import fractions
 import contextlib
+import fractions
 import functools
 import json
 import math
