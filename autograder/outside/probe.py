@@ -4,7 +4,7 @@ import json
 
 from autograder.sandbox import attempts
 from autograder.scoring import Topic, score_all
-from autograder.script import Cell
+from autograder.assignment.script import Cell
 
 from .pairs import Pair
 

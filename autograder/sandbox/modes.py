@@ -276,8 +276,8 @@ def inside(path, folder):
 
 
 def model_folder():
-    """Where the real model is cached, or None: see mini_engine/fetch.py, which alone knows."""
-    from mini_engine.fetch import cache_folder
+    """Where the real model is cached, or None: see mini_engine/files/fetch.py, which alone knows."""
+    from mini_engine.files.fetch import cache_folder
 
     folder = cache_folder().resolve()
     if any(place.is_relative_to(folder) for place in private_places()):

@@ -30,13 +30,14 @@ import torch
 
 from mini_engine import engine as reference_engine
 from mini_engine import scheduler as reference_scheduler
-from mini_engine.block_manager import BlockManager, OutOfBlocks, check_owners, num_blocks_for
+from mini_engine.accounting import num_blocks_for
+from mini_engine.block_manager import BlockManager, OutOfBlocks, check_owners
 from mini_engine.config import TINY
 from mini_engine.generate import generate as generate_one
 from mini_engine.model import Llama
 from mini_engine.plotting import figure, show
 from mini_engine.prefix_cache import PrefixCache
-from mini_engine.quantize import quantize_model
+from mini_engine.quant.modules import quantize_model
 from mini_engine.scheduler import ScheduledRow, SchedulerOutput
 from mini_engine.sequence import SamplingParams, Sequence, Status
 from mini_engine.speculative import NgramDraft
