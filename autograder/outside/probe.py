@@ -2,9 +2,9 @@
 
 import json
 
+from autograder.assignment.cells import Cell
 from autograder.sandbox import attempts
 from autograder.scoring import Topic, score_all
-from autograder.assignment.script import Cell
 
 from .pairs import Pair
 
