@@ -84,7 +84,7 @@ class Topic:
     def run_test(self, cell, answers):
         """The reason why a test cell fails, "" when it passes. Its names are not the student's, nor the other way."""
         space = {"__name__": "__test__", **self.shared}
-        # nothing but what the rules of a test cell allow, see autograder/script.py
+        # nothing but what the rules of a test cell allow, see autograder/assignment/script.py
         lead_in = self.exercises[cell.name]["task"].source
         for name in self.exercises:
             if name == cell.name or re.search(rf"\b{name}\b", lead_in):

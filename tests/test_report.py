@@ -212,6 +212,7 @@ def test_the_page_is_whole_and_safe(pages):
     for told in ("ben, chi", "No submission: 1 (eli)", "(dan)", "answer_why: 1 (ada)", "Drops the half"):
         assert told in page, told
     assert "The time of 3 submissions is known; half of them came 48 hours or more before" in page
+    assert re.search(r"given by machine\. \d+ written answers? wait", page)
     assert "1 came late (zoe)" in page and "dan: It is not JSON. dan.py was set aside." in page
 
 
@@ -231,6 +232,10 @@ def test_the_tables_hold_the_numbers(pages):
         row["student"]: float(row["points"]) for row in csv.DictReader(pages[False][f"{TOPIC}_scores.csv"].splitlines())
     }
     assert scores == {"ada": 9, "ben": 7, "chi": 1, "dan": 0, "zoe": 0}
+    waits = {
+        row["student"]: row["answer_why"] for row in csv.DictReader(pages[False][f"{TOPIC}_scores.csv"].splitlines())
+    }
+    assert waits["ada"] == "waits" and waits["dan"] == "0.0", "an answer that waits for a person is not zero points"
 
 
 def test_command_writes_and_refuses(work, tmp_path, capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""A demonstration class: seven made submissions through the whole round of nbgrader commands.
+"""A demonstration class: eight made submissions through the whole round of nbgrader commands.
 
     python -m autograder demo [NN_topic]
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 from autograder.assignment.script import read_script
 from autograder.grading import course
+from autograder.grading.spreadsheet import as_csv
 
 HERE = Path(__file__).resolve().parent
-WARNING = "import warnings\n\nwarnings.warn('this is old')\n"
+WARNING = "import warnings\n\nwarnings.warn('old')\n"
 CRASH = "import os\n\nos._exit(1)\n"
 
 
@@ -39,10 +40,7 @@ def make_class(assignment, root=course.ROOT):
         "dan": ({}, "nothing written"),
         "eve": (reference | bank_answers(assignment, "wrong", root), "well-known mistakes"),
         "fay": (reference | {last: CRASH + reference[last]}, "ends the process in the last exercise"),
-        "gus": (
-            reference | {first: "import warnings\nwarnings.warn('old')\n" + reference[first]},
-            "right, with a warning",
-        ),
+        "gus": (reference | {first: WARNING + reference[first]}, "right, with a warning"),
     }
     submissions = {name: course.submission(assignment, answers, root) for name, (answers, _) in made.items()}
     submissions["hal"] = "this was a notebook once"
@@ -83,7 +81,7 @@ def run(options):
         return 1
     header, rows = course.class_table(work, name)
     text = course.as_text(header, rows) + "\n\n" + "\n".join(f"{student}: {note}" for student, note in notes.items())
-    (work / "class.csv").write_text(course.as_csv(header, rows), encoding="utf-8")
+    (work / "class.csv").write_text(as_csv(header, rows), encoding="utf-8")
     (work / "class.txt").write_text(text + "\n", encoding="utf-8")
     print(f"\n{text}\n\nsaved in {work}: class.csv, class.txt, grades.csv (nbgrader's export), feedback/")
     return 0

@@ -27,7 +27,8 @@ from book.tools import vendor  # noqa: E402 (the script may be started from anyw
 UNRESOLVED = ["myst.xref_missing", "ref.doc", "ref.ref", "ref.numref"]
 ALWAYS = ["book/progress", "book/notation", "book/glossary", "book/references"]
 SOURCES = ("_config.yml", "_toc.yml", "book", "mini_engine", "notebooks", "solutions")
-SOURCES += ("autograder/nbgrader_config.py", "autograder/audit_table.json", "autograder/tables.py")
+SOURCES += ("autograder/nbgrader_config.py", "autograder/audit_table.json", "autograder/assignment")
+SOURCES += ("autograder/grading/tables.py", "autograder/grading/costs.json")
 
 
 class BuildError(Exception):
