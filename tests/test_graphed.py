@@ -11,7 +11,8 @@ from mini_engine.bench import ceilings, machine, timing
 from mini_engine.engine import Engine
 from mini_engine.generate import ROAD, greedy
 from mini_engine.gpu import graphs as graphed
-from mini_engine.kv_cache import KVCache, StaticKVCache
+from mini_engine.gpu.static_cache import StaticKVCache
+from mini_engine.kv_cache import KVCache
 from mini_engine.model import Llama
 from mini_engine.sequence import SamplingParams
 from mini_engine.speed import step_seconds
