@@ -39,7 +39,7 @@ MAY_IMPORT = {
 }
 # imports of our own code inside a function, and why they stand there
 INSIDE_A_FUNCTION = {
-    "book._ext.live_runner imports mini_engine.plotting": "the page's Python has the engine only after the runner is set up",
+    "book._ext.live_runner imports mini_engine.plotting": "the page installs the engine after the runner",
 }
 # what other rooms still have to change: empty this
 STILL_TO_DO = {
