@@ -14,8 +14,8 @@ from pathlib import Path
 
 from sphinx.util import logging
 
-from book._ext import vendor
-from book._ext.nbexercise import MARKS, grade_id, load_cells
+from book._ext.assignment import MARKS, grade_id, load_cells
+from book.tools import vendor
 
 logger = logging.getLogger(__name__)
 NOT_IN_THE_PAGE = {"torch", "tokenizers", "transformers", "triton", "fastapi", "uvicorn", "pydantic", "httpx", "openai"}
@@ -168,7 +168,7 @@ def announce(app):
         logger.info("live exercises: the book serves Python itself (Pyodide %s)", vendor.PYODIDE_VERSION)
     else:
         logger.info("live exercises: Python is not in book/_static/vendor and will come from a public address")
-        logger.info("  %s; to serve it from the book, run: python -m book._ext.vendor", vendor.PYODIDE_ADDRESS)
+        logger.info("  %s; to serve it from the book, run: python -m book.tools.vendor", vendor.PYODIDE_ADDRESS)
 
 
 def setup(app):
