@@ -275,8 +275,10 @@ def test_too_little_memory(monkeypatch):
     device.require_memory(1e15, "cpu")  # unknown: no reason to refuse
 
 
-def test_describe_names_the_machine():
+def test_one_description_of_the_machine():
     record = machine.machine("cpu")
+    assert record["name"] == record["processor"] and record["num_cores"] >= 1 and record["num_threads"] >= 1
+    assert set(record["flags"]) <= set(machine.FLAGS) and json.loads(json.dumps(record)) == record
     assert record["device"] == "cpu" and record["torch"] == torch.__version__ and len(record["date"]) == 10
     assert machine.version_of("no such package") is None
 
