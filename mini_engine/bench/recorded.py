@@ -14,7 +14,8 @@ RECORD = "RECORD_PAGES"  # set it while the book is built, and every measurement
 def measured(name, measure, path=PAGES):
     """(result, note): what measure() returns, or the recorded result where SmolLM2-135M is not on this machine.
 
-    measure: a function of no arguments whose result JSON can hold. note: a sentence that says where and when. Raises KeyError where neither the model nor a recording is there.
+    measure: a function of no arguments whose result JSON can hold. note: a sentence that
+    says where and when. Raises KeyError where neither the model nor a recording is there.
     """
     path = Path(path)
     recorded = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -30,5 +31,5 @@ def measured(name, measure, path=PAGES):
 def _where(entry):
     machine = entry["machine"]
     return (
-        f"{machine['date']} on {machine['name']}, {machine['num_threads']} of torch's threads, torch {machine['torch']}"
+        f"{machine['date']} on {machine['name']}, {machine['num_threads']} threads, torch {machine['torch']}"
     )
