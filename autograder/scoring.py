@@ -208,7 +208,7 @@ class Child:
         return Run(points, reasons, answer["cpu_s"])
 
 
-def limit_this_process(cpu_limit_s):
+def limit_this_process(cpu_limit_s, memory_bytes=MEMORY_BYTES):
     """Processor time, memory, no core file; output is swallowed at the file descriptors too."""
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -222,4 +222,4 @@ def limit_this_process(cpu_limit_s):
             mapped = int(statm.read().split()[0]) * resource.getpagesize()
     except OSError:  # not Linux: the time limit still holds
         return
-    resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY_BYTES, mapped + MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + memory_bytes, mapped + memory_bytes))
