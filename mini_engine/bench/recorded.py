@@ -30,6 +30,4 @@ def measured(name, measure, path=PAGES):
 
 def _where(entry):
     machine = entry["machine"]
-    return (
-        f"{machine['date']} on {machine['name']}, {machine['num_threads']} threads, torch {machine['torch']}"
-    )
+    return f"{machine['date']} on {machine['name']}, {machine['num_threads']} threads, torch {machine['torch']}"
