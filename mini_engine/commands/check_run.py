@@ -44,9 +44,7 @@ def read_runs(path):
             raise ValueError(f"{path} holds two runs of {key[0]} at concurrency {key[1]}: remove the one you discard")
         runs[key] = result
     wanted = [(name, concurrency) for name in ("fp16", "awq") for concurrency in CONCURRENCIES]
-    if missing := [
-        f"{name} at concurrency {concurrency}" for name, concurrency in wanted if (name, concurrency) not in runs
-    ]:
+    if missing := [f"{key[0]} at concurrency {key[1]}" for key in wanted if key not in runs]:
         raise ValueError(f"{path} lacks {', '.join(missing)}")
     return {key: runs[key] for key in wanted}
 
@@ -70,9 +68,7 @@ def problems(runs):
             found.append(f"{where}: a median TPOT of {run['median_tpot_ms']:.2f} ms is not possible, {limit}")
     if len(lengths) > 1:
         shown = ", ".join(f"{length:g}" for length in sorted(lengths))
-        found.append(
-            f"answers have {shown} tokens on average, so the runs differ in work: use --ignore-eos in all four"
-        )
+        found.append(f"answers have {shown} tokens on average: the runs differ in work, use --ignore-eos in all")
     return found
 
 
