@@ -1,7 +1,8 @@
 """Continuous batching with a token budget: who computes how many tokens in the next step. No torch here.
 
-The order is that of vLLM: running decodes first, then running prefills, then waiting requests, first come, first
-served (Yu et al. 2022, OSDI, iteration-level scheduling; Agrawal et al. 2024, 2403.02310, chunked prefill).
+Running decodes come first, then running prefills, then waiting requests, first come, first served (Yu et al. 2022,
+OSDI, iteration-level scheduling; Agrawal et al. 2024, 2403.02310, chunked prefill). vLLM's V1 walks its running
+requests in order and gives each a chunk of the budget.
 """
 
 from collections import deque
