@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import mistune
+from nbconvert.exporters import HTMLExporter
 from nbgrader import utils
 from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 
@@ -33,6 +34,10 @@ SENTENCES = {
     "CellTimeoutError": "it ran too long.",
     "TimeoutError": "it ran too long.",
 }
+
+
+class FeedbackExporter(HTMLExporter):
+    """A student's page. A class of its own, so that its template is not taken for the formgrader's pages."""
 
 
 class CourseGrades(GetGrades):

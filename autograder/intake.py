@@ -7,6 +7,7 @@ was handed in is never the submission's own word, see autograder/received.py.
 
 import copy
 import json
+import mimetypes
 import os
 import re
 import shutil
@@ -32,6 +33,7 @@ MAX_DATA_BYTES = 50 << 20  # of all other files together
 MAX_DATA_FILES = 200
 MAX_CELLS = 1000
 MAX_SOURCE_CHARS = 200_000
+RUNS_IN_BROWSER = re.compile("html|xml|javascript")  # in the kind of file that its name stands for
 PROBLEM_KEY = "course_intake_problem"
 NOTES_HEADING = "**Notes on what was handed in**"
 
@@ -172,15 +174,10 @@ def put_together(release, solutions, free, notes):
         built.append(cell)
         if marks:
             if solutions.get(marks.grade_id, cell.source) != cell.source:
-                cell.source = as_text(cell.cell_type, solutions[marks.grade_id])
+                cell.source = solutions[marks.grade_id]
             built += free_cells(marks.grade_id)
     notebook.cells = built
     return notebook
-
-
-def as_text(cell_type, source):
-    """A written answer without HTML and links: the formgrader would run them in the browser of whoever grades it."""
-    return source if cell_type == "code" else re.sub(r"<(?=[A-Za-z/!?])|\](?=[(:])", r"\g<0> ", source)
 
 
 class GraftExporter(NotebookExporter):
@@ -230,14 +227,14 @@ def install():
 def submission_folders(course):
     """The folder of each submission that this command is asked to grade, its names mended where nbgrader would stumble.
 
-    A student's name may not hold what nbgrader takes for a pattern, nor what a database refuses; the assignment's name
-    may be in other letter case.
+    A student's name may not hold what nbgrader takes for a pattern, nor what a database refuses, nor HTML, which the
+    formgrader's pages would run; the assignment's name may be in other letter case.
     """
     pattern = Path(course.format_path(course.submitted_directory, course.student_id, course.assignment_id))
     for student in Path(pattern.anchor).glob(str(pattern.parent.relative_to(pattern.anchor))):
         if not student.is_dir() or student.name.startswith("."):
             continue
-        safe = re.sub(r"[\[\]*?\x00-\x1f\x7f-\x9f\ud800-\udfff]", "_", student.name)[:128]
+        safe = re.sub(r"[\[\]*?<>&\"\x00-\x1f\x7f-\x9f\ud800-\udfff]", "_", student.name)[:128]
         if safe != student.name and any(path.name == pattern.name for path in student.iterdir()):
             student = student.rename(unused(student.with_name(safe)))
         folders = {path.name: path for path in student.iterdir()} if os.access(student, os.R_OK | os.X_OK) else {}
@@ -378,6 +375,8 @@ def objection(path):
         return "a hard link, a second name of somebody's file"
     if path.suffix in (".py", ".pth", ".so", ".pyc"):
         return "a module could replace one that the notebook imports"
+    if RUNS_IN_BROWSER.search(mimetypes.guess_type(path.name)[0] or ""):
+        return "a web page or script could run in the browser of whoever opens it"
     if status.st_size > (MAX_FILE_BYTES if path.suffix == ".ipynb" else MAX_DATA_BYTES):
         return f"too big, {status.st_size} bytes"
     return "" if os.access(path, os.R_OK) else "it may not be read"

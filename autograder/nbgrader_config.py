@@ -12,9 +12,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 WORK = Path(os.environ.get("COURSE_WORK", HERE)).resolve()
-sys.path.insert(0, str(ROOT))
+if str(ROOT) not in sys.path:  # the formgrader reads this file at every request
+    sys.path.insert(0, str(ROOT))
 # nbgrader starts `alembic` by name, which an environment that was not activated does not have on its path
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+programs = [str(Path(sys.executable).parent), *os.environ.get("PATH", "").split(os.pathsep)]
+os.environ["PATH"] = os.pathsep.join(dict.fromkeys(programs))
 
 from nbconvert.preprocessors import ClearMetadataPreprocessor  # noqa: E402
 from nbgrader.preprocessors import (  # noqa: E402
@@ -27,10 +29,10 @@ from nbgrader.preprocessors import (  # noqa: E402
     SaveAutoGrades,
 )
 
-from autograder import intake  # noqa: E402
+from autograder import formgrader, intake  # noqa: E402
 from autograder.collect import CourseCollect, CourseCollector, CourseExtractor  # noqa: E402
 from autograder.execute import CourseExecute  # noqa: E402
-from autograder.feedback import CourseGrades, FeedbackView  # noqa: E402
+from autograder.feedback import CourseGrades, FeedbackExporter, FeedbackView  # noqa: E402
 from autograder.sandbox import provisioner  # noqa: E402
 
 c = get_config()  # noqa: F821
@@ -76,7 +78,13 @@ c.Execute.iopub_timeout = 60  # a busy machine is not the student's fault
 c.Execute.raise_on_iopub_timeout = False
 
 # One page per student that opens without a network, hidden tests left out, see autograder/feedback.py.
+# nbgrader's formgrader takes its own pages from HTMLExporter, so nothing here may set that class's template.
+c.GenerateFeedback.exporter_class = FeedbackExporter
 c.GenerateFeedback.preprocessors = [CourseGrades, FeedbackView]
-c.HTMLExporter.extra_template_basedirs = [str(HERE / "templates")]
-c.HTMLExporter.template_name = "course_feedback"
-c.HTMLExporter.sanitize_html = True  # what a student's code displays is shown by the formgrader in your browser
+c.FeedbackExporter.extra_template_basedirs = [str(HERE / "templates")]
+c.FeedbackExporter.template_name = "course_feedback"
+c.FeedbackExporter.preprocessors = []
+
+# What a student's code displays is shown by the formgrader in your browser, see autograder/formgrader.py.
+c.HTMLExporter.preprocessors = [formgrader.SafeOutputs]
+c.HTMLExporter.filters = {"markdown2html": formgrader.safe_markdown}

@@ -295,7 +295,7 @@ class Round:
             for name in moved:
                 put(self.work / name, self.before / name)
                 put(self.new / name, self.work / name)
-            os.replace(self.new / "gradebook.db", self.database)
+            copy_database(self.new / "gradebook.db", self.database)
         except BaseException:
             restore(self.work, self.folder, self.database)
             raise
@@ -306,6 +306,7 @@ def only_plain(folder, names):
 
 
 def copy_database(source, target):
+    """In one transaction, into the same file: a formgrader that has the gradebook open goes on with the new content."""
     with contextlib.closing(sqlite3.connect(source)) as old, contextlib.closing(sqlite3.connect(target)) as new:
         old.backup(new)
 
@@ -328,8 +329,7 @@ def restore(work, folder, database):
             shutil.rmtree(work / name, ignore_errors=True)
         if (before / name).exists():
             shutil.copytree(before / name, work / name)
-    copy_database(before / "gradebook.db", database.with_name("gradebook.restored"))
-    os.replace(database.with_name("gradebook.restored"), database)
+    copy_database(before / "gradebook.db", database)
 
 
 def regrade(work, assignment, renames=None, jobs=1, root=course.ROOT):

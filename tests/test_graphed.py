@@ -189,9 +189,11 @@ def test_recorded_inputs_keep_their_addresses(model):
     assert engine.cache._positions is inputs[1]
 
 
-def test_step_seconds_has_three_ceilings():
+def test_step_seconds_is_the_slower_of_host_and_device():
     assert step_seconds(269e6, 4.3e12) == pytest.approx(62.6e-6, rel=1e-3)
-    assert step_seconds(269e6, 4.3e12, 600, 7e-6) == pytest.approx(62.6e-6 + 4.2e-3, rel=1e-3)
+    assert step_seconds(269e6, 4.3e12, 600, 7e-6) == pytest.approx(4.2e-3), "launches overlap the reading"
+    assert step_seconds(269e6, 4.3e12, 600, 1e-8) == pytest.approx(62.6e-6, rel=1e-3)
+    assert step_seconds(269e6, 4.3e12, 600, gap_s=1e-6) == pytest.approx(662.6e-6, rel=1e-3), "gaps do not"
     assert step_seconds(1e6, 1e12, flops=1e12, peak_flops=1e14) == pytest.approx(1e-2)
     with pytest.raises(ValueError, match="launch_s"):
         step_seconds(1, 1, 1, -1)

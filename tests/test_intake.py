@@ -16,12 +16,10 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
-from nbconvert.exporters import HTMLExporter
 from nbgrader.api import Gradebook
-from nbgrader.server_extensions.formgrader import handlers
 from small_course import NAMES, TOPIC, floored, make_course, right
 
-from autograder import __main__, build_notebooks, collect, course, intake, received
+from autograder import __main__, collect, course, intake, received
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-unique cell id")
 FULL, VISIBLE = 6, 2  # two exercises; floored answers pass the visible checks only
@@ -391,38 +389,6 @@ def test_files_that_may_not_be_read_are_set_aside(root):
         for path in folder.rglob("*"):
             path.chmod(0o700)
         shutil.rmtree(folder)
-
-
-EVIL = """<script>evil()</script> <img src=x onerror=evil()> [x](javascript:evil()) [y][z] <b>bold</b> a<b
-
-[z]: javascript:evil()
-"""
-RUNS = re.compile(r"<script[^>]*>[^<]*evil\(|<img[^>]*onerror|href=.javascript:")
-
-
-def test_the_formgrader_runs_nothing_of_a_student(root, tmp_path):
-    """As nbgrader's formgrader renders a graded notebook, with the course's configuration."""
-    write(tmp_path, text(root, RIGHT | {"answer_why": EVIL}))
-    release = nbformat.read(root / "notebooks" / TOPIC / FILE, as_version=4)
-    graded, _ = intake.graft(
-        release, tmp_path / FILE, [f"{intake.printable('<script>evil()</script>.py')} was set aside"]
-    )
-    cell = next(cell for cell in graded.cells if cell.id == NAMES[0])
-    data = {"text/html": EVIL, "application/javascript": "evil()", "image/svg+xml": f"<svg>{EVIL}</svg>"}
-    cell.outputs = [nbformat.v4.new_output("display_data", data={kind: content}) for kind, content in data.items()]
-    config = build_notebooks.course_config()
-    config.HTMLExporter.template_name = "formgrade"
-    config.HTMLExporter.extra_template_basedirs = [handlers.template_path]
-
-    def page():
-        given = {"index": 0, "total": 1, "base_url": "", "mathjax_url": ""}
-        text = HTMLExporter(config=config).from_notebook_node(graded, resources=given)[0]
-        return text[text.index("<body") :]
-
-    assert "bold" in page(), "the answer is not shown at all"
-    assert not RUNS.search(page())
-    config.HTMLExporter.sanitize_html = False
-    assert RUNS.search(page()), "this test would not see a script"
 
 
 # Collecting.

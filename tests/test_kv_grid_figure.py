@@ -9,7 +9,9 @@ from mini_engine.weights import load_tiny
 
 
 def test_counts_are_those_of_accounting():
-    cases = [(prompt, new, cached) for prompt in range(1, 10) for new in range(1, 16 - prompt) for cached in (True, False)]
+    cases = [
+        (prompt, new, cached) for prompt in range(1, 10) for new in range(1, 16 - prompt) for cached in (True, False)
+    ]
     states = [{"prompt": prompt, "pass": new, "cached": cached} for prompt, new, cached in cases]
     for (prompt, new, cached), got in zip(cases, figure_results("kv-grid", states), strict=True):
         assert got["total"] == tokens_processed(prompt, new, cached), (prompt, new, cached)

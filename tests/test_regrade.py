@@ -168,14 +168,14 @@ def prepared(fresh):
 
 
 def test_an_error_while_taking_over_is_undone(fresh, monkeypatch):
-    then, this, real = state(fresh[1]), prepared(fresh), os.replace
+    then, this, real = state(fresh[1]), prepared(fresh), regrade.copy_database
 
     def fails(source, target):
         if str(source).endswith("new/gradebook.db"):
             raise OSError("disk full")
         real(source, target)
 
-    monkeypatch.setattr(os, "replace", fails)
+    monkeypatch.setattr(regrade, "copy_database", fails)
     with pytest.raises(OSError, match="disk full"):
         this.take_over()
     assert state(fresh[1]) == then

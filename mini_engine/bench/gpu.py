@@ -1,6 +1,6 @@
 """Chapter 14 in one run: ceilings, the road to a recorded step, a 7B shape in few bits, batches, and other engines.
 
-Under eight minutes on one H200. On a CPU the same code runs with smaller shapes; --quick is for tests.
+On a CPU the same code runs with smaller shapes; --quick is for tests.
 """
 
 import dataclasses

@@ -33,13 +33,16 @@ def predicted(model, ceilings, num_kernels, *, num_tokens=1, read_tokens=0, cont
     num_bytes = bytes_read_per_token(model) + kv_bytes(model, read_tokens, batch)
     flops = batch * forward_flops(model.config, num_tokens, context)
     peak = ceilings.matmul_flops.get(str(model.dtype).removeprefix("torch."), max(ceilings.matmul_flops.values()))
-    launch_s = ceilings.graph_launch_s if graph else ceilings.launch_s
     bandwidth = ceilings.bandwidth
+    # a GPU queues launches while earlier kernels run; in a graph, and on a CPU, the gaps add up
+    launch_s, gap_s = ceilings.launch_s, 0.0
+    if graph or model.device.type == "cpu":
+        launch_s, gap_s = 0.0, ceilings.graph_launch_s
     return {
         "num_bytes": num_bytes,
         "floor_s": num_bytes / bandwidth,
         "num_kernels": num_kernels,
-        "predicted_s": step_seconds(num_bytes, bandwidth, num_kernels, launch_s, flops, peak),
+        "predicted_s": step_seconds(num_bytes, bandwidth, num_kernels, launch_s, gap_s, flops, peak),
     }
 
 
