@@ -140,7 +140,7 @@ def check_cells(cells):
     for name, parts in exercises.items():
         if set(parts) == set(PARTS):
             faults += check_exercise(name, parts, allowed, earlier)
-        earlier.append(name)
+        earlier += names_given(parts["solution"].source) if "solution" in parts else [name]
     for cell in cells:
         marks = [cell.source.count(f"### {word} SOLUTION") for word in ("BEGIN", "END")]
         if cell.kind == "answer" and marks != [1, 1]:
@@ -183,7 +183,7 @@ def check_exercise(name, parts, allowed, earlier):
     faults += check_starter(name, solution)
     mentioned = {other for other in earlier if re.search(rf"\b{other}\b", task.source)}
     for kind in ("test", "hidden"):
-        faults += check_test(parts[kind], f"{kind}_{name}", {name} | mentioned | allowed)
+        faults += check_test(parts[kind], f"{kind}_{name}", {*names_given(solution.source), *mentioned, *allowed})
     return faults
 
 
@@ -203,6 +203,15 @@ def check_starter(name, cell):
                 return []
             return [(cell.line, f"`{name}` needs a docstring outside of its solution region")]
     return [(cell.line, f"the solution cell does not define `{name}` outside of its solution region")]
+
+
+def names_given(source):
+    """What a solution cell defines: its functions and classes. A cell may hold several that belong together."""
+    try:
+        body = ast.parse(starter_of(source)).body
+    except SyntaxError:
+        return []
+    return [node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
 
 
 def starter_of(source):
