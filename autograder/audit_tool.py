@@ -18,9 +18,10 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from autograder.assignment.cells import split_cells, starter_of
+from autograder.assignment.script import read_script
 from autograder.mutate import mutants
 from autograder.scoring import Topic, score_all
-from autograder.script import read_script, split_cells, starter_of
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE_CPU_S = 2.0  # a test cell ends within two seconds on one core

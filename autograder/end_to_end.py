@@ -4,8 +4,8 @@ import random
 import sys
 import tempfile
 
-from autograder import course
 from autograder.audit_tool import candidates_of, load_topic, scratch_folder
+from autograder.grading import course
 from autograder.scoring import score_all
 
 SECONDS = 30

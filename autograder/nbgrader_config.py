@@ -29,10 +29,11 @@ from nbgrader.preprocessors import (  # noqa: E402
     SaveAutoGrades,
 )
 
-from autograder import formgrader, intake  # noqa: E402
-from autograder.collect import CourseCollect, CourseCollector, CourseExtractor  # noqa: E402
-from autograder.execute import CourseExecute  # noqa: E402
-from autograder.feedback import CourseGrades, FeedbackExporter, FeedbackView  # noqa: E402
+from autograder.grading.execute import CourseExecute  # noqa: E402
+from autograder.intake import hooks  # noqa: E402
+from autograder.intake.collect import CourseCollect, CourseCollector, CourseExtractor  # noqa: E402
+from autograder.results import formgrader  # noqa: E402
+from autograder.results.feedback import CourseGrades, FeedbackExporter, FeedbackView  # noqa: E402
 from autograder.sandbox import provisioner  # noqa: E402
 
 c = get_config()  # noqa: F821
@@ -51,18 +52,18 @@ c.CourseDirectory.ignore = [".ipynb_checkpoints", "__pycache__", "*.py", "*.pyc"
 c.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
 c.ClearSolutions.text_stub = "Write your answer here."
 
-# Archives from an LMS are put into autograder/downloaded/NN_topic/archive; their names: autograder/collect.py.
+# Archives from an LMS are put into autograder/downloaded/NN_topic/archive; their names: autograder/intake/collect.py.
 c.ZipCollectApp.collect_directory_structure = str(WORK / "{downloaded}" / "{assignment_id}" / "{collect_step}")
 c.ZipCollectApp.collector_plugin = CourseCollector
 c.ZipCollectApp.extractor_plugin = CourseExtractor
 c.ExchangeFactory.collect = CourseCollect
 
-# What arrives is rebuilt from the release with only the student's own cells, see autograder/intake.py.
-intake.install()
+# What arrives is rebuilt from the release with only the student's own cells, see autograder/intake/.
+hooks.install()
 provisioner.install()  # the jail: autograder/sandbox
 c.CourseExecute.kernel_name = provisioner.NAME
 c.CourseExecute.shutdown_kernel = "immediate"  # no farewell to wait for
-c.Autograde.exporter_class = intake.GraftExporter
+c.Autograde.exporter_class = hooks.GraftExporter
 c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteKernelspec, OverwriteCells, CheckCellMetadata]
 c.OverwriteCells.add_missing_cells = True
 c.Autograde.autograde_preprocessors = [
@@ -77,14 +78,14 @@ c.Execute.timeout = 60
 c.Execute.iopub_timeout = 60  # a busy machine is not the student's fault
 c.Execute.raise_on_iopub_timeout = False
 
-# One page per student that opens without a network, hidden tests left out, see autograder/feedback.py.
+# One page per student that opens without a network, hidden tests left out, see autograder/results/feedback.py.
 # nbgrader's formgrader takes its own pages from HTMLExporter, so nothing here may set that class's template.
 c.GenerateFeedback.exporter_class = FeedbackExporter
 c.GenerateFeedback.preprocessors = [CourseGrades, FeedbackView]
-c.FeedbackExporter.extra_template_basedirs = [str(HERE / "templates")]
+c.FeedbackExporter.extra_template_basedirs = [str(HERE / "results" / "templates")]
 c.FeedbackExporter.template_name = "course_feedback"
 c.FeedbackExporter.preprocessors = []
 
-# What a student's code displays is shown by the formgrader in your browser, see autograder/formgrader.py.
+# What a student's code displays is shown by the formgrader in your browser, see autograder/results/formgrader.py.
 c.HTMLExporter.preprocessors = [formgrader.SafeOutputs]
 c.HTMLExporter.filters = {"markdown2html": formgrader.safe_markdown}

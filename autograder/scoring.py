@@ -16,7 +16,7 @@ import signal
 import time
 from dataclasses import dataclass
 
-from autograder.script import names_given
+from autograder.assignment.cells import names_given
 
 MEMORY_BYTES = 4 << 30  # above what the parent has mapped already
 
@@ -87,7 +87,7 @@ class Topic:
     def run_test(self, cell, answers):
         """The reason why a test cell fails, "" when it passes. Its names are not the student's, nor the other way."""
         space = {"__name__": "__test__", **self.shared}
-        # nothing but what the rules of a test cell allow, see autograder/script.py
+        # nothing but what the rules of a test cell allow, see autograder/assignment/script.py
         lead_in = self.exercises[cell.name]["task"].source
         for exercise, names in self.names.items():
             for name in names:
@@ -212,7 +212,7 @@ class Child:
         return Run(points, reasons, answer["cpu_s"])
 
 
-def limit_this_process(cpu_limit_s):
+def limit_this_process(cpu_limit_s, memory_bytes=MEMORY_BYTES):
     """Processor time, memory, no core file; output is swallowed at the file descriptors too."""
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -226,4 +226,4 @@ def limit_this_process(cpu_limit_s):
             mapped = int(statm.read().split()[0]) * resource.getpagesize()
     except OSError:  # not Linux: the time limit still holds
         return
-    resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY_BYTES, mapped + MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + memory_bytes, mapped + memory_bytes))

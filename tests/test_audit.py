@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
+from autograder.assignment.cells import split_cells
 from autograder.audit_tool import ROOT, audit_topic, table
 from autograder.mutate import mutants
 from autograder.scoring import Topic, score_all
-from autograder.script import split_cells
 
 TOPICS = sorted(path.stem for path in (ROOT / "solutions").glob("*/*.py"))
 

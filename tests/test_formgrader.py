@@ -22,7 +22,8 @@ import pytest
 from nbgrader.api import Gradebook
 from small_course import NAMES, TOPIC, make_course, right
 
-from autograder import course, lms, regrade
+from autograder.grading import course, regrade
+from autograder.results import lms
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-unique cell id")
 ROOFLINE = "04_flops_and_roofline"

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from mini_engine import device
-from mini_engine.bench import ceilings, timing
+from mini_engine.bench import ceilings, machine, timing
 from mini_engine.engine import Engine
+from mini_engine.generate import ROAD, greedy
 from mini_engine.gpu import graphs as graphed
 from mini_engine.kv_cache import KVCache, StaticKVCache
 from mini_engine.model import Llama
@@ -24,19 +25,19 @@ def model():
     return Llama(*load_tiny(), torch.float64)
 
 
-@pytest.mark.parametrize("how", [how for how in graphed.ROAD if how != "compile"])
+@pytest.mark.parametrize("how", [how for how in ROAD if how != "compile"])
 def test_every_step_of_the_road_writes_what_transformers_wrote(model, how):
     for case in load_tiny_expected():
         expected = [int(token) for token in case["greedy"]]
-        assert graphed.greedy(model, case["ids"], len(expected), how) == expected
-    assert graphed.greedy(model, PROMPT, 1, how) == graphed.greedy(model, PROMPT, 3, "cache")[:1]
+        assert greedy(model, case["ids"], len(expected), how) == expected
+    assert greedy(model, PROMPT, 1, how) == greedy(model, PROMPT, 3, "cache")[:1]
 
 
 def test_road_refuses(model):
     with pytest.raises(ValueError, match="'magic'"):
-        graphed.greedy(model, PROMPT, 4, "magic")
+        greedy(model, PROMPT, 4, "magic")
     with pytest.raises(ValueError, match="the prompt is empty"):
-        graphed.greedy(model, [], 4, "graph")
+        greedy(model, [], 4, "graph")
     with pytest.raises(ValueError, match="how must be one of"):
         graphed.GraphedDecoder(model, StaticKVCache(model.config, 8), how="static cache")
 
@@ -274,9 +275,9 @@ def test_too_little_memory(monkeypatch):
 
 
 def test_describe_names_the_machine():
-    record = device.describe("cpu")
+    record = machine.machine("cpu")
     assert record["device"] == "cpu" and record["torch"] == torch.__version__ and len(record["date"]) == 10
-    assert device.version_of("no such package") is None
+    assert machine.version_of("no such package") is None
 
 
 def test_a_compiled_step_is_the_same_step(model, monkeypatch):
@@ -284,5 +285,5 @@ def test_a_compiled_step_is_the_same_step(model, monkeypatch):
     seen = []
     monkeypatch.setattr(torch, "compile", lambda function, **options: seen.append(options) or function)
     case = load_tiny_expected()[2]
-    assert graphed.greedy(model, case["ids"], 12, "compile") == [int(token) for token in case["greedy"][:12]]
+    assert greedy(model, case["ids"], 12, "compile") == [int(token) for token in case["greedy"][:12]]
     assert seen[0]["mode"] == "reduce-overhead"

@@ -11,8 +11,8 @@ import nbformat
 import pytest
 import yaml
 
-from autograder import course
 from autograder.audit_tool import load_topic
+from autograder.grading import course
 from autograder.scoring import score_all
 from book._ext import live, live_runner
 from book.tools import build_book, serve, vendor

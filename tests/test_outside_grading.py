@@ -3,12 +3,13 @@
 import nbformat
 import pytest
 
-from autograder import course, end_to_end
+from autograder import end_to_end
+from autograder.assignment.cells import split_cells
 from autograder.audit_tool import ROOT
+from autograder.grading import course
 from autograder.outside.compare import compare
 from autograder.outside.pairs import Pair
 from autograder.scoring import Topic, score_all
-from autograder.script import split_cells
 
 TOPICS = sorted(path.stem for path in (ROOT / "solutions").glob("*/*.py"))
 SHARE = 8  # of the starters and wrong answers; `python -m autograder audit --outside` takes them all

@@ -114,4 +114,4 @@ def test_recorded_run(capsys):
     assert rows["int4-g32"]["kl"] < rows["int4-g64"]["kl"] < rows["int4-g128"]["kl"]
     print_table(data)
     shown = capsys.readouterr().out
-    assert all(row["label"] in shown for row in data["rows"]) and data["date"] in shown
+    assert all(row["label"] in shown for row in data["rows"]) and data["machine"]["date"] in shown

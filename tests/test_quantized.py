@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mini_engine.bench import tuning
 from mini_engine.bench.random_model import random_llama
 from mini_engine.config import LLAMA_2_7B, TINY
 from mini_engine.gpu import kernels
@@ -294,11 +295,11 @@ def test_tune_takes_the_fastest_and_leaves_out_what_fails(monkeypatch):
             raise RuntimeError("out of resources: registers")
         return knobs.block_out
 
-    monkeypatch.setattr("mini_engine.bench.timing.time_calls", time_calls)
-    best, timed = kernels.tune(product, "cpu", grid, num_calls=1)
+    monkeypatch.setattr(tuning, "time_calls", time_calls)
+    best, timed = tuning.tune(product, "cpu", grid, num_calls=1)
     assert best == grid[1] and timed == [(grid[1], 2.0), (grid[0], 3.0)]
     with pytest.raises(ValueError, match="none of the knobs"):
-        kernels.tune(product, "cpu", grid[2:], num_calls=1)
+        tuning.tune(product, "cpu", grid[2:], num_calls=1)
 
 
 def run_python(code, **environment):

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from autograder.build_notebooks import ROOT
+from autograder.assignment.notebooks import ROOT
 
 BOOK = ROOT / "book"
 FENCE = re.compile(r"^(`{3,}|:{3,})(?:\{([\w-]+)\})?[^\n]*\n(.*?)^\1[ \t]*$", re.M | re.S)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
+from mini_engine.bench.machine import machine
 from mini_engine.bench.timing import interleaved, write_json
-from mini_engine.commands.bench import machine
 from mini_engine.engine import Engine
 from mini_engine.files.fetch import GGUF_SHA256
 from mini_engine.layers import Linear

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sphinx.util import logging
 
-from autograder.script import names_given
+from autograder.assignment.cells import names_given
 from book._ext.assignment import MARKS, grade_id, load_cells
 from book.tools import vendor
 

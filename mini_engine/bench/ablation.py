@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from mini_engine import loading
+from mini_engine.accounting import num_blocks_for
+from mini_engine.bench.machine import machine
 from mini_engine.bench.timing import write_json
-from mini_engine.commands.bench import machine
 from mini_engine.engine import Engine
 from mini_engine.generate import generate
+from mini_engine.loading import add_model_argument, load
+from mini_engine.plotting import COLORS, figure
 from mini_engine.sequence import SamplingParams
 from mini_engine.speculative import NgramDraft
 
@@ -70,7 +72,7 @@ def batched(model, requests, **options):
 def stages(models, requests, num_draft_tokens):
     """{name: function}; each adds one part to the one before (int4 replaces int8). models: by scheme, None = float."""
     lengths = [len(prompt) + max_tokens for prompt, max_tokens in requests]
-    num_blocks = sum(-(-length // BLOCK_SIZE) for length in lengths) + len(requests)
+    num_blocks = sum(num_blocks_for(length, BLOCK_SIZE) for length in lengths) + len(requests)
     slots = {"block_size": max(lengths), "num_blocks": len(lengths), "prefix_caching": False}
     paged = {"block_size": BLOCK_SIZE, "num_blocks": num_blocks}
     return {
@@ -133,8 +135,6 @@ def table(rows):
 
 def plot(results, path):
     """Save throughput, TTFT, TPOT and peak KV memory of every stage."""
-    from mini_engine.plotting import COLORS, figure
-
     rows = results["rows"]
     names = [r["stage"] for r in rows]
     panels = (
@@ -154,7 +154,7 @@ def plot(results, path):
 
 def add_arguments(parser):
     """Options of `python -m mini_engine bench ablation`."""
-    parser.add_argument("--model", default="smollm2", help="smollm2 (default), tiny, or a path")
+    add_model_argument(parser)
     parser.add_argument("--num-requests", type=int, default=12, help="requests, all at once (default 12)")
     parser.add_argument("--max-tokens", type=int, default=24, help="longest answer, in tokens (default 24)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each stage but the naive one (default 3)")
@@ -165,8 +165,8 @@ def run(args):
     """Print the table; returns 0."""
     if min(args.num_requests, args.max_tokens, args.rounds, args.num_draft_tokens) < 1:
         raise ValueError("all sizes must be at least 1")
-    models = {quant: loading.load(args.model, quant)[0] for quant in (None, "int8", "int4")}
-    requests = workload(loading.load(args.model)[1], args.num_requests, args.max_tokens)
+    models = {quant: load(args.model, quant)[0] for quant in (None, "int8", "int4")}
+    requests = workload(load(args.model)[1], args.num_requests, args.max_tokens)
     num_prompt_tokens = [len(prompt) for prompt, _ in requests]
     rows = ablation(models, requests, args.rounds, args.num_draft_tokens)
     print(f"{len(requests)} requests of {min(num_prompt_tokens)} to {max(num_prompt_tokens)} prompt tokens")

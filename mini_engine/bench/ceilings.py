@@ -8,6 +8,7 @@ import torch
 from mini_engine.bench.peers import quiet_stderr
 from mini_engine.bench.timing import synchronize, time_calls
 from mini_engine.device import free_bytes
+from mini_engine.gpu.graphs import capture
 
 # (bytes of the copy, side of the square matmul, tiny kernels): far beyond the caches, or over in a second
 SIZES = {"cuda": (4 << 30, 8192, 1000), "cpu": (1 << 28, 1024, 1000), "quick": (1 << 24, 256, 100)}
@@ -66,8 +67,6 @@ def launch_cost(device, num_kernels=None, quick=False):
 
     result = {"eager_s": statistics.median(time_calls(tiny, device, 5)) / num_kernels, "graph_s": None}
     if torch.device(device).type == "cuda":
-        from mini_engine.gpu.graphs import capture
-
         replay = capture(tiny, device)
         result["graph_s"] = statistics.median(time_calls(replay.replay, device, 5)) / num_kernels
     return result

@@ -15,6 +15,7 @@ import torch
 from tqdm import tqdm
 
 from mini_engine.bench.cpu_batch import batch_sweep, print_claims, print_sweep
+from mini_engine.bench.machine import machine, version_of
 from mini_engine.bench.peers import (
     convert_gguf,
     llama_cpp_generate,
@@ -24,11 +25,10 @@ from mini_engine.bench.peers import (
     transformers_llama,
 )
 from mini_engine.bench.timing import spread, write_json
-from mini_engine.commands.bench import machine
-from mini_engine.device import version_of
 from mini_engine.files.fetch import gguf_path
 from mini_engine.generate import generate
 from mini_engine.loading import load
+from mini_engine.plotting import figure
 from mini_engine.quant.modules import bytes_read_per_token
 from mini_engine.weights import load_smollm2
 
@@ -155,8 +155,6 @@ def print_summary(summary):
 
 def save_plot(summary, path):
     """Bars of ms per token with their spread, written to `path`."""
-    from mini_engine.plotting import figure
-
     fig, ax = figure()
     names = list(summary["peers"])[::-1]
     tpot = [summary["peers"][name]["tpot_ms"] for name in names]

@@ -14,10 +14,12 @@ from tqdm import tqdm
 from mini_engine.bench.ceilings import measure_ceilings
 from mini_engine.bench.gpu_lab import batch_sweep, check, int8_kv, quantized, road, verification
 from mini_engine.bench.gpu_peers import against_transformers, release, serving, stack
-from mini_engine.bench.random_model import random_layers
+from mini_engine.bench.gpu_report import print_results, save_plots
+from mini_engine.bench.machine import machine
+from mini_engine.bench.random_model import random_weights
 from mini_engine.bench.timing import write_json
 from mini_engine.config import LLAMA_2_7B, SMOLLM2_135M
-from mini_engine.device import choose_device, describe
+from mini_engine.device import choose_device
 from mini_engine.model import Llama
 from mini_engine.quant.modules import quantize_model
 from mini_engine.weights import ModelUnavailable, load_smollm2, load_smollm2_expected, load_tiny, load_tiny_expected
@@ -66,22 +68,6 @@ def add_arguments(parser):
     parser.add_argument("--limit", type=float, default=TIME_LIMIT_S, help="start no part after so many seconds")
 
 
-def random_weights(config, seed=0):
-    """The weights dict of a model's shape, random, in NumPy."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def matrix(*shape):
-        return (torch.randn(shape, generator=generator) * shape[0] ** -0.5).numpy()
-
-    def gains():
-        return torch.ones(config.hidden_size).numpy()
-
-    embedding = torch.randn(config.vocab_size, config.hidden_size, generator=generator).numpy()
-    layers = list(random_layers(config, matrix, gains))
-    weights = {"embedding": embedding, "final_norm": gains(), "layers": layers}
-    return weights if config.tie_word_embeddings else weights | {"lm_head": matrix(*embedding.shape[::-1])}
-
-
 def lab_weights(name):
     """(name, config, weights, what transformers computes with them or None, a note or "").
 
@@ -101,7 +87,9 @@ def lab_weights(name):
             return "SmolLM2-135M-Instruct", *load_smollm2(), load_smollm2_expected(), note
         except ModelUnavailable as error:
             note = f"{error}; random weights of the same shape are used, so times are right and texts mean nothing"
-    return "random weights of SmolLM2-135M's shape", SMOLLM2_135M, random_weights(SMOLLM2_135M), None, note
+    weights = random_weights(SMOLLM2_135M)
+    weights["layers"] = list(weights["layers"])  # more than one model is made of them
+    return "random weights of SmolLM2-135M's shape", SMOLLM2_135M, weights, None, note
 
 
 def top_logits(ids, logits):
@@ -140,21 +128,19 @@ def plan(config, weights, expected, choice, sizes, ceilings):
 
     def roads():
         # in float32 all ways must write the same text; in 16 bits two equal logits may swap
-        found = {
-            "float32": road(model(exact=True), ceilings, prompt, sizes.num_new, num_rounds=max(3, sizes.rounds // 5))
-        }
+        few = max(3, sizes.rounds // 5)
+        found = {"float32": road(model(exact=True), ceilings, prompt, sizes.num_new, num_rounds=few)}
         if dtype != torch.float32:
             found["reduced"] = road(model(), ceilings, prompt, sizes.num_new, num_rounds=sizes.rounds)
         return found
 
-    schemes = {scheme: lambda scheme=scheme: model(scheme) for scheme in (None, "int8", "int4")}
     peers = {"num_new": 2 * sizes.num_new, "num_rounds": min(5, sizes.rounds)}
     return {
         "check": checked,
         "road": roads,
         "stack": lambda: stack(sizes.stack, ceilings, device, dtype, lengths=sizes.lengths, num_rounds=sizes.rounds),
         "quantized": lambda: quantized(
-            {scheme: make() for scheme, make in schemes.items()}, ceilings, prompt, sizes.context, sizes.rounds
+            {scheme: model(scheme) for scheme in (None, "int8", "int4")}, ceilings, prompt, sizes.context, sizes.rounds
         ),
         "batch_sweep": lambda: batch_sweep(model(), ceilings, sizes.batches, sizes.context, sizes.rounds),
         "verification": lambda: verification(model(), ceilings, sizes.lengths, sizes.context, sizes.rounds),
@@ -188,8 +174,6 @@ def run_parts(parts, results, args):
 
 def run(args):
     """Print the tables, write JSON and plots if asked. Returns 0, or 1 when a part could not be run."""
-    from mini_engine.bench.gpu_report import print_results, save_plots
-
     choice = choose_device(args.device)
     label, config, weights, expected, note = lab_weights(args.model or ("tiny" if args.quick else "smollm2"))
     notes = [*choice.notes, *[note] * bool(note)]
@@ -198,7 +182,7 @@ def run(args):
     sizes = SIZES["quick" if args.quick else choice.device.type]
     began = time.perf_counter()
     ceilings = measure_ceilings(choice.device, quick=args.quick)
-    results = {"machine": describe(choice.device), "model": label, "notes": notes, "quick": args.quick}
+    results = {"machine": machine(choice.device), "model": label, "notes": notes, "quick": args.quick}
     results |= {"sizes": {**dataclasses.asdict(sizes), "stack": sizes.stack.name}, "ceilings": ceilings.as_dict()}
     run_parts(plan(config, weights, expected, choice, sizes, ceilings), results, args)
     results["wall_s"] = time.perf_counter() - began

@@ -9,7 +9,8 @@ import torch
 from mini_engine.accounting import forward_flops, kv_cache_bytes
 from mini_engine.bench.ceilings import count_kernels
 from mini_engine.bench.timing import spread, synchronize, time_calls
-from mini_engine.gpu.graphs import MODES, GraphedDecoder, greedy
+from mini_engine.generate import DECODER_MODES, greedy
+from mini_engine.gpu.graphs import GraphedDecoder
 from mini_engine.kv_cache import KVCache, StaticKVCache
 from mini_engine.quant.modules import StaticInt8KVCache, bytes_read_per_token
 from mini_engine.speed import step_seconds
@@ -70,7 +71,7 @@ def stepper(model, how, prompt_ids, num_steps):
     room = len(prompt_ids) + num_steps + EXTRA_STEPS
     make = KVCache if how == "cache" else StaticKVCache
     cache = make(model.config, room, 1, model.dtype, model.device)
-    decoder = GraphedDecoder(model, cache, how=MODES[how]) if how in MODES else None
+    decoder = GraphedDecoder(model, cache, how=DECODER_MODES[how]) if how in DECODER_MODES else None
     state = [model(prompt, cache)[:, -1].argmax(dim=-1, keepdim=True)]
 
     def step():

@@ -1,23 +1,21 @@
 """The larger measurements of chapter 14: a 7B-shaped model, the serving engine, and transformers on the same device."""
 
 import dataclasses
-import itertools
 import statistics
 import time
 
 import torch
 
-from mini_engine.accounting import parameter_count
+from mini_engine.accounting import num_blocks_for, parameter_count
 from mini_engine.bench.gpu_lab import timed_step, verification
 from mini_engine.bench.peers import stamps, transformers_generate, transformers_llama
 from mini_engine.bench.random_model import random_llama
 from mini_engine.bench.timing import spread, synchronize
+from mini_engine.bench.tuning import tune_model
 from mini_engine.device import free_bytes
 from mini_engine.engine import Engine
-from mini_engine.gpu import kernels
 from mini_engine.gpu.graphs import GraphedDecoder
 from mini_engine.kv_cache import StaticKVCache
-from mini_engine.quant.modules import Int8Linear
 from mini_engine.sequence import SamplingParams
 
 
@@ -33,34 +31,6 @@ def release(device):
     """Give freed memory back, so that the next model finds it."""
     if torch.device(device).type == "cuda":
         torch.cuda.empty_cache()
-
-
-@torch.inference_mode()
-def tune_model(model, scheme):
-    """Find the Knobs for one row and for 16 on this model's own weights, in turn, and use them from here on.
-
-    Returns a dict for JSON; where the kernels do not run, {"note": why}.
-    """
-    bits = 4 if scheme == "int4" else 8
-    layers = [layer.mlp.gate_up for layer in model.layers]
-    result = {}
-    for num_rows, grid in ((1, kernels.GRID), (16, kernels.MORE_ROWS_GRID)):
-        x = torch.randn(num_rows, model.config.hidden_size, device=model.device, dtype=model.dtype)
-        if reason := kernels.why_not_triton(x):
-            return {"note": reason}
-        turn = itertools.cycle(layers)
-
-        def product(knobs, x=x, turn=turn):
-            layer = next(turn)
-            if isinstance(layer, Int8Linear):
-                return kernels.int8_linear(x, layer.q, layer.scales[:, None], knobs, x.dtype)
-            return kernels.int4_linear(x, layer.packed, layer.scales, layer.minima, knobs, x.dtype)
-
-        best, timed = kernels.tune(product, model.device, grid)
-        kernels.use_knobs(best, bits, one_row=num_rows == 1)
-        table = [{"knobs": dataclasses.astuple(knobs), "seconds": seconds} for knobs, seconds in timed]
-        result[f"{num_rows} rows"] = table
-    return result
 
 
 def stack(config, ceilings, device, dtype, schemes=(None, "int8", "int4"), lengths=(1, 2, 4, 8, 16, 32), num_rounds=20):
@@ -92,7 +62,7 @@ def serving(model, num_requests=64, prompt_len=64, max_tokens=64, num_rounds=3):
     vocab_size = model.config.vocab_size
     prompts = [torch.randint(vocab_size, (prompt_len,), generator=generator).tolist() for _ in range(num_requests)]
     params = [SamplingParams(max_tokens=max(1, max_tokens * (1 + i % 4) // 4)) for i in range(num_requests)]
-    num_blocks = num_requests * (-(-(prompt_len + max_tokens) // 16) + 1)
+    num_blocks = num_requests * (num_blocks_for(prompt_len + max_tokens, 16) + 1)
     rows, reference = [], None
     for graphs in (False, True):
         engine = Engine(

@@ -2,7 +2,6 @@
 
 import json
 import random
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
@@ -10,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 import httpx
 import numpy as np
 from tqdm import tqdm
+
+from mini_engine.plotting import COLORS, figure
 
 PERCENTILES = (50, 90, 95, 99)
 SYSTEM = "You are a patient teacher. Answer in plain words, in at most three sentences, and give one example. "
@@ -187,8 +188,6 @@ def plot(report, path):
     """Save a picture: the share of requests below each TTFT and TPOT, and when each request ran."""
     from matplotlib import ticker
 
-    from mini_engine.plotting import COLORS, figure
-
     fig, (left, right) = figure(1, 2, size=(10, 3.8))
     requests = [RequestResult(**request) for request in report["requests"]]
     for label, color, values in (
@@ -206,40 +205,3 @@ def plot(report, path):
         right.plot([r.token_times_s[0], r.end_s], [i, i], color=COLORS[0])
     right.set(xlabel="seconds", ylabel="request", title="waiting for the first token, then streaming")
     fig.savefig(path, dpi=150, facecolor="white")
-
-
-def add_arguments(parser):
-    """Options of `python -m mini_engine load-test`."""
-    parser.add_argument("--base-url", required=True, help="for example http://127.0.0.1:8000")
-    parser.add_argument("--model", help="default: the first one the server lists")
-    parser.add_argument("--num-requests", type=int, default=64, help="requests in all (default 64)")
-    parser.add_argument("--concurrency", type=int, default=32, help="requests open at once (default 32)")
-    parser.add_argument("--request-rate", type=float, help="Poisson arrivals per second (default: no pause)")
-    parser.add_argument("--max-tokens", type=int, default=64, help="output tokens per request (default 64)")
-    parser.add_argument("--prompts", help="a file with one prompt per line")
-    parser.add_argument("--chat", action="store_true", help="use the chat endpoint")
-    parser.add_argument("--ignore-eos", action="store_true", help="always max-tokens tokens (an extension)")
-    parser.add_argument("--seed", type=int, default=0, help="of the arrivals (default 0)")
-    parser.add_argument("--json", help="write the report to this file")
-    parser.add_argument("--plot", help="write a picture to this file")
-
-
-def run(args):
-    """Print the report; 0 when every request succeeded, 1 otherwise."""
-    prompts = None
-    if args.prompts:
-        with open(args.prompts, encoding="utf-8") as file:
-            prompts = [line for line in file.read().splitlines() if line.strip()]
-        if not prompts:
-            raise ValueError(f"{args.prompts} has no prompt")
-    names = ("num_requests", "concurrency", "request_rate", "max_tokens", "chat", "ignore_eos", "seed")
-    report = load_test(args.base_url, args.model, prompts=prompts, **{name: getattr(args, name) for name in names})
-    print(table(report))
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=1)
-    if args.plot and report["num_ok"]:
-        plot(report, args.plot)
-    if report["num_failed"]:
-        print(f"{report['num_failed']} requests failed", file=sys.stderr)
-    return 1 if report["num_failed"] else 0

@@ -4,12 +4,13 @@ import statistics
 
 import torch
 
+from mini_engine.bench.machine import machine
+from mini_engine.bench.random_model import random_llama
 from mini_engine.bench.timing import interleaved, write_json
-from mini_engine.commands.bench import machine
 from mini_engine.config import MODELS
 from mini_engine.layers import attention
-from mini_engine.model import Llama
 from mini_engine.paged_cache import PagedKVCache
+from mini_engine.plotting import COLORS, figure
 from mini_engine.rope import apply_rope
 
 VARIANTS = ("contiguous", "paged", "loop")
@@ -53,27 +54,6 @@ class LoopCache:
 
     def advance(self, num_new):
         pass
-
-
-def random_weights(config, seed=0):
-    """Weights of a model's shape, uniform around 0: the speed of a step does not depend on their values."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def matrix(*shape):
-        return ((torch.rand(shape, generator=generator) - 0.5) * 0.2).numpy()
-
-    d, inner, kv = config.hidden_size, config.intermediate_size, config.num_key_value_heads * config.head_dim
-    shapes = {
-        "attn_norm": (d,),
-        "w_q": (d, config.num_attention_heads * config.head_dim),
-        "w_k": (d, kv),
-        "w_v": (d, kv),
-    }
-    shapes |= {"w_o": (config.num_attention_heads * config.head_dim, d), "mlp_norm": (d,)}
-    shapes |= {"w_gate": (d, inner), "w_up": (d, inner), "w_down": (inner, d)}
-    layers = [{name: matrix(*shape) for name, shape in shapes.items()} for _ in range(config.num_hidden_layers)]
-    weights = {"embedding": matrix(config.vocab_size, d), "final_norm": matrix(d), "layers": layers}
-    return weights if config.tie_word_embeddings else weights | {"lm_head": matrix(d, config.vocab_size)}
 
 
 def steps(model, batch, context, block_size):
@@ -135,8 +115,6 @@ def measure(model, batch, context, block_size, num_rounds):
 
 def plot(results, path):
     """Save milliseconds per step against the batch."""
-    from mini_engine.plotting import COLORS, figure
-
     fig, ax = figure()
     rows = results["rows"]
     for name, color in zip(VARIANTS, COLORS, strict=False):
@@ -162,7 +140,7 @@ def run(args):
     if min(*args.batches, args.context, args.block_size, args.rounds) < 1:
         raise ValueError("batches, context, block size and rounds must be at least 1")
     config = MODELS[args.shape]
-    model = Llama(config, random_weights(config))
+    model = random_llama(config)
     results = {"bench": "paged", "machine": machine(), "shape": args.shape, "context": args.context}
     results |= {"block_size": args.block_size, "num_rounds": args.rounds, "rows": []}
     print(f"{'batch':>6}" + "".join(f"{name + ' ms':>15}" for name in VARIANTS) + "  paged/contiguous  loop/paged")

@@ -43,10 +43,10 @@ def transformers_llama(config, weights, dtype=torch.float32, attention="eager"):
     )
     state = {"model.embed_tokens.weight": weights["embedding"], "model.norm.weight": weights["final_norm"]}
     if not config.tie_word_embeddings:
-        state["lm_head.weight"] = weights["lm_head"].T
+        state["lm_head.weight"] = np.asarray(weights["lm_head"]).T
     for i, layer in enumerate(weights["layers"]):
         for ours, theirs in LAYER_NAMES.items():
-            state[f"model.layers.{i}.{theirs}.weight"] = layer[ours].T
+            state[f"model.layers.{i}.{theirs}.weight"] = np.asarray(layer[ours]).T
     with torch.device("meta"):
         model = transformers.LlamaForCausalLM(llama)
     model = model.to_empty(device="cpu").to(dtype)

@@ -1,23 +1,17 @@
 """Measure what quantization costs the real model: perplexity, KL divergence and top-1 agreement on a shipped text."""
 
-import datetime
-import json
 import math
-import os
-import platform
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from mini_engine.bench.quality_table import print_table
 from mini_engine.layers import Linear
 from mini_engine.model import Llama
 from mini_engine.quant.calibration import awq, collect_statistics, gptq, round_groups
 from mini_engine.quant.modules import Int8KVCache, quantize_model
-from mini_engine.tokenizer import load_smollm2_tokenizer, load_tokenizer
-from mini_engine.weights import DATA, load_smollm2, load_weights
+from mini_engine.weights import DATA
 
 TEXT, CALIBRATION_TEXT = "persuasion.txt", "emma.txt"
 WINDOW = 1024  # tokens that see each other; every window begins with an empty context
@@ -151,27 +145,6 @@ def measure(config, weights, windows, calibration, names=tuple(ROWS), progress=t
     return rows
 
 
-def machine():
-    """Where a measurement was made: kind of processor, cores, threads, versions. No names of machines or users."""
-    cpu = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu)
-    versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
-    return {"cpu": cpu, "cores": os.cpu_count(), "threads": torch.get_num_threads()} | versions
-
-
-def add_arguments(parser):
-    parser.add_argument("--weights", help="a checkpoint folder or GGUF file instead of SmolLM2-135M-Instruct")
-    parser.add_argument("--text", default=TEXT, help="a text file, or the name of a shipped one")
-    parser.add_argument("--calibration", default=CALIBRATION_TEXT, help="another text, for AWQ and GPTQ")
-    parser.add_argument("--tokens", type=int, default=4096, help="tokens of the text to measure on")
-    parser.add_argument("--calibration-tokens", type=int, default=6144)
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
-    parser.add_argument("--threads", type=int, help="of torch; all cores by default")
-    parser.add_argument("--output", type=Path, help="also write the measurement here, as JSON")
-
-
 def read_windows(path, tokenizer, num_tokens):
     """The first num_tokens ids of a text in windows of at most WINDOW. Raises ValueError when there are too few."""
     path = DATA / path if (DATA / path).exists() else Path(path)
@@ -179,27 +152,3 @@ def read_windows(path, tokenizer, num_tokens):
     if num_tokens < 2 or len(ids) < num_tokens:
         raise ValueError(f"{path.name}: {num_tokens} tokens asked for, the text has {len(ids)}; at least 2 are needed")
     return [ids[i : i + WINDOW] for i in range(0, len(ids), WINDOW) if len(ids) - i > 1]
-
-
-def run(args):
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    config, weights = load_weights(args.weights) if args.weights else load_smollm2()
-    tokenizer = load_tokenizer(args.weights) if args.weights else load_smollm2_tokenizer()
-    windows = read_windows(args.text, tokenizer, args.tokens)
-    calibration = read_windows(args.calibration, tokenizer, args.calibration_tokens)
-    data = {
-        "model": config.name if args.weights else "SmolLM2-135M-Instruct",
-        "text": Path(args.text).name,
-        "num_predictions": sum(len(ids) - 1 for ids in windows),
-        "calibration_text": Path(args.calibration).name,
-        "num_calibration_tokens": args.calibration_tokens,
-        "window": WINDOW,
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "rows": measure(config, weights, windows, calibration, args.rows),
-    }
-    print_table(data)
-    if args.output:
-        args.output.write_text(json.dumps(data, indent=1) + "\n")
-    return 0

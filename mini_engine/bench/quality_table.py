@@ -39,8 +39,8 @@ def describe(data):
     m = data["machine"]
     return (
         f"{data['model']} on {data['num_predictions']} tokens of {data['text']}, calibrated on "
-        f"{data['num_calibration_tokens']} tokens of {data['calibration_text']}; {data['date']}, {m['cpu']}, "
-        f"{m['threads']} thread(s), torch {m['torch']}."
+        f"{data['num_calibration_tokens']} tokens of {data['calibration_text']}; {m['date']}, {m['processor']}, "
+        f"{m['num_threads']} thread(s), torch {m['torch']}."
     )
 
 

@@ -7,11 +7,7 @@ are recorded: PyTorch's notes "CUDA semantics", section on CUDA graphs.
 
 import torch
 
-from mini_engine.generate import check_request, generate
-from mini_engine.kv_cache import StaticKVCache
-
-ROAD = ("no cache", "cache", "static cache", "graph", "compile")
-MODES = {"static cache": "eager", "graph": "graph", "compile": "compile"}
+MODES = ("eager", "graph", "compile")
 
 
 class Replay:
@@ -71,8 +67,8 @@ class GraphedDecoder:
     """
 
     def __init__(self, model, cache, num_new=1, how="graph"):
-        if how not in MODES.values():
-            raise ValueError(f"how must be one of {', '.join(MODES.values())}, got {how!r}")
+        if how not in MODES:
+            raise ValueError(f"how must be one of {', '.join(MODES)}, got {how!r}")
         self.model, self.cache, self.num_new, self.how = model, cache, num_new, how
         self.token_ids = torch.zeros(cache.batch, num_new, dtype=torch.long, device=model.device)
         self.note = "static shapes, operator by operator"
@@ -143,27 +139,6 @@ class _CompiledPass:
 
     def advance(self, num_new):
         pass
-
-
-@torch.inference_mode()
-def greedy(model, prompt_ids, num_new, how="graph"):
-    """num_new greedy ids after prompt_ids, by one way of ROAD; in float32 or float64 they are the same for all.
-
-    Raises ValueError for another `how`, or for a request that does not fit the model.
-    """
-    if how not in ROAD:
-        raise ValueError(f"how must be one of {', '.join(ROAD)}, got {how!r}")
-    if how not in MODES:
-        return list(generate(model, prompt_ids, num_new, use_cache=how == "cache"))
-    ids = check_request(model.config, prompt_ids, num_new)
-    cache = StaticKVCache(model.config, len(ids) + max(num_new, 1), 1, model.dtype, model.device)
-    decoder = GraphedDecoder(model, cache, how=MODES[how])
-    token = decoder.prefill(torch.tensor([ids], device=model.device)).argmax(dim=-1, keepdim=True)
-    tokens = [token]
-    for _ in range(num_new - 1):
-        # the next ids stay on the device: asking for them would stop the queue of kernels at each step
-        tokens.append(decoder.step(tokens[-1])[:, -1].argmax(dim=-1, keepdim=True))
-    return torch.cat(tokens, dim=1)[0, :num_new].tolist()
 
 
 def bucket(count):

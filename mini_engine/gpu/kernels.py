@@ -8,7 +8,6 @@ weights meets all rows at once in the matrix units. More rows, no GPU or no Trit
 
 import math
 import os
-import statistics
 from dataclasses import dataclass
 
 import torch
@@ -32,14 +31,8 @@ class Knobs:
     num_warps: int
 
 
-# a first guess for one row and for more; `tune` finds what is fastest on the GPU at hand
+# a first guess for one row and for more; bench/tuning.py finds what is fastest on the GPU at hand
 ONE_ROW, MORE_ROWS = Knobs(4, 1024, 4), Knobs(32, 128, 4)
-GRID = tuple(
-    Knobs(*knobs)
-    for knobs in ((1, 1024, 2), (1, 2048, 4), (2, 1024, 4), (2, 2048, 4), (4, 512, 4), (4, 1024, 4), (4, 1024, 8))
-    + ((8, 512, 4), (8, 1024, 8), (16, 512, 8))
-)
-MORE_ROWS_GRID = (MORE_ROWS, Knobs(16, 128, 4), Knobs(64, 128, 4), Knobs(32, 256, 8))
 _chosen = {}  # (is one row, bits) -> the Knobs that use_knobs set
 
 
@@ -202,27 +195,3 @@ def int4_linear(x, packed, scales, minima, knobs=None, out_dtype=torch.float32):
     if why_not_triton(x):
         return int4_reference(x if x.is_cuda else x.float(), packed, scales, minima).to(out_dtype)
     return _launch(x, packed, scales, minima, 4, knobs, out_dtype)
-
-
-def tune(product, device, grid=GRID, num_calls=32, num_rounds=5):
-    """(best Knobs, [(Knobs, median seconds per call), …], the fastest first) of product(knobs) over a grid.
-
-    Calls are timed num_calls at a time, recorded as a graph, since a launch takes as long as a small kernel. Let
-    product take another weight each time, more than the cache holds, or the cache is what you tune for. Knobs that
-    the GPU refuses (too many registers, say) are left out. Raises ValueError when it refuses all.
-    """
-    from mini_engine.bench.timing import time_calls
-    from mini_engine.gpu.graphs import capture
-
-    timed = []
-    for knobs in grid:
-        try:
-            replay = capture(lambda knobs=knobs: [product(knobs) for _ in range(num_calls)], device, warmup=1)
-            times = time_calls(replay.replay, device, num_rounds, warmup=1)
-        except Exception:  # Triton's own errors have no common base
-            continue
-        timed.append((knobs, statistics.median(times) / num_calls))
-    if not timed:
-        raise ValueError("none of the knobs of this grid could be run")
-    timed.sort(key=lambda pair: pair[1])
-    return timed[0][0], timed

@@ -6,18 +6,14 @@ The API is that of platform.openai.com/docs/api-reference (completions, chat), a
 import asyncio
 import json
 import re
-import signal
-import socket
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from mini_engine.loading import add_engine_arguments, make_engine
 from mini_engine.serve.async_engine import AsyncEngine, EngineDeadError, QueueFullError
 from mini_engine.serve.metrics import Metrics
 from mini_engine.serve.protocol import (
@@ -212,36 +208,3 @@ def _add_error_handlers(app):
     async def http(request, error):
         code = "model_not_found" if error.status_code == 404 and request.method == "POST" else None
         return reply(error.status_code, str(error.detail), code=code)
-
-
-def bind(host, port):
-    """A listening socket. Raises OSError with one line that names the address when it cannot be had."""
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-    except (OSError, OverflowError) as error:
-        sock.close()
-        raise OSError(f"cannot listen on {host}:{port} ({error}): choose another --port") from None
-    return sock
-
-
-def add_arguments(parser):
-    """Options of `python -m mini_engine serve`."""
-    add_engine_arguments(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000); 0 takes a free one")
-    parser.add_argument("--max-requests", type=int, default=128, help="unfinished requests before 429 (default 128)")
-    parser.add_argument("--grace-s", type=int, default=10, help="seconds to finish requests at the end (default 10)")
-
-
-def run(args):
-    """Serve until interrupted. Returns 0. Raises OSError, ValueError or ModelUnavailable when it cannot start."""
-    sock = bind(args.host, args.port)  # before the model is loaded: a taken port shows at once
-    app = create_app(make_engine(args), args.model, args.max_requests)
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=args.grace_s)
-    print(f"serving {args.model} at http://{args.host}:{sock.getsockname()[1]}/v1 (Ctrl+C stops)", flush=True)
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops gracefully and then raises the signal again
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[sock])
-    return 0

@@ -1379,6 +1379,7 @@ for name, model in (("your layer", int8_model), ("the engine's int8", quantize_m
     print(f"{name}: {rows[-1]['median_ms']:.2f} ms per token; float {rows[1]['median_ms']:.2f}")
 
 # the kernel and its knobs: outputs per program, inputs per step, warps per program
+from mini_engine.bench.tuning import tune
 from mini_engine.gpu import kernels
 
 x = torch.randn(1, 4096, dtype=fast.dtype, device=device)
@@ -1390,7 +1391,7 @@ else:
     q = next(turn)
     error = check_logits(*(f(x.double(), q, scales).cpu() for f in (kernels.int8_linear, kernels.int8_reference)))
     print("kernel against float64:", error)
-    for knobs, seconds in kernels.tune(lambda knobs: kernels.int8_linear(x, next(turn), scales, knobs), device)[1]:
+    for knobs, seconds in tune(lambda knobs: kernels.int8_linear(x, next(turn), scales, knobs), device)[1]:
         print(f"{knobs}: {1e6 * seconds:.1f} µs, {q.nbytes / seconds / 1e9:.0f} GB/s")
 
 # %% [markdown]

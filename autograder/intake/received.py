@@ -1,4 +1,4 @@
-"""When a submission was handed in, told by who collected it and not by the submission.
+"""When a submission was handed in, as the one who collected it says, not the submission.
 
 A file timestamp.txt in a submission is the student's own, and nbgrader believes it. Here each collector (zip_collect,
 the exchange, `python -m autograder received`) writes what it knows into received/, beside submitted/. The intake puts
@@ -85,9 +85,7 @@ def now():
 
 
 def add_arguments(parser):
-    from autograder import course
-
-    default = Path(os.environ.get("COURSE_WORK", course.ROOT / "autograder"))
+    default = Path(os.environ.get("COURSE_WORK", Path(__file__).resolve().parents[1]))
     parser.add_argument("assignment", metavar="NN_topic")
     parser.add_argument("times", type=Path, help="CSV with the columns id and timestamp (UTC, or with a zone)")
     parser.add_argument("--work", type=Path, default=default, help="the folder of the class")

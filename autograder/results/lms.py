@@ -11,14 +11,15 @@ importgradeslib.php (init, next).
 import csv
 import io
 import os
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 
-from autograder import course, received
+from autograder.grading import course
+from autograder.grading.spreadsheet import as_csv
+from autograder.intake import received
 
 PENDING = "Manual grading pending"
 LATE = "Late"
@@ -160,25 +161,6 @@ def moodle(results, most, assignment, roster, partial, number):
         extra = [result.pending, result.late] if result else ["", "nothing handed in"]
         lines.append([*(row.get(name, "") for name in header), *extra])
     return [*header, PENDING, LATE], lines, [result.student for result in matched.values()]
-
-
-def harmless(value):
-    """A field that a spreadsheet takes for text: what begins like a formula gets an apostrophe in front."""
-    text = str(value)
-    formula = text.lstrip()[:1] in ("=", "@", "+", "-") and text != "-" and not is_number(text)
-    return f"'{text}" if formula or text[:1] in ("\t", "\r") else text
-
-
-def is_number(text):
-    return re.fullmatch(r"[-+]?\d+([.,]\d+)?", text) is not None
-
-
-def as_csv(header, rows, separator=","):
-    out = io.StringIO()
-    csv.writer(out, delimiter=separator, lineterminator="\n").writerows(
-        [[harmless(value) for value in row] for row in [header, *rows]]
-    )
-    return out.getvalue()
 
 
 def write(work, assignment, kind, out, roster=None, partial=False, decimal="."):

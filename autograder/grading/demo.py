@@ -9,8 +9,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from autograder import course
-from autograder.script import read_script
+from autograder.assignment.script import read_script
+from autograder.grading import course
 
 HERE = Path(__file__).resolve().parent
 WARNING = "import warnings\n\nwarnings.warn('this is old')\n"

@@ -6,62 +6,25 @@ A killed run goes on where it stopped when the same command is given again.
 """
 
 import contextlib
-import json
 import os
-import re
 import sys
 import time
-from collections import Counter, deque
-from datetime import UTC, datetime
+from collections import deque
 from pathlib import Path
 
+from nbgrader.converters.base import NbGraderException
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from tqdm import tqdm
 
-from autograder import course
+from autograder.grading import cluster, course, workers
+from autograder.grading.journal import STOPPED, Journal, last_line, opening, summary
+from autograder.grading.ledger import Ledger
 
-HERE = Path(__file__).resolve().parent
 ATTEMPTS = 2  # then an empty submission takes its place: if that can be graded, it was the submission's fault
-STOPPED = "stopped by Ctrl-C"
-LINES = 40  # of each list in the summary
 
 
 class CannotGrade(RuntimeError):
     """The run cannot start or go on; the text says why and what to do."""
-
-
-class Journal:
-    """What a run did so far, one JSON line per submission, so that a killed run can go on and still sum up."""
-
-    def __init__(self, folder, header):
-        self.path, self.entries = folder / "journal.jsonl", {}
-        self.goes_on = False
-        if self.path.exists():
-            lines = []
-            for line in self.path.read_text(encoding="utf-8").splitlines():
-                with contextlib.suppress(ValueError):  # the line that was being written when the run was killed
-                    lines.append(json.loads(line))
-            if lines and lines[0] == header and "ended" not in lines[-1]:
-                self.goes_on = True
-                self.entries = {line["student"]: line for line in lines[1:] if "student" in line}
-        self.file = open(self.path, "a" if self.goes_on else "w", encoding="utf-8")
-        self.write({} if self.goes_on else header)
-
-    def write(self, line):
-        self.file.write(json.dumps(line) + "\n")
-        self.file.flush()
-
-    def add(self, entry):
-        self.entries[entry["student"]] = entry
-        self.write(entry)
-
-    def close(self, own_s, ended):
-        """own_s: seconds that this process itself worked, rather than waited for the graders."""
-        self.write({"own_s": own_s} | ({"ended": now()} if ended else {}))
-        self.file.close()
-
-
-def now():
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 @contextlib.contextmanager
@@ -114,8 +77,6 @@ class Run:
 
     def take(self, result):
         """Records a result; returns (student, attempt, problem) where it must be tried again."""
-        from sqlalchemy.exc import IntegrityError
-
         student, attempt = result["student"], result["attempt"]
         if result["status"] == "graded":
             try:
@@ -137,60 +98,15 @@ class Run:
         return student, attempt + 1, result.get("reason") or last_line(result["log"])
 
 
-def last_line(log):
-    """The error that nbgrader logged, as one line without colours and paths."""
-    lines = re.findall(r"^[\w.]*(?:Error|Exception)\b.*", re.sub(r"\x1b\[[0-9;]*m", "", log), re.M)
-    return f"nbgrader could not grade it: {lines[-1] if lines else 'no reason given'}"[:200]
-
-
-def summary(assignment, entries, seconds, pool, left, trouble, logs):
-    """The page that closes a run."""
-    zeros = [entry for entry in entries if entry["notes"] and not entry["score"]]
-    noted = [entry for entry in entries if entry["notes"] and entry["score"]]
-    by_hand = [entry for entry in entries if entry["waiting"]]
-    mean = sum(entry["seconds"] for entry in entries) / max(1, len(entries))
-    lines = [
-        f"{assignment}, {now()}",
-        f"graded               {len(entries):>6}   in {clock(seconds)} with {pool}, {mean:.1f} s each in its process",
-        f"recorded zeros       {len(zeros):>6}   with the reason on the student's page",
-        f"graded with a note   {len(noted):>6}",
-        f"waiting for a person {len(by_hand):>6}   {sum(e['waiting'] for e in by_hand)} answers, in the formgrader",
-        f"not graded           {len(left):>6}   give the same command again",
-    ]
-    if trouble:
-        lines += ["", trouble]
-    told = [("recorded zeros", zeros), ("notes", noted)]
-    for title, some in told:
-        lines += ["", f"{title}:"] if some else []
-        lines += [f"  {entry['student']}: {' '.join(entry['notes'])}" for entry in some[:LINES]]
-        lines += [f"  and {len(some) - LINES} more in journal.jsonl"] if len(some) > LINES else []
-    failed = sorted(path for path in logs.glob("*.log"))
-    if failed:
-        lines += ["", "logs of submissions that were tried more than once:"]
-        lines += [f"  {path}" for path in failed[:LINES]]
-    tries = Counter(entry["attempt"] for entry in entries)
-    if set(tries) - {1}:
-        lines += ["", "attempts: " + ", ".join(f"{count} after {number}" for number, count in sorted(tries.items()))]
-    return "\n".join(lines) + "\n"
-
-
-def clock(seconds):
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
-
-
 def grade(assignment, work, jobs=1, patterns=("*",), force=False, dask=None):
     """Grades what is handed in; returns (summary, number of submissions left ungraded). Raises CannotGrade."""
-    from autograder import workers
-
-    folder = Path(work) / "grading" / assignment
+    folder = Path(work) / "runs" / assignment
     with alone(folder):
-        pool = workers.DaskPool(dask) if dask else workers.LocalPool(jobs)
+        pool = cluster.DaskPool(dask) if dask else workers.LocalPool(jobs)
         try:
-            strangers = pool.strangers(assignment) if dask else []
-            if strangers:
-                raise CannotGrade(f"another version of the course is on {', '.join(strangers)}: bring it up to date")
+            outdated = pool.workers_of_another_version(assignment) if dask else []
+            if outdated:
+                raise CannotGrade(f"another version of the course is on {', '.join(outdated)}: bring it up to date")
             return grade_with(pool, assignment, folder, patterns, force)
         except KeyboardInterrupt:
             raise CannotGrade("stopped by Ctrl-C before anything was graded") from None
@@ -200,11 +116,6 @@ def grade(assignment, work, jobs=1, patterns=("*",), force=False, dask=None):
 
 def grade_with(pool, assignment, folder, patterns, force):
     """Loads the class and grades it on the processes of `pool`."""
-    from nbgrader.converters.base import NbGraderException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from autograder.ledger import Ledger
-
     try:
         ledger = Ledger(assignment, folder)
     except NbGraderException as error:
@@ -214,26 +125,12 @@ def grade_with(pool, assignment, folder, patterns, force):
         place = ledger.folder("submitted", "STUDENT")
         raise CannotGrade(f"nothing to grade: no submission fits {' '.join(patterns)} in {place}")
     journal = Journal(folder, {"force": force, "patterns": list(patterns), "course": ledger.fingerprint})
-    logs = folder / "logs"
-    logs.mkdir(exist_ok=True)
-    if not journal.goes_on:
-        for path in logs.glob("*.log"):
-            path.unlink()
-    if force:
-        todo = [student for student in students if student not in journal.entries]
-    else:
-        todo = [student for student in students if not ledger.is_graded(student)]
+    logs = logs_of(folder, journal)
+    todo = [student for student in students if is_to_do(student, ledger, journal, force)]
     print(opening(len(students), len(todo), journal.goes_on, force), flush=True)
     pool.need(len(todo))
-    run, start, trouble = Run(ledger, pool, journal, logs), time.monotonic(), ""
-    try:
-        pace = {"smoothing": 0.05, "mininterval": 0.5 if sys.stderr.isatty() else 30}  # a log file gets few lines
-        with tqdm(total=len(students), initial=len(students) - len(todo), unit="submission", **pace) as bar:
-            run.grade(todo, bar)
-    except KeyboardInterrupt:
-        trouble = STOPPED
-    except (CannotGrade, OSError, SQLAlchemyError) as error:  # no disk left, no database
-        trouble = f"stopped: {error}"
+    run, start = Run(ledger, pool, journal, logs), time.monotonic()
+    trouble = go(run, todo, len(students))
     left = [student for student in todo if student not in run.recorded]
     journal.close(run.own_s, ended=not left)
     text = summary(assignment, list(journal.entries.values()), time.monotonic() - start, pool, left, trouble, logs)
@@ -242,13 +139,31 @@ def grade_with(pool, assignment, folder, patterns, force):
     return text, len(left)
 
 
-def opening(num_students, num_todo, goes_on, force):
-    done = num_students - num_todo
-    if goes_on and done:
-        return f"going on: {done} of {num_students} submissions are graded"
-    if done and not force:
-        return f"{done} of {num_students} submissions are graded already (--force grades them again)"
-    return f"{num_students} submissions to grade"
+def logs_of(folder, journal):
+    """The folder for the logs of what goes wrong, empty at the start of a new run."""
+    logs = folder / "logs"
+    logs.mkdir(exist_ok=True)
+    if not journal.goes_on:
+        for path in logs.glob("*.log"):
+            path.unlink()
+    return logs
+
+
+def is_to_do(student, ledger, journal, force):
+    return student not in journal.entries if force else not ledger.is_graded(student)
+
+
+def go(run, todo, num_students):
+    """Grades; returns what stopped it, "" where nothing did."""
+    try:
+        pace = {"smoothing": 0.05, "mininterval": 0.5 if sys.stderr.isatty() else 30}  # a log file gets few lines
+        with tqdm(total=num_students, initial=num_students - len(todo), unit="submission", **pace) as bar:
+            run.grade(todo, bar)
+    except KeyboardInterrupt:
+        return STOPPED
+    except (CannotGrade, OSError, SQLAlchemyError) as error:  # no disk left, no database
+        return f"stopped: {error}"
+    return ""
 
 
 def add_arguments(parser):
@@ -274,7 +189,7 @@ def run(options):
         return 1
     if options.work:
         os.environ["COURSE_WORK"] = str(options.work.resolve())
-    work = os.environ.get("COURSE_WORK", str(HERE))
+    work = os.environ.get("COURSE_WORK", str(course.ROOT / "autograder"))
     try:
         patterns = tuple(options.student or "*")
         text, left = grade(name, work, options.jobs, patterns, options.force, options.dask)

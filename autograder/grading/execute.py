@@ -24,6 +24,7 @@ from nbgrader.preprocessors import Execute
 
 from autograder.outside import master, package
 from autograder.outside.tester import GONE, Tester
+from autograder.sandbox import modes
 
 MAX_OUTPUT_CHARS = 100_000
 DEAD = "The notebook's process ended while it ran (exit, crash or out of memory); later cells did not run."
@@ -79,7 +80,8 @@ class CourseExecute(Execute):
         if self._dead:
             return [error_output("DeadKernelError", self._dead)]
         path = self.exchange() / f"t{secrets.token_hex(8)}"  # a name that nobody could take before
-        tester = Tester(self._topic, [cell], path, self.timeout or 60)
+        confined = modes.require() != "trusted"
+        tester = Tester(self._topic, [cell], path, self.timeout or 60, confined)
         run_sync(self.attend)(tester, self.kc.execute(package.request(path), silent=True, store_history=False))
         reason, printed = tester.result()[grade_id]
         outputs = [new_output("stream", name="stdout", text=printed)] if printed else []

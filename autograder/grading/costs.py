@@ -3,7 +3,7 @@
     python -m autograder costs [NN_topic] [--students 16] [--rounds 2] [--save]
 
 Every way grades the same made-up class in turn, so that a busy machine slows all of them alike. The instructor guide
-shows the saved figures, autograder/costs.json, and plans 10,000 submissions with them.
+shows the saved figures, autograder/grading/costs.json, and plans 10,000 submissions with them.
 """
 
 import json
@@ -18,9 +18,11 @@ import time
 from datetime import date
 from pathlib import Path
 
-from autograder import course, demo
+from autograder.grading import course, demo
+from autograder.grading.tables import cost_table, plan_table
+from autograder.sandbox import modes
 
-SAVED = course.ROOT / "autograder" / "costs.json"
+SAVED = Path(__file__).with_name("costs.json")
 HONEST = ("ada", "ben", "chi", "dan", "eve", "gus")  # who of the demonstration class breaks nothing
 
 
@@ -58,8 +60,6 @@ def size_of(folder):
 
 def measure_all(assignment, num_students, rounds, jobs):
     """Yields the contents of costs.json after each round."""
-    from autograder.sandbox import modes
-
     ways = [(number, jail) for jail in (modes.require(), "trusted") for number in (0, jobs)]
     runs, own_s, sizes = [], [], {}
     for _ in range(rounds):
@@ -71,7 +71,7 @@ def measure_all(assignment, num_students, rounds, jobs):
                 runs.append(measure(assignment, work, number, jail))
                 print(runs[-1], flush=True)
                 if number:
-                    lines = Path(work, "grading", assignment, "journal.jsonl").read_text().splitlines()
+                    lines = Path(work, "runs", assignment, "journal.jsonl").read_text().splitlines()
                     own_s.append(json.loads(lines[-1])["own_s"] / num_students)
                 grown = Path(work, "gradebook.db").stat().st_size - before
                 sizes = {"gradebook_bytes": grown, "graded_bytes": size_of(Path(work, "autograded"))}
@@ -88,18 +88,9 @@ def measure_all(assignment, num_students, rounds, jobs):
         }
 
 
-def of(costs, jobs, jail):
-    """[wall seconds per submission] of each run of one way."""
-    return [run["wall_s"] / costs["students"] for run in costs["runs"] if (run["jobs"], run["jail"]) == (jobs, jail)]
-
-
-def speedup(costs, jail):
-    """[serial time over sharded time] of each round: the two runs of a round stood side by side."""
-    return [a / b for a, b in zip(of(costs, 0, jail), of(costs, costs["jobs"], jail), strict=True)]
-
-
-def load(root=course.ROOT):
-    return json.loads((root / "autograder" / "costs.json").read_text(encoding="utf-8"))
+def load():
+    """The figures that were saved."""
+    return json.loads(SAVED.read_text(encoding="utf-8"))
 
 
 def add_arguments(parser):
@@ -112,8 +103,6 @@ def add_arguments(parser):
 
 def run(options):
     """Exit code: 0, or 1 where a grading failed."""
-    from autograder.tables import cost_table, plan_table
-
     try:
         for costs in measure_all(options.assignment, options.students, options.rounds, options.jobs):
             print(f"\n{cost_table(costs)}\n\n{plan_table(costs)}\n", flush=True)

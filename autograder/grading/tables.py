@@ -4,10 +4,10 @@ import json
 import statistics
 from pathlib import Path
 
-from autograder import costs
-from autograder.script import split_cells
+from autograder.assignment.cells import split_cells
+from autograder.hostile.bank import FAMILIES
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def exercises(root=ROOT):
@@ -74,12 +74,22 @@ def spread(values):
     return middle if len(values) == 1 else f"{middle} ({min(values):.2f} to {max(values):.2f})"
 
 
+def seconds_each(saved, jobs, jail):
+    """[wall seconds per submission] of each run of one way."""
+    return [run["wall_s"] / saved["students"] for run in saved["runs"] if (run["jobs"], run["jail"]) == (jobs, jail)]
+
+
+def speedup(saved, jail):
+    """[serial time over sharded time] of each round: the two runs of a round stood side by side."""
+    return [a / b for a, b in zip(seconds_each(saved, 0, jail), seconds_each(saved, saved["jobs"], jail), strict=True)]
+
+
 def cost_table(saved):
-    """Seconds per submission in each way of autograder/costs.json, and what sharding gains."""
+    """Seconds per submission in each way of autograder/grading/costs.json, and what sharding gains."""
     lines = []
     for jail, name in ((saved["jail"], f"jail ({saved['jail']})"), ("trusted", "no jail (`COURSE_JAIL=trusted`)")):
-        serial, sharded = costs.of(saved, 0, jail), costs.of(saved, saved["jobs"], jail)
-        lines.append([name, spread(serial), spread(sharded), spread(costs.speedup(saved, jail))])
+        serial, sharded = seconds_each(saved, 0, jail), seconds_each(saved, saved["jobs"], jail)
+        lines.append([name, spread(serial), spread(sharded), spread(speedup(saved, jail))])
     jobs = f"`grade --jobs {saved['jobs']}`, s"
     return markdown(["per submission", "`nbgrader autograde`, s", jobs, "times the pace"], lines)
 
@@ -89,7 +99,7 @@ MACHINES = ((1, 2), (1, 16), (1, 64), (8, 16), (32, 16))
 
 def plan_table(saved, num_submissions=10_000):
     """How long so many submissions take on more processes, if each keeps the measured pace."""
-    pace = statistics.median(costs.of(saved, saved["jobs"], saved["jail"])) * saved["jobs"]
+    pace = statistics.median(seconds_each(saved, saved["jobs"], saved["jail"])) * saved["jobs"]
     lines = []
     for machines, cores in MACHINES:
         hours = num_submissions * max(pace / (machines * cores), saved["own_s"]) / 3600
@@ -111,7 +121,7 @@ def cost_words(saved):
 
 def plan_words(saved, num_submissions=10_000):
     """What else so many submissions need: disk, and how many processes one coordinator keeps at work."""
-    pace = statistics.median(costs.of(saved, saved["jobs"], saved["jail"])) * saved["jobs"]
+    pace = statistics.median(seconds_each(saved, saved["jobs"], saved["jail"])) * saved["jobs"]
     return (
         f"The process that gives out the work and writes the gradebook spends {saved['own_s'] * 1e3:.0f} ms on a "
         f"submission, so it keeps about {pace / saved['own_s']:,.0f} graders at work. "
@@ -132,8 +142,6 @@ def audit_words(root=ROOT):
 
 def hostile_table(root=ROOT):
     """One line per family of the hostile bank, of the last run that was saved."""
-    from autograder.hostile.bank import FAMILIES
-
     path = root / "autograder" / "hostile_table.json"
     if not path.exists():
         return "No run of it has been recorded."

@@ -1,12 +1,11 @@
 """Makes both notebooks of an assignment from its script.
 
-    python -m autograder.build_notebooks [--check] [NN_topic ...]
+    python -m autograder notebooks [--check] [NN_topic ...]
 
 solutions/NN_topic/NN_topic.py -> solutions/NN_topic/NN_topic.ipynb (nbgrader source) and notebooks/NN_topic/ (what
 `nbgrader generate_assignment` releases: nbgrader's own steps make it, all but the one that fills the gradebook).
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -18,9 +17,9 @@ from nbgrader.preprocessors import SaveCells
 from nbgrader.utils import find_all_files
 from traitlets.config.loader import PyFileConfigLoader
 
-from autograder.script import ScriptError, read_script
+from autograder.assignment.script import ScriptError, read_script
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -113,12 +112,13 @@ def build(script, release_root, config):
     return made
 
 
-def main(arguments=None):
-    """Command line; returns the exit code: 1 for a malformed script, an unknown topic or (--check) a stale notebook."""
-    parser = argparse.ArgumentParser(prog="python -m autograder.build_notebooks", description=__doc__.split("\n")[0])
+def add_arguments(parser):
     parser.add_argument("topics", nargs="*", metavar="NN_topic", help="all by default")
     parser.add_argument("--check", action="store_true", help="write nothing; name the script of a stale notebook")
-    options = parser.parse_args(arguments)
+
+
+def run(options):
+    """Exit code: 1 for a malformed script, an unknown topic or (--check) a stale notebook."""
     scripts = [ROOT / "solutions" / topic / f"{topic}.py" for topic in options.topics]
     scripts = scripts or sorted((ROOT / "solutions").glob("*/*.py"))
     config, status = course_config(), 0
@@ -144,7 +144,3 @@ def main(arguments=None):
                 path.write_bytes(made[path])
                 print(name)
     return status
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,8 +1,6 @@
 """The course as programs see it: run an nbgrader command, make a submission, read the gradebook."""
 
 import copy
-import csv
-import io
 import os
 import subprocess
 import sys
@@ -11,7 +9,7 @@ from pathlib import Path
 import nbformat
 from nbgrader.api import Gradebook
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class CommandFailed(RuntimeError):
@@ -98,12 +96,6 @@ def class_table(work, assignment):
 
 def exercise_of(grade_id):
     return grade_id.removeprefix("test_").removeprefix("hidden_")
-
-
-def as_csv(header, rows):
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([header, *rows])
-    return out.getvalue()
 
 
 def as_text(header, rows):

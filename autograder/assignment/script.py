@@ -1,54 +1,18 @@
-"""Reads an assignment script (percent format) and checks it against the rules of CONTRIBUTING.md."""
+"""Reads an assignment script and checks it against the rules of CONTRIBUTING.md."""
 
 import ast
 import builtins
 import re
 import symtable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-# What a header may hold, by kind of cell: the keys it needs beside the one that names the kind.
-KINDS = {
-    "setup": set(),
-    "task": {"stars", "minutes"},
-    "solution": set(),
-    "tryit": set(),
-    "test": {"points"},
-    "hidden": {"points"},
-    "answer": {"points"},
-}
-IS_MARKDOWN = {"task", "answer"}
-PARTS = ("task", "solution", "tryit", "test", "hidden")
-PAIR = re.compile(r'(\w+)=("[^"]*"|[^\s"]+)')
+from autograder.assignment.cells import PARTS, names_given, split_cells, starter_of
+
 MODULE_NAMES = {"__name__", "__file__", "__doc__"} | set(dir(builtins))
 
 
 class ScriptError(ValueError):
     """The script breaks the format; the text holds one `file:line: reason` per line."""
-
-
-@dataclass
-class Cell:
-    """One cell of a script: `kind` is a key of KINDS, "markdown" or "code"; `line` is where its header stands."""
-
-    kind: str
-    line: int
-    name: str = ""
-    options: dict = field(default_factory=dict)
-    source: str = ""
-
-    @property
-    def is_markdown(self):
-        return self.kind in IS_MARKDOWN or self.kind == "markdown"
-
-    @property
-    def grade_id(self):
-        """nbgrader's name for the cell, or "" where nbgrader does not look at it."""
-        if self.kind == "solution":
-            return self.name
-        if self.kind == "setup":
-            return "setup"
-        return f"{self.kind}_{self.name}" if self.kind in KINDS and self.kind != "tryit" else ""
 
 
 def read_script(path):
@@ -59,64 +23,6 @@ def read_script(path):
     if faults:
         raise ScriptError("\n".join(f"{path}:{line}: {reason}" for line, reason in sorted(faults)))
     return cells
-
-
-def split_cells(text):
-    """(cells, faults) of a script's text; faults are (line, reason)."""
-    cells, faults, body = [], [], []
-    lines = text.split("\n")
-    for number, line in enumerate(lines, 1):
-        if not line.startswith("# %%"):
-            body.append(line)
-            continue
-        if cells:
-            cells[-1].source = cell_source(cells[-1], body, faults)
-        body = []
-        cells.append(read_header(line, number, faults))
-    if cells:
-        cells[-1].source = cell_source(cells[-1], body, faults)
-    else:
-        faults.append((1, "no cell: a cell starts with a line `# %%`"))
-    return cells, faults
-
-
-def read_header(line, number, faults):
-    """The empty cell that a `# %%` line announces."""
-    rest = line[len("# %%") :].strip()
-    markdown = rest.startswith("[markdown]")
-    rest = rest.removeprefix("[markdown]").strip()
-    pairs = dict(PAIR.findall(rest))
-    if PAIR.sub("", rest).strip():
-        faults.append((number, f"cannot read the header `{line}`"))
-    kinds = [key for key in pairs if key in KINDS]
-    if not kinds:
-        faults += [(number, f"unknown header key `{key}`; known: {', '.join(KINDS)}") for key in pairs]
-        return Cell("markdown" if markdown else "code", number)
-    kind = kinds[0]
-    cell = Cell(kind, number, pairs.pop(kind).strip('"'))
-    for key, value in pairs.items():
-        if key not in KINDS[kind]:
-            faults.append((number, f"unknown header key `{key}` in a {kind} cell"))
-        elif not value.isdigit() or not int(value):
-            faults.append((number, f"`{key}` must be a whole number above 0, got {value}"))
-        else:
-            cell.options[key] = int(value)
-    faults += [(number, f"a {kind} cell needs `{key}=`") for key in sorted(KINDS[kind] - set(pairs))]
-    if markdown != (kind in IS_MARKDOWN):
-        faults.append((number, f"a {kind} cell is {'' if kind in IS_MARKDOWN else 'not '}[markdown]"))
-    if not re.fullmatch(r"\w+", cell.name):
-        faults.append((number, f"`{cell.name}` cannot be a name"))
-    return cell
-
-
-def cell_source(cell, body, faults):
-    """The text of a cell: blank lines at the ends dropped, the comment marks of Markdown taken off."""
-    if not cell.is_markdown:
-        return "\n".join(body).strip("\n")
-    for offset, line in enumerate(body, 1):
-        if line and line != "#" and not line.startswith("# "):
-            faults.append((cell.line + offset, "a line of a [markdown] cell must start with `# `"))
-    return "\n".join(line[2:] for line in body).strip("\n")
 
 
 def check_cells(cells):
@@ -197,31 +103,11 @@ def check_starter(name, cell):
         tree = ast.parse(starter)
     except SyntaxError as error:
         return [(cell.line, f"without its solution `{name}` is not Python: {error.msg}")]
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-            if ast.get_docstring(node):
-                return []
-            return [(cell.line, f"`{name}` needs a docstring outside of its solution region")]
-    return [(cell.line, f"the solution cell does not define `{name}` outside of its solution region")]
-
-
-def names_given(source):
-    """What a solution cell defines: its functions and classes. A cell may hold several that belong together."""
-    try:
-        body = ast.parse(starter_of(source)).body
-    except SyntaxError:
-        return []
-    return [node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-
-
-def starter_of(source):
-    """What a student gets: every solution region replaced by `raise NotImplementedError`."""
-    return re.sub(
-        r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION",
-        r"\1raise NotImplementedError",
-        source,
-        flags=re.M | re.S,
-    )
+    defined = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    if name not in [node.name for node in defined]:
+        return [(cell.line, f"the solution cell does not define `{name}` outside of its solution region")]
+    bare = [node.name for node in defined if not ast.get_docstring(node)]
+    return [(cell.line, f"`{other}` needs a docstring outside of its solution region") for other in bare]
 
 
 def check_test(cell, function, allowed):
