@@ -16,6 +16,8 @@ import signal
 import time
 from dataclasses import dataclass
 
+from autograder.assignment.cells import names_given
+
 MEMORY_BYTES = 4 << 30  # above what the parent has mapped already
 
 
@@ -46,6 +48,7 @@ class Topic:
             exercise: compile(parts["solution"].source, f"<{exercise}>", "exec")
             for exercise, parts in self.exercises.items()
         }
+        self.names = {name: names_given(parts["solution"].source) for name, parts in self.exercises.items()}
         self.namespace = {"__name__": "__main__"}
         preload([cell.source for cell in cells if not cell.is_markdown] + list(other_sources))
         for source in self.setup:
@@ -86,12 +89,13 @@ class Topic:
         space = {"__name__": "__test__", **self.shared}
         # nothing but what the rules of a test cell allow, see autograder/assignment/script.py
         lead_in = self.exercises[cell.name]["task"].source
-        for name in self.exercises:
-            if name == cell.name or re.search(rf"\b{name}\b", lead_in):
-                if name in answers:
-                    space[name] = answers[name]
-                else:
-                    space.pop(name, None)
+        for exercise, names in self.names.items():
+            for name in names:
+                if exercise == cell.name or re.search(rf"\b{name}\b", lead_in):
+                    if name in answers:
+                        space[name] = answers[name]
+                    else:
+                        space.pop(name, None)
         try:
             exec(compile(cell.source, f"<{cell.grade_id}>", "exec"), space)
         except BaseException as error:

@@ -6,7 +6,7 @@ import re
 import symtable
 from pathlib import Path
 
-from autograder.assignment.cells import PARTS, split_cells, starter_of
+from autograder.assignment.cells import PARTS, names_given, split_cells, starter_of
 
 MODULE_NAMES = {"__name__", "__file__", "__doc__"} | set(dir(builtins))
 
@@ -46,7 +46,7 @@ def check_cells(cells):
     for name, parts in exercises.items():
         if set(parts) == set(PARTS):
             faults += check_exercise(name, parts, allowed, earlier)
-        earlier.append(name)
+        earlier += names_given(parts["solution"].source) if "solution" in parts else [name]
     for cell in cells:
         marks = [cell.source.count(f"### {word} SOLUTION") for word in ("BEGIN", "END")]
         if cell.kind == "answer" and marks != [1, 1]:
@@ -89,7 +89,7 @@ def check_exercise(name, parts, allowed, earlier):
     faults += check_starter(name, solution)
     mentioned = {other for other in earlier if re.search(rf"\b{other}\b", task.source)}
     for kind in ("test", "hidden"):
-        faults += check_test(parts[kind], f"{kind}_{name}", {name} | mentioned | allowed)
+        faults += check_test(parts[kind], f"{kind}_{name}", {*names_given(solution.source), *mentioned, *allowed})
     return faults
 
 
@@ -103,12 +103,11 @@ def check_starter(name, cell):
         tree = ast.parse(starter)
     except SyntaxError as error:
         return [(cell.line, f"without its solution `{name}` is not Python: {error.msg}")]
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-            if ast.get_docstring(node):
-                return []
-            return [(cell.line, f"`{name}` needs a docstring outside of its solution region")]
-    return [(cell.line, f"the solution cell does not define `{name}` outside of its solution region")]
+    defined = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    if name not in [node.name for node in defined]:
+        return [(cell.line, f"the solution cell does not define `{name}` outside of its solution region")]
+    bare = [node.name for node in defined if not ast.get_docstring(node)]
+    return [(cell.line, f"`{other}` needs a docstring outside of its solution region") for other in bare]
 
 
 def check_test(cell, function, allowed):
