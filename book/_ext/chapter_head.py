@@ -26,7 +26,7 @@ def reading_minutes(document):
     words = code = 0
     for node in document.findall(nodes.Text):
         above = list(ancestors(node))
-        if any(isinstance(parent, exercise_card) for parent in above):
+        if any(isinstance(parent, exercise_card | nodes.raw) or is_output(parent) for parent in above):
             continue
         if any(isinstance(parent, nodes.literal_block) for parent in above):
             code += len(node.splitlines())
@@ -34,6 +34,10 @@ def reading_minutes(document):
             words += len(node.split())
     minutes = words / WORDS_PER_MINUTE + code / CODE_LINES_PER_MINUTE
     return max(5, 5 * round(minutes / 5))
+
+
+def is_output(node):
+    return isinstance(node, nodes.Element) and "cell_output" in node.get("classes", ())
 
 
 def ancestors(node):

@@ -11,7 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from book._ext.html_element import element, text
 
-# topic number -> (name, what it does, place in the wide drawing, place in the narrow one); a place is x, y, width, height
+# topic number -> (name, what it does, place in the wide drawing, place in the narrow one); place: x, y, width, height
 PARTS = {
     12: ("Server", "requests come in, tokens stream out", (0, 0, 760, 46), (0, 0, 360, 46)),
     1: ("Tokenizer", "text to integers", (0, 82, 130, 62), (0, 62, 174, 56)),
@@ -90,7 +90,7 @@ def small_map(env, topic, address):
     if number not in PARTS:
         return []
     picture = nodes.raw("", drawing(0, chapters(env), lit=number, small=True), format="html")
-    words = f"In the engine: {PARTS[number][0].lower()}"
+    words = f"In the engine: {PARTS[number][0]}"
     caption = text("span", words, class_="map-here")
     return [element("a", picture, caption, class_="chapter-map", href=f"{address}#engine-map")]
 

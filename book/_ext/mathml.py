@@ -12,7 +12,7 @@ CONVERTER = LatexToMathML()
 
 
 def mathml(node, displaystyle):
-    """The formula of a node as a `<math>` element. A formula that cannot be read is a warning, which fails the build."""
+    """The formula of a node as a `<math>` element. One that cannot be read is a warning, which fails the build."""
     latex = node.astext()
     try:
         return CONVERTER.convert_with_local_state(latex, displaystyle=displaystyle)
