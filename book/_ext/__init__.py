@@ -7,11 +7,13 @@ from book._ext import (
     engine_map,
     figure_live,
     html_element,
+    landing,
     live,
     mathml,
     nbexercise,
     predict,
     progress,
+    search,
     site,
 )
 
@@ -23,10 +25,12 @@ PARTS = (
     predict,
     progress,
     figure_live,
+    landing,
     course_path,
     engine_map,
     chapter_head,
     code_blocks,
+    search,
     site,
 )
 
