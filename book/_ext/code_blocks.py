@@ -7,6 +7,7 @@ import ast
 import subprocess
 import sys
 import textwrap
+from itertools import groupby
 
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
@@ -43,13 +44,51 @@ def narrow(source):
     if all(len(line) <= COLUMNS for line in source.splitlines()):
         return source
     command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", str(COLUMNS), "-"]
-    done = subprocess.run(command, input=textwrap.dedent(source), capture_output=True, text=True)
+    done = subprocess.run(command, input=source, capture_output=True, text=True)
     return done.stdout.rstrip("\n") if done.returncode == 0 and done.stdout else source
 
 
+def reflow(lines, mark=""):
+    """Lines of one paragraph, set anew to COLUMNS where one is longer. mark: what each line begins with, as "# "."""
+    indents = {len(line) - len(line.lstrip()) for line in lines}
+    if len(indents) > 1 or all(len(line) <= COLUMNS for line in lines):
+        return lines
+    start = " " * indents.pop() + mark
+    words = " ".join(line.strip().removeprefix(mark.strip()).strip() for line in lines)
+    return textwrap.wrap(
+        words, COLUMNS, initial_indent=start, subsequent_indent=start, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def docstring_lines(tree):
+    """The line numbers, from 0, of every docstring."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
+    for node in ast.walk(tree):
+        if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
+            yield from range(node.body[0].lineno - 1, node.body[0].end_lineno)
+
+
+def set_texts(source):
+    """Source with its docstrings and comment lines set to COLUMNS, paragraph by paragraph."""
+    lines, inside = source.splitlines(), set(docstring_lines(ast.parse(source)))
+
+    def kind(i):
+        text = lines[i].strip()
+        if text.strip("\"'") == "":
+            return None
+        return "" if i in inside else "# " if text.startswith("# ") else None
+
+    done = []
+    for mark, group in groupby(range(len(lines)), key=kind):
+        paragraph = [lines[i] for i in group]
+        done += paragraph if mark is None else reflow(paragraph, mark)
+    return "\n".join(done)
+
+
 def readable(source):
+    source = textwrap.dedent(source)  # a method comes with its class's indent
     try:
-        return narrow(without_plumbing(source)) if "glue(" in source else narrow(source)
+        return set_texts(narrow(without_plumbing(source) if "glue(" in source else source))
     except SyntaxError:
         return source
 
