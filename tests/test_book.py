@@ -145,10 +145,10 @@ def test_exercises_shown_are_those_of_the_notebook(book, browser, chapter):
         assert box["solution"].rstrip() == without_marks(cell.source).rstrip(), f"the solution of {name} is another"
 
 
-# The look ---------------------------------------------------------------------------------------------------------------
+# The look ------------------------------------------------------------------------------------------------------------
 
-CUT_LINES = """() => [...document.querySelectorAll('article pre')].filter(pre => pre.clientWidth && !pre.closest('.cell_output'))
-  .flatMap(pre => {
+CUT_LINES = """() => [...document.querySelectorAll('article pre')]
+  .filter(pre => pre.clientWidth && !pre.closest('.cell_output')).flatMap(pre => {
     const range = document.createRange();
     range.selectNodeContents(pre);
     const edge = pre.getBoundingClientRect().left + pre.clientLeft + pre.clientWidth;
