@@ -7,6 +7,8 @@ import symtable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autograder.seen import names_seen
+
 # What a header may hold, by kind of cell: the keys it needs beside the one that names the kind.
 KINDS = {
     "setup": set(),
@@ -181,9 +183,9 @@ def check_exercise(name, parts, allowed, earlier):
     if parts["hidden"].options["points"] < parts["test"].options["points"]:
         faults.append((parts["hidden"].line, f"hidden tests of `{name}` must be worth at least the visible ones"))
     faults += check_starter(name, solution)
-    mentioned = {other for other in earlier if re.search(rf"\b{other}\b", task.source)}
+    seen = {*names_seen(name, task.source, [*earlier, name]), *allowed}
     for kind in ("test", "hidden"):
-        faults += check_test(parts[kind], f"{kind}_{name}", {name} | mentioned | allowed)
+        faults += check_test(parts[kind], f"{kind}_{name}", seen)
     return faults
 
 

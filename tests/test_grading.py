@@ -12,7 +12,8 @@ import zipfile
 import nbformat
 import pytest
 
-from autograder import collect, course, demo, end_to_end, execute, intake
+from autograder import collect, course, demo, execute, intake
+from autograder.auditor import end_to_end
 from autograder.script import read_script
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-unique cell id")  # one of the made submissions has them

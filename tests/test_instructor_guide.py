@@ -10,7 +10,8 @@ import pytest
 from traitlets.config import PyFileConfigLoader
 
 from autograder import costs, tables
-from autograder.audit_tool import Row, save
+from autograder.auditor.audit import Row
+from autograder.auditor.table import save
 from autograder.course import ROOT, hand_in, submission
 from autograder.script import split_cells
 

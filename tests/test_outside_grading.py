@@ -3,11 +3,13 @@
 import nbformat
 import pytest
 
-from autograder import course, end_to_end
-from autograder.audit_tool import ROOT
-from autograder.outside.compare import compare
-from autograder.outside.pairs import Pair
-from autograder.scoring import Topic, score_all
+from autograder import course
+from autograder.auditor import end_to_end
+from autograder.auditor.candidates import ROOT
+from autograder.auditor.children import score_all
+from autograder.auditor.compare import compare
+from autograder.auditor.pairs import Pair
+from autograder.scoring import Topic
 from autograder.script import split_cells
 
 TOPICS = sorted(path.stem for path in (ROOT / "solutions").glob("*/*.py"))
