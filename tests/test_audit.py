@@ -231,6 +231,16 @@ def test_a_wrong_answer_may_be_whole_or_an_edit_of_a_right_one(tmp_path):
     assert bank.wrong["double"].source == "def half(x):\n    return 2 * x"
 
 
+def test_the_example_in_contributing_is_read(tmp_path):
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (tmp_path / "x.txt").write_text(text.split("```text\n")[1].split("```")[0])
+    guard = '    if tokens < 0:\n        raise ValueError(f"tokens cannot be negative, got {tokens}")\n'
+    bank = read_bank(tmp_path / "x.txt", f"def cache_bytes(layers, tokens):\n{guard}    return 2 * layers * tokens")
+    assert len(bank.faults) == 1 and "1 right answers in the bank" in bank.faults[0], bank.faults
+    assert "return layers * tokens" in bank.wrong["one_array"].source
+    assert "if" not in bank.wrong["no_check"].source and bank.equivalent
+
+
 def test_an_equivalent_mutant_is_not_counted(tmp_path):
     weak = "half(2 * d) == d and half(-2) == -1"  # whole numbers only: x // 2 would do
     found, row = faults(course(tmp_path / "weak", hidden=weak))
