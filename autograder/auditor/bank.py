@@ -73,6 +73,9 @@ def split(text, bank):
     """(line number, header, lines of the body) of each section; blank lines at the ends of a body are dropped."""
     lines = text.split("\n")
     starts = [i for i, line in enumerate(lines) if line.startswith("== ")]
+    stray = next((i for i, line in enumerate(lines[: starts[0] if starts else None], 1) if line.strip()), None)
+    if stray:
+        bank.faults.append(f"{bank.at(stray)}: text before the first header: a header is {HEADERS}")
     for i, end in itertools.pairwise([*starts, len(lines)]):
         header = HEADER.fullmatch(lines[i])
         if not header or bool(header["name"]) == (header["kind"] == "equivalent"):
@@ -92,7 +95,7 @@ def add(bank, line, header, body, reference):
         return
     if name in getattr(bank, kind):
         raise BankError(line, f"{kind} {name} stands twice")
-    if len(body) < 2 or not body[0].strip():
+    if len(body) < 2 or not body[0].strip() or " => " in body[0] or body[0] == "<<<":
         raise BankError(line, f"{kind} {name} needs a sentence that says what it is, then its text or edits")
     if kind == "wrong" and not header["check"]:
         raise BankError(line, f"wrong {name} does not say which check catches it: `, caught by hidden: words`")
