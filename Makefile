@@ -27,14 +27,14 @@ system:
 	@sh tools/system_packages.sh
 
 notebooks: $(READY)
-	$(PY) -m autograder.build_notebooks
+	$(PY) -m autograder notebooks
 
 # build_book.py compares a digest of the sources, so a book that is up to date is not built again
 book: notebooks
-	$(PY) book/_ext/build_book.py --if-stale
+	$(PY) book/tools/build_book.py --if-stale
 
 serve: book
-	$(PY) book/_ext/serve.py --port $(PORT)
+	$(PY) book/tools/serve.py --port $(PORT)
 
 grade: $(READY)
 	$(PY) -m autograder demo

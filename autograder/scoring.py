@@ -10,7 +10,7 @@ import os
 import resource
 import signal
 
-from autograder.seen import names_seen
+from autograder.assignment.seen import names_seen
 
 MEMORY_BYTES = 4 << 30  # above what the parent has mapped already
 
@@ -104,7 +104,7 @@ def preload(sources):
         importlib.import_module("torch").set_num_threads(1)
 
 
-def limit_this_process(cpu_limit_s):
+def limit_this_process(cpu_limit_s, memory_bytes=MEMORY_BYTES):
     """Processor time, memory, no core file; output is swallowed at the file descriptors too."""
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -118,4 +118,4 @@ def limit_this_process(cpu_limit_s):
             mapped = int(statm.read().split()[0]) * resource.getpagesize()
     except OSError:  # not Linux: the time limit still holds
         return
-    resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY_BYTES, mapped + MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + memory_bytes, mapped + memory_bytes))

@@ -17,11 +17,6 @@ def require(condition, rule):
         raise InvariantError(rule)
 
 
-def num_blocks_for(num_tokens, block_size):
-    """Blocks that hold num_tokens tokens: the last one may be partly empty."""
-    return -(-num_tokens // block_size)
-
-
 class BlockManager:
     """Hands out the block numbers 0 … num_blocks - 1 and counts the owners of each.
 

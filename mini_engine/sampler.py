@@ -6,11 +6,7 @@ Order, as in transformers' generate: temperature, top-k, top-p, min-p. Each filt
 import numpy as np
 import torch
 
-from mini_engine.sequence import SamplingParams
-
 NUM_LIKELY = 1024  # among so many tokens top-p looks first
-
-__all__ = ["Sampler", "SamplingParams", "new_generator", "row_sampler"]
 
 
 def new_generator(params):

@@ -7,7 +7,8 @@ served (Yu et al. 2022, OSDI, iteration-level scheduling; Agrawal et al. 2024, 2
 from collections import deque
 from dataclasses import dataclass, field
 
-from mini_engine.block_manager import check_owners, num_blocks_for, require
+from mini_engine.accounting import num_blocks_for
+from mini_engine.block_manager import check_owners, require
 from mini_engine.prefix_cache import block_hashes
 from mini_engine.sequence import Sequence, Status
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .config import SMOLLM2_135M, TINY, ModelConfig
-from .fetch import GGUF_SHA256, ModelUnavailable, cache_folder, fetch_gguf, gguf_path
-from .gguf_file import load_gguf
-from .safetensors_file import read_safetensors, write_safetensors
+from mini_engine.config import SMOLLM2_135M, TINY, ModelConfig
+from mini_engine.files.fetch import GGUF_SHA256, ModelUnavailable, cache_folder, fetch_gguf, gguf_path
+from mini_engine.files.gguf import load_gguf
+from mini_engine.files.safetensors import read_safetensors, write_safetensors
 
 __all__ = [
     "ModelUnavailable",

@@ -43,7 +43,7 @@ CHROMIUM_FLAGS = [
 @pytest.fixture(scope="session")
 def book():
     """The folder of the built book, built now when it is missing or older than its sources."""
-    from book._ext import build_book
+    from book.tools import build_book
 
     html = build_book.ROOT / "_build" / "html"
     if not build_book.is_fresh(html):
@@ -54,7 +54,7 @@ def book():
 @pytest.fixture(scope="module")
 def browser():
     """Headless Chromium, of the system; for one file, because its event loop stands in the way of others."""
-    from book._ext.print_book import find_chromium
+    from book.tools.print_book import find_chromium
 
     program = find_chromium()
     if program is None:

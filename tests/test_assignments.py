@@ -9,8 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from autograder.build_notebooks import ROOT, build, course_config
-from autograder.script import ScriptError, read_script
+from autograder.assignment.notebooks import ROOT, build, course_config
+from autograder.assignment.script import ScriptError, read_script
 
 SCRIPTS = sorted((ROOT / "solutions").glob("*/*.py"))
 TOPICS = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
@@ -131,6 +131,8 @@ def test_generator_writes_lead_in_line_points_and_ids(tmp_path):
         *("cell-00", "setup", "task_half", "half", "tryit_half", "test_half", "hidden_half", "answer_why")
     ]
     assert source.cells[2].source.startswith("## 1. Halves\n\n★★ · 15 minutes · 3 points\n\nWrite")
+    for notebook in (source, release):
+        assert notebook.cells[2].metadata.course == {"stars": 2, "minutes": 15, "points": 3}
     assert release.cells[3].source == 'def half(x):\n    """Half of x."""\n    raise NotImplementedError'
     assert release.cells[7].source == "Why?\n\nWrite your answer here."
     assert [

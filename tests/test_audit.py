@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from autograder import __main__
+from autograder.assignment.cells import split_cells
+from autograder.assignment.seen import names_seen
 from autograder.auditor import command
 from autograder.auditor.audit import audit_topic
 from autograder.auditor.bank import read_bank
@@ -15,8 +17,6 @@ from autograder.auditor.children import score_all
 from autograder.auditor.mutants import mutants
 from autograder.auditor.table import table
 from autograder.scoring import Topic
-from autograder.script import split_cells
-from autograder.seen import names_seen
 
 TOPICS = sorted(path.stem for path in (ROOT / "solutions").glob("*/*.py"))
 

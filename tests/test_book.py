@@ -14,8 +14,8 @@ import nbformat
 import pytest
 import yaml
 
-from book._ext import build_book, serve, vendor
-from book._ext.nbexercise import read_exercise
+from book._ext.assignment import course_config, read_exercise
+from book.tools import build_book, serve, vendor
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
@@ -101,6 +101,13 @@ def test_an_exercise_is_found_by_its_exact_name_first():
     """08 has the written answer `answer_choose_metric` before the exercise `choose_metric`."""
     assert read_exercise(ROOT, "08_sampling_and_latency", "choose_metric")["grade_id"] == "choose_metric"
     assert read_exercise(ROOT, "08_sampling_and_latency", "answer_choose_metric")["written"]
+
+
+def test_minutes_and_points_travel_as_data():
+    exercise = read_exercise(ROOT, "03_kv_cache", "kv_bytes_per_token")
+    assert exercise["effort"] == {"stars": 1, "minutes": 10, "points": 3} and "minutes" not in exercise["lead"]
+    assert read_exercise(ROOT, "08_sampling_and_latency", "answer_choose_metric")["effort"].keys() == {"points"}
+    assert course_config(ROOT) is course_config(ROOT), "the nbgrader configuration is executed again and again"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -236,6 +243,7 @@ REFUSED = {
     "an exercise that is not there": ("```{nbexercise} 03_kv_cache/no_such\n```", "no exercise 'no_such'"),
     "an assignment that is not there": ("```{nbexercise} 99_nothing/f\n```", "make notebooks"),
     "a figure without its script": ("```{figure-live} no-such\nText.\n```", "no script"),
+    "a drawing without its file": ("```{drawing} no-such\n```", "no file"),
     "a figure named like a path": ("```{figure-live} ../course\nText.\n```", "no script"),
     "an answer that is no number": ("```{predict}\n:answer: many\n\nHow many?\n\n---\n\nSo many.\n```", "not a number"),
     "an answer outside the choices": ("```{predict}\n:answer: c\n:choices: a | b\n\nQ?\n\n---\n\nA.\n```", "choices"),
@@ -325,7 +333,7 @@ def test_quick_build_fails_on_a_raising_cell_and_names_no_page(tmp_path):
     page.write_text(f"{header}\n# Raises\n\n```{{code-cell}} python\nraise RuntimeError('on purpose')\n```\n")
     try:
         done = subprocess.run(
-            [sys.executable, "book/_ext/build_book.py", "zz_raising_cell", "--output", str(tmp_path)],
+            [sys.executable, "book/tools/build_book.py", "zz_raising_cell", "--output", str(tmp_path)],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -54,10 +54,10 @@ def test_weights_by_path(smollm2_tokenizer, tmp_path, capsys):
     config = ModelConfig("made", 1, 32, 4, 2, 48, 49_152, 8, max_position_embeddings=64)
     transformers_llama(config, make_weights(config)).save_pretrained(tmp_path)
     capsys.readouterr()
-    assert main(["generate", "x", "--weights", str(tmp_path)]) == 1
+    assert main(["generate", "x", "--model", str(tmp_path)]) == 1
     assert "no tokenizer.json" in one_line_of_error(capsys)
     smollm2_tokenizer.backend.save(str(tmp_path / "tokenizer.json"))
-    assert main(["generate", "Hello", "--weights", str(tmp_path), "--max-tokens", "3"]) == 0
+    assert main(["generate", "Hello", "--model", str(tmp_path), "--max-tokens", "3"]) == 0
     assert capsys.readouterr().out.startswith("Hello")
 
 
@@ -69,7 +69,7 @@ def test_files_that_are_no_model(tmp_path, capsys):
         (tmp_path, "config.json"),
         (tmp_path / "no.gguf", "No such"),
     ):
-        assert main(["generate", "x", "--weights", str(weights)]) == 1
+        assert main(["generate", "x", "--model", str(weights)]) == 1
         assert words in one_line_of_error(capsys)
 
 

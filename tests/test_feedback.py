@@ -10,10 +10,11 @@ from nbgrader.api import Gradebook
 from small_course import NAMES, TOPIC, floored, make_course, right
 from traitlets.config import Config
 
-from autograder import course, feedback
+from autograder.assignment.script import read_script
 from autograder.auditor.candidates import load_topic, scratch_folder
 from autograder.auditor.children import score_all
-from autograder.script import read_script
+from autograder.grading import course
+from autograder.results import feedback, wording
 
 TOPICS = sorted(path.stem for path in (course.ROOT / "solutions").glob("*/*.py"))
 BANK = "03_kv_cache"
@@ -31,7 +32,7 @@ def hidden(source, ename="AssertionError", evalue=""):
 def render(notebook, assignment, score=0, max_score=1):
     """The page, by the course's template and preprocessor, without a gradebook."""
     config = Config()
-    config.HTMLExporter.extra_template_basedirs = [str(course.ROOT / "autograder" / "templates")]
+    config.HTMLExporter.extra_template_basedirs = [str(course.ROOT / "autograder" / "results" / "templates")]
     config.HTMLExporter.template_name = "course_feedback"
     config.HTMLExporter.preprocessors = [feedback.FeedbackView]
     grades = {"notebook": assignment, "assignment": assignment, "score": score, "max_score": max_score}
@@ -104,12 +105,12 @@ def test_no_value_of_any_hidden_message_gets_through(topic):
     for cell in read_script(course.ROOT / "solutions" / topic / f"{topic}.py"):
         if cell.kind != "hidden":
             continue
-        for parts, whole in feedback.wordings(cell.source):
+        for parts, whole in wording.wordings(cell.source):
             said = "".join("SECRET 8.25" if part is None else part for part in parts)
             said = (
                 said if whole else f"Not equal to tolerance rtol=1e-07\n{said}\nMismatched elements: 3 / 7331 [SECRET]"
             )
-            shown = feedback.hidden_words(hidden(cell.source, evalue=said))
+            shown = wording.hidden_words(hidden(cell.source, evalue=said))
             assert "SECRET" not in shown and not re.search(r"(?<![\w.])(?<!\w-)\d", shown), f"{cell.grade_id}: {shown}"
             checked += 1
     assert checked, "no hidden message was looked at"
@@ -119,18 +120,18 @@ def test_hidden_words_keep_what_teaches():
     message = 'f"{n} heads give {n * 2} bytes, you returned {f(n)}: K and V are two arrays"'
     source = f"def hidden_f():\n    for n in (3, 4):\n        assert f(n) == n, {message}\n"
     said = "3 heads give 6 bytes, you returned 5: K and V are two arrays"
-    assert feedback.hidden_words(hidden(source, evalue=said)) == (
+    assert wording.hidden_words(hidden(source, evalue=said)) == (
         "… heads give … bytes, you returned …: K and V are two arrays"
     )
-    assert feedback.hidden_words(hidden(source, evalue="something else, 42")) == feedback.GENERAL
-    assert feedback.hidden_words(hidden(source, "ValueError", "42 is bad")) == "your code raises ValueError there."
-    assert feedback.hidden_words(hidden(source, "Saw42", "x")) == "your code raises an error there."
-    assert "process had ended" in feedback.hidden_words(hidden(source, "StudentProcessError", "x 42"))
-    assert feedback.hidden_words(hidden("not python (", evalue="42")) == feedback.GENERAL
-    assert feedback.hidden_words(nbformat.v4.new_code_cell(source)) == ""
+    assert wording.hidden_words(hidden(source, evalue="something else, 42")) == wording.GENERAL
+    assert wording.hidden_words(hidden(source, "ValueError", "42 is bad")) == "your code raises ValueError there."
+    assert wording.hidden_words(hidden(source, "Saw42", "x")) == "your code raises an error there."
+    assert "process had ended" in wording.hidden_words(hidden(source, "StudentProcessError", "x 42"))
+    assert wording.hidden_words(hidden("not python (", evalue="42")) == wording.GENERAL
+    assert wording.hidden_words(nbformat.v4.new_code_cell(source)) == ""
     named = 'def hidden_f():\n    message = f"the rows of {1} differ" if x else "no row at all"\n    assert 0, message'
-    assert feedback.hidden_words(hidden(named, evalue="the rows of 7 differ")) == "the rows of … differ"
-    assert feedback.hidden_words(hidden(named, evalue="no row at all")) == "no row at all"
+    assert wording.hidden_words(hidden(named, evalue="the rows of 7 differ")) == "the rows of … differ"
+    assert wording.hidden_words(hidden(named, evalue="no row at all")) == "no row at all"
 
 
 # Through nbgrader.

@@ -11,10 +11,11 @@ import nbformat
 import pytest
 import yaml
 
-from autograder import course
 from autograder.auditor.candidates import load_topic
 from autograder.auditor.children import score_all
-from book._ext import build_book, live, live_runner, serve, vendor
+from autograder.grading import course
+from book._ext import live, live_runner
+from book.tools import build_book, serve, vendor
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = build_book.toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
@@ -29,7 +30,7 @@ TEN = 10
 @pytest.fixture(scope="module", autouse=True)
 def python_served_by_the_book():
     if not vendor.python_is_present():
-        pytest.skip("book/_static/vendor has no Pyodide: live exercises are NOT checked. python -m book._ext.vendor")
+        pytest.skip("book/_static/vendor has no Pyodide: live exercises are NOT checked. python -m book.tools.vendor")
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from mini_engine import quality
+from mini_engine.bench import quality
+from mini_engine.bench.quality_table import load_recorded, print_table
 from mini_engine.model import Llama
-from mini_engine.quality_table import load_recorded, print_table
 from mini_engine.weights import load_tiny
 
 
@@ -114,4 +114,4 @@ def test_recorded_run(capsys):
     assert rows["int4-g32"]["kl"] < rows["int4-g64"]["kl"] < rows["int4-g128"]["kl"]
     print_table(data)
     shown = capsys.readouterr().out
-    assert all(row["label"] in shown for row in data["rows"]) and data["date"] in shown
+    assert all(row["label"] in shown for row in data["rows"]) and data["machine"]["date"] in shown

@@ -9,11 +9,14 @@ import pytest
 from nbgrader.api import Gradebook
 from sqlalchemy import text as sql
 
-from autograder import __main__, build_notebooks, course, report
+from autograder import __main__
+from autograder.assignment import notebooks
 from autograder.auditor.candidates import load_topic
 from autograder.auditor.children import score_all
-from autograder.intake import NOTES_HEADING
-from autograder.similarity import near_identical
+from autograder.grading import course
+from autograder.intake.graft import NOTES_HEADING
+from autograder.results import class_result, items, misconceptions, report
+from autograder.results.similarity import near_identical
 
 TOPIC = "01_x"
 EXERCISE = '''
@@ -105,7 +108,7 @@ def root(tmp_path_factory):
         bank = folder / "autograder" / "audit" / TOPIC / f"{name}.txt"
         bank.parent.mkdir(parents=True, exist_ok=True)
         bank.write_text(BANK.replace("NAME", name))
-    for path, content in build_notebooks.build(script, folder / "notebooks", build_notebooks.course_config()).items():
+    for path, content in notebooks.build(script, folder / "notebooks", notebooks.course_config()).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return folder
@@ -164,7 +167,7 @@ def own_database(monkeypatch):
 
 @pytest.fixture(scope="module")
 def result(root, work):
-    return report.read_class(work, TOPIC, root)
+    return class_result.read_class(work, TOPIC, root)
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +188,7 @@ def test_who_wrote_what(result):
 
 
 def test_difficulty_and_discrimination_follow_their_definitions(result):
-    half, middle, mean = report.items(result)
+    half, middle, mean = items.items(result)
     # points: half 3 1 1 0, middle 3 3 0 0, mean 3 3 0 0
     assert half.difficulty == pytest.approx(5 / 12) and middle.difficulty == pytest.approx(0.5)
     # against what is left: 6 6 0 0
@@ -196,7 +199,7 @@ def test_difficulty_and_discrimination_follow_their_definitions(result):
 
 
 def test_failures_stand_together_and_bear_the_name_of_the_mistake(result, root):
-    groups = report.misconceptions(result, report.bank_messages(TOPIC, root))
+    groups = misconceptions.misconceptions(result, misconceptions.bank_messages(TOPIC, root))
     floor, leak = groups["half"]
     assert floor.students == ["ben", "chi"]
     assert floor.named == {"floor": "Drops the half of odd numbers"}
@@ -208,7 +211,7 @@ def test_failures_stand_together_and_bear_the_name_of_the_mistake(result, root):
 
 def test_messages_match_in_spite_of_other_numbers(result):
     bank = {"half": {"other": (("", "secret: half(-3) is -1.5, you returned -77.5"), "Returns something else")}}
-    assert list(report.misconceptions(result, bank)["half"][0].named) == ["other"]
+    assert list(misconceptions.misconceptions(result, bank)["half"][0].named) == ["other"]
 
 
 def test_the_page_is_whole_and_safe(pages):

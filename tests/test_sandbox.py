@@ -25,8 +25,8 @@ from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
 from traitlets.config import Config
 
-from autograder import course
 from autograder.__main__ import main
+from autograder.grading import course
 from autograder.sandbox import client, doctor, landlock, modes, provisioner, seccomp
 
 TOPIC = "03_kv_cache"

@@ -17,11 +17,12 @@ import torch
 import uvicorn
 
 from mini_engine import loading
+from mini_engine.bench.load_test import load_test
+from mini_engine.commands.serve import bind
 from mini_engine.engine import Engine
-from mini_engine.load_test import load_test
-from mini_engine.metrics import Histogram
 from mini_engine.sequence import SamplingParams
-from mini_engine.server import bind, create_app
+from mini_engine.serve.app import create_app
+from mini_engine.serve.metrics import Histogram
 from mini_engine.weights import smollm2_is_cached
 
 NUM_BLOCKS = 200

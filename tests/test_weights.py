@@ -13,11 +13,12 @@ import torch
 from make_tiny import make_weights
 from oracle import expected_logits, transformers_llama
 
-from mini_engine import fetch, weights
+from mini_engine import weights
 from mini_engine.config import SMOLLM2_135M, TINY, ModelConfig
-from mini_engine.gguf_file import GGUFFile, config_of, load_gguf
+from mini_engine.files import fetch
+from mini_engine.files.gguf import GGUFFile, config_of, load_gguf
+from mini_engine.files.safetensors import read_safetensors, write_safetensors
 from mini_engine.model import Llama
-from mini_engine.safetensors_file import read_safetensors, write_safetensors
 from mini_engine.weights import ModelUnavailable, flatten, load_safetensors, load_smollm2, load_weights, unflatten
 
 SMALL = ModelConfig("small", 2, 64, 4, 2, 96, 160, 16, 10000.0, 128)
@@ -31,7 +32,7 @@ def permute(w, num_heads):
 
 def write_gguf(path, config, arrays, kinds=None):
     """Write weights as a GGUF file with the gguf package; kinds: GGML type by our part name, else F32."""
-    from mini_engine.gguf_file import LAYER_NAMES
+    from mini_engine.files.gguf import LAYER_NAMES
 
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_block_count(config.num_hidden_layers)

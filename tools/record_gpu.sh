@@ -30,20 +30,20 @@ keep)
     ;;
 split)
     mkdir -p .gpu
-    "$PYTHON" -c 'from mini_engine.fetch import fetch_gguf; print(fetch_gguf())' >.gpu/path
+    "$PYTHON" -c 'from mini_engine.files.fetch import fetch_gguf; print(fetch_gguf())' >.gpu/path
     split -n 2 -d -a 1 "$(cat .gpu/path)" .gpu/half.
     rm .gpu/path
     ls -l .gpu
     ;;
 join)
     half=${2:?name a half}
-    target=$("$PYTHON" -c 'from mini_engine.fetch import gguf_path; print(gguf_path())')
+    target=$("$PYTHON" -c 'from mini_engine.files.fetch import gguf_path; print(gguf_path())')
     mkdir -p "$(dirname "$target")"
     cp "$half" "$target.${half##*.}"
     if [ -f "$target.0" ] && [ -f "$target.1" ]; then
         cat "$target.0" "$target.1" >"$target"
         rm "$target.0" "$target.1"
-        "$PYTHON" -c 'from mini_engine.fetch import *; assert sha256_of(gguf_path()) == GGUF_SHA256; print("model complete")'
+        "$PYTHON" -c 'from mini_engine.files.fetch import *; assert sha256_of(gguf_path()) == GGUF_SHA256; print("model complete")'
     else
         echo "one half is here"
     fi

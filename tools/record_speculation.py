@@ -14,13 +14,14 @@ from pathlib import Path
 
 import torch
 
-from mini_engine.bench import interleaved, machine, write_json
+from mini_engine.bench.machine import machine
+from mini_engine.bench.timing import interleaved, write_json
 from mini_engine.engine import Engine
-from mini_engine.fetch import GGUF_SHA256
+from mini_engine.files.fetch import GGUF_SHA256
 from mini_engine.layers import Linear
 from mini_engine.model import Llama
 from mini_engine.paged_cache import PagedKVCache
-from mini_engine.quantized import Int4Linear, Int8Linear, W8A8Linear
+from mini_engine.quant.modules import Int4Linear, Int8Linear, W8A8Linear
 from mini_engine.sequence import SamplingParams
 from mini_engine.speculative import ModelDraft, NgramDraft, ngram_draft
 from mini_engine.tokenizer import load_smollm2_tokenizer

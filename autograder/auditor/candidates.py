@@ -6,8 +6,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from autograder.assignment.cells import starter_of
+from autograder.assignment.script import read_script
 from autograder.scoring import Topic
-from autograder.script import read_script, starter_of
 
 from .bank import read_bank
 from .mutants import mutants

@@ -4,7 +4,7 @@ import random
 import sys
 import tempfile
 
-from autograder import course
+from autograder.grading import course
 
 from .candidates import candidates_of, load_topic, scratch_folder
 from .children import score_all

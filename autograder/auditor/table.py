@@ -2,7 +2,7 @@
 
 import json
 
-from autograder.script import split_cells
+from autograder.assignment.cells import split_cells
 
 from .audit import Row
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import course
+from autograder.grading import course
 
 HERE = Path(__file__).resolve().parent
 TOPIC = "03_kv_cache"

@@ -4,8 +4,8 @@ import re
 
 from nbgrader.api import Gradebook
 
+from autograder.assignment.cells import Cell
 from autograder.scoring import Topic
-from autograder.script import Cell
 
 PART = re.compile(r"(task|test|hidden)_(\w+)")
 loaded = {}  # the last one: a class is graded assignment by assignment

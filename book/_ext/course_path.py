@@ -1,27 +1,13 @@
 """The directive `course-path`: the chapters in order, with what their exercises take, read from the notebooks."""
 
-import re
 from pathlib import Path
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 
+from book._ext.assignment import exercise_efforts
 from book._ext.html_element import element, parse_markdown, text
-from book._ext.nbexercise import EFFORT, ExerciseError, load_cells
-
-NUMBERS = re.compile(r"(\d+) minutes? · (\d+) points?")
-
-
-def efforts(root, assignment):
-    """[(minutes, points)] of each exercise of an assignment; empty where it has none."""
-    try:
-        cells = load_cells(root, assignment)
-    except ExerciseError:
-        return []
-    lines = [EFFORT.search(cell.source) for cell in cells if cell.cell_type == "markdown"]
-    found = [NUMBERS.search(line.group(0)) for line in lines if line]
-    return [(int(match[1]), int(match[2])) for match in found if match]
 
 
 def hours(minutes):
@@ -63,9 +49,9 @@ class CoursePath(SphinxDirective):
             item = nodes.list_item(
                 "", nodes.paragraph("", "", link), *parse_markdown(self, [promise.strip()], notebook)
             )
-            found = efforts(root, topic)
+            found = exercise_efforts(root, topic)
             if found:
-                minutes, points = (sum(column) for column in zip(*found, strict=True))
+                minutes, points = (sum(effort.get(key, 0) for effort in found) for key in ("minutes", "points"))
                 words = f"{len(found)} exercises · {hours(minutes)} · {points} points"
                 item += text("p", words, class_="exercise-effort")
             items += item

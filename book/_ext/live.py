@@ -14,9 +14,9 @@ from pathlib import Path
 
 from sphinx.util import logging
 
-from autograder.seen import names_seen
-from book._ext import vendor
-from book._ext.nbexercise import MARKS, grade_id, load_cells
+from autograder.assignment.seen import names_seen
+from book._ext.assignment import MARKS, grade_id, load_cells
+from book.tools import vendor
 
 logger = logging.getLogger(__name__)
 NOT_IN_THE_PAGE = {"torch", "tokenizers", "transformers", "triton", "fastapi", "uvicorn", "pydantic", "httpx", "openai"}
@@ -139,7 +139,7 @@ def in_range(assignment):
 def write_course_zip(root, path):
     """mini_engine and the runner, for Python in the page. The same sources give the same bytes."""
     engine = Path(root) / "mini_engine"
-    files = {f"mini_engine/{file.name}": file for file in engine.glob("*.py")}
+    files = {f"mini_engine/{file.relative_to(engine).as_posix()}": file for file in engine.rglob("*.py")}
     files |= {f"mini_engine/data/{file.name}": file for file in (engine / "data").iterdir() if file.suffix != ".md"}
     files["live_runner.py"] = Path(__file__).with_name("live_runner.py")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -168,7 +168,7 @@ def announce(app):
         logger.info("live exercises: the book serves Python itself (Pyodide %s)", vendor.PYODIDE_VERSION)
     else:
         logger.info("live exercises: Python is not in book/_static/vendor and will come from a public address")
-        logger.info("  %s; to serve it from the book, run: python -m book._ext.vendor", vendor.PYODIDE_ADDRESS)
+        logger.info("  %s; to serve it from the book, run: python -m book.tools.vendor", vendor.PYODIDE_ADDRESS)
 
 
 def setup(app):

@@ -2,7 +2,7 @@
 
 from sphinx.util import logging
 
-from book._ext.vendor import MATHJAX, present
+from book.tools.vendor import MATHJAX, present
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ def choose_mathjax(app, config):
         config.mathjax_options = {"defer": "defer"}
     else:
         logger.info("MathJax is not in book/_static/vendor: formulas will be loaded from a public address")
-        logger.info("  to serve them from the book itself, run: python -m book._ext.vendor")
+        logger.info("  to serve them from the book itself, run: python -m book.tools.vendor")
 
 
 def setup(app):

@@ -5,17 +5,16 @@ from pathlib import Path
 
 from sphinx.util.docutils import SphinxDirective
 
-from book._ext.course_path import NUMBERS
+from book._ext.assignment import exercise_names, read_exercise
 from book._ext.html_element import element, text
-from book._ext.nbexercise import grade_id, live_attributes, load_cells, read_exercise
+from book._ext.nbexercise import live_attributes
 
 
 def exercise_anchors(root, assignment):
     """{grade_id: anchor in the chapter, or ""} of every exercise of an assignment, written answers too, in order."""
-    marked = [cell for cell in load_cells(root, assignment) if cell.metadata.get("nbgrader", {}).get("solution")]
     chapter = (root / "book" / f"{assignment}.md").read_text(encoding="utf-8")
     used = set(re.findall(rf"\{{nbexercise\}} {assignment}/(\w+)", chapter))
-    names = [grade_id(cell) for cell in marked]
+    names = exercise_names(root, assignment)
     anchors = {}
     for name in names:
         short = name.removeprefix("answer_")
@@ -60,8 +59,7 @@ class CourseProgress(SphinxDirective):
 
     def row(self, root, topic, name, address):
         exercise = read_exercise(root, topic, name)
-        found = NUMBERS.search(exercise["effort"])
-        minutes, points = found.groups() if found else ("", exercise["effort"].rpartition("·")[2].strip().split(" ")[0])
+        minutes, points = exercise["effort"].get("minutes"), exercise["effort"]["points"]
         attrs = live_attributes(root, topic, exercise)
         link = text("a", exercise["title"].strip("*"), href=address)
         return element(

@@ -45,6 +45,8 @@ def apply_rope(x, positions, theta):
 class PlainCache:
     """A cache for the checks: right, and slow, because it copies the whole history at every append."""
 
+    lends = ("append", "length")  # what the tests let your code use
+
     def __init__(self, n_layers):
         self.layers = [None] * n_layers
 
@@ -1026,6 +1028,8 @@ class CountingModel:
     runs holds a list per generation: [cached?, [tokens fed in each call], time of the first call, of the last return,
     batch]. delays: how many seconds the first, second, … run takes longer, as a list each for cached True and False.
     """
+
+    lends = ("config", "new_cache")
 
     def __init__(self, config, delays=None):
         self.config, self.delays, self.runs = config, delays or {True: [], False: []}, []

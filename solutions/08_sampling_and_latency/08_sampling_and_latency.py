@@ -1093,6 +1093,8 @@ show(fig, alt="TTFT and TPOT in milliseconds against the prompt length: TTFT ris
 # %% test="measure_ttft_tpot" points=1
 def test_measure_ttft_tpot():
     class Recorder:
+        lends = ("prompt", "prefill", "decode")
+
         def __init__(self):
             self.calls = []
 
@@ -1137,6 +1139,8 @@ test_measure_ttft_tpot()
 def hidden_measure_ttft_tpot():
     class Paced:
         """A model with a clock of its own: each call moves it by a known number of seconds."""
+
+        lends = ("clock", "prompt", "prefill", "decode")
 
         def __init__(self, prefill_s, decode_s):
             self.prefill_s, self.decode_s, self.now = list(prefill_s), list(decode_s), 64.0

@@ -22,7 +22,7 @@
 # %% setup=True
 import numpy as np
 
-from mini_engine.block_manager import num_blocks_for
+from mini_engine.accounting import num_blocks_for
 from mini_engine.plotting import figure, show
 from mini_engine.scheduler import ScheduledRow, SchedulerOutput
 from mini_engine.sequence import Status

@@ -1,0 +1,1 @@
+"""Fewer bits: rounding in NumPy (arrays), layers and caches in torch (modules), AWQ and GPTQ (calibration)."""
