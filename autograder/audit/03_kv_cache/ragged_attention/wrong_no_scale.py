@@ -11,7 +11,7 @@ def ragged_attention(q, keys, values, lengths):
     keys = np.where(sees.swapaxes(2, 3), keys, 0)
     values = np.where(sees.swapaxes(2, 3), values, 0)
     grouped = q.reshape(batch, kv_heads, -1, dim)
-    scores = np.where(sees, grouped @ keys.swapaxes(2, 3), -np.inf)
+    scores = np.where(sees, grouped @ keys.swapaxes(2, 3) , -np.inf)
     weight = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weight /= weight.sum(axis=-1, keepdims=True)
     return (weight @ values).reshape(q.shape).astype(q.dtype)
