@@ -50,6 +50,7 @@ STILL_TO_DO = {
     "inside a function": (
         "autograder.audit_tool imports autograder.end_to_end",
         "autograder.audit_tool imports autograder.outside.compare",
+        "autograder.sandbox.doctor imports autograder.outside.probe",
         "autograder.sandbox.doctor imports autograder.sandbox.provisioner",
         "autograder.sandbox.modes imports autograder.sandbox.confine",
         "autograder.sandbox.modes imports mini_engine.files.fetch",
