@@ -8,7 +8,7 @@ values of all tokens so far (mini_engine.accounting). Greedy, float32; no time i
 
 from pathlib import Path
 
-from mini_engine.fetch import GGUF_SHA256
+from mini_engine.files.fetch import GGUF_SHA256
 
 from mini_engine.accounting import kv_bytes_per_token, weight_bytes
 from mini_engine.bench import write_json
