@@ -1,5 +1,6 @@
 """The contiguous KV cache: one preallocated block of memory per layer, filled from the front."""
 
+import numpy as np
 import torch
 
 
@@ -32,6 +33,15 @@ class KVCache:
         self.check_room(num_new)
         new = torch.arange(self.length, self.length + num_new, device=self.k.device)
         return new.expand(self.batch, num_new)
+
+    def rows(self, num_new):
+        """What a compiled pass walks: positions [batch, num_new], block tables, which tokens are new; and the pools.
+
+        The cache is one block of max_tokens for each sequence: pools [layers, batch, H_kv, max_tokens, D].
+        """
+        positions = self.positions(num_new).numpy()
+        tables = np.arange(self.batch)[:, None]
+        return positions, tables, np.ones(positions.shape, bool), (self.k.numpy(), self.v.numpy())
 
     def update(self, layer, k, v):
         """Write one layer's new keys and values, [batch, H_kv, N, D] each, after the cached ones.

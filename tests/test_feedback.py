@@ -11,10 +11,10 @@ from small_course import NAMES, TOPIC, floored, make_course, right
 from traitlets.config import Config
 
 from autograder.assignment.script import read_script
-from autograder.audit_tool import load_topic, scratch_folder
+from autograder.auditor.candidates import load_topic, scratch_folder
+from autograder.auditor.children import score_all
 from autograder.grading import course
 from autograder.results import feedback, wording
-from autograder.scoring import score_all
 
 TOPICS = sorted(path.stem for path in (course.ROOT / "solutions").glob("*/*.py"))
 BANK = "03_kv_cache"
@@ -48,10 +48,8 @@ def bank():
     hidden_sources = {cell.grade_id: cell.source for cell in cells if cell.kind == "hidden"}
     with scratch_folder(course.ROOT / "solutions" / BANK):
         topic, banks, _ = load_topic(BANK, course.ROOT)
-        wrong = {name: list(files[0].items()) for name, files in banks.items()}
-        work = [
-            ((name, i), {name: text}, [name], 10, False) for name in wrong for i, (_, text) in enumerate(wrong[name])
-        ]
+        wrong = {name: [answer.source for answer in bank.wrong.values()] for name, bank in banks.items()}
+        work = [((name, i), {name: text}, [name], 10, False) for name in wrong for i, text in enumerate(wrong[name])]
         runs = dict(score_all(topic, 2, work))
     made = []
     for i in range(max(map(len, wrong.values()))):
@@ -61,7 +59,7 @@ def bank():
             marks = cell.metadata.get("nbgrader", {})
             name = course.exercise_of(cell.id)
             if cell.id in wrong and i < len(wrong[cell.id]):
-                cell.source = wrong[cell.id][i][1]
+                cell.source = wrong[cell.id][i]
                 known.append(cell.source)
             if marks.get("grade"):
                 reason = runs[name, i].reasons[cell.id] if (name, i) in runs else ""

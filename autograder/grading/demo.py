@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from autograder.assignment.script import read_script
+from autograder.auditor.candidates import read_banks
 from autograder.grading import course
 from autograder.grading.spreadsheet import as_csv
 
@@ -20,9 +21,9 @@ CRASH = "import os\n\nos._exit(1)\n"
 
 def bank_answers(assignment, kind, root=course.ROOT):
     """{exercise: source} with the first `kind` answer ("wrong" or "right") of each exercise in the audit bank."""
-    folder = root / "autograder" / "audit" / assignment
-    found = {path.name: sorted(path.glob(f"{kind}_*.py")) for path in folder.iterdir() if path.is_dir()}
-    return {exercise: paths[0].read_text(encoding="utf-8") for exercise, paths in found.items() if paths}
+    _, banks = read_banks(assignment, root)
+    found = {exercise: list(getattr(bank, kind).values()) for exercise, bank in banks.items()}
+    return {exercise: answers[0].source for exercise, answers in found.items() if answers}
 
 
 def make_class(assignment, root=course.ROOT):
