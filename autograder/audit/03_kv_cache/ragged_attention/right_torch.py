@@ -7,6 +7,6 @@ def ragged_attention(q, keys, values, lengths):
             raise ValueError(f"a length must be from 1 to {keys.shape[2]}, got {length}")
     rows = []
     for one, k, v, n in zip(q, keys, values, lengths, strict=True):
-        k, v = (torch.tensor(part[:, : int(n)]).repeat_interleave(len(one) // len(part), 0) for part in (k, v))
+        k, v = (torch.tensor(part[:, : int(n)].astype(one.dtype)).repeat_interleave(len(one) // len(part), 0) for part in (k, v))
         rows.append(F.scaled_dot_product_attention(torch.tensor(one)[:, None], k, v)[:, 0].numpy())
     return np.stack(rows)
