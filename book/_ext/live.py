@@ -15,6 +15,7 @@ from pathlib import Path
 from sphinx.util import logging
 
 from autograder.assignment.cells import names_given
+from autograder.assignment.seen import names_seen
 from book._ext.assignment import MARKS, grade_id, load_cells
 from book.tools import vendor
 
@@ -106,19 +107,13 @@ def topic_data(root, assignment, with_solutions=True):
     for cell in answers:
         name = grade_id(cell)
         test, hidden, tryit = (named.get(f"{kind}_{name}") for kind in ("test", "hidden", "tryit"))
-        lead_in = cells[cells.index(cell) - 1].source
         solution = MARKS.sub("", cell.source)
         entry = {
             "name": name,
             "live": in_range(assignment) and test is not None and runs_in_page(root, setup, solution, test.source),
             "test": test.source if test else "",
             "tryit": tryit.source if tryit else "",
-            "sees": [
-                word
-                for other, words in given.items()
-                for word in words
-                if other == name or re.search(rf"\b{word}\b", lead_in)
-            ],
+            "sees": names_seen(name, named[f"task_{name}"].source, given),
             "hidden_checks": count_checks(hidden.source) if hidden else 0,
             "points": points(test) + points(hidden),
             "hidden_points": points(hidden),

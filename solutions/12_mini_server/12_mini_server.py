@@ -1736,7 +1736,7 @@ hidden_inference_checks()
 # %% [markdown] answer="read_the_ablation" points=3
 # ### In your own words: read the table
 #
-# In the chapter's ablation, batching raises tokens per second and also raises TPOT; prefix reuse lowers TTFT; speculation sometimes makes a full batch slower. In at most 200 words: explain the three, say which parts you would switch on for one user on a laptop and which for a crowded server, and what must be checked each time before a speed is believed.
+# Batching raises tokens per second and also raises TPOT; prefix reuse lowers the TTFT of requests that come after others with the same beginning; speculation sometimes makes a full batch slower. In at most 200 words: explain the three, say which parts you would switch on for one user on a laptop and which for a crowded server, and what must be checked each time before a speed is believed.
 #
 # ### BEGIN SOLUTION
 # **Rubric, 1 point each.** (1) Batching: the weights are read once for everybody, so a step gives more tokens, but each step is longer (more rows, prompts of others beside the decodes), and TPOT is the length of a step. (2) Prefix reuse saves prompt computation, so it acts on TTFT (and frees the budget), not on a single decode step; speculation feeds several tokens per sequence and pays where a pass has arithmetic to spare: one user yes, a full batch no, and rejected drafts are wasted work. (3) A choice for both cases, and the check: the greedy text equal to the naive loop's, an error budget for quantization, the same workload, machine and repeats.
