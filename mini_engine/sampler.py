@@ -36,7 +36,7 @@ class Sampler:
         return tokens.tolist()
 
     def probabilities(self, logits, params):
-        """The law each row is drawn from: [B, V], float32 at least. A row of temperature 0 has one 1, at its argmax."""
+        """The distribution each row is drawn from: [B, V], float32 at least; at temperature 0 a single 1, at the argmax."""
         logits = logits if logits.dtype == torch.float64 else logits.float()
         temperature = _column(logits, [p.temperature for p in params])
         scaled = logits / temperature.where(temperature > 0, 1.0)

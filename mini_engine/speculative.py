@@ -47,7 +47,7 @@ class NgramDraft:
     def propose(self, seq):
         """(draft token ids, their probabilities [k, V]): fewer than num_draft_tokens or none is fine.
 
-        None in place of the probabilities says that each token was certain.
+        None instead of the probabilities says that each token was certain.
         """
         return ngram_draft(seq.token_ids, self.num_draft_tokens, self.max_n, self.min_n), None
 
