@@ -12,7 +12,7 @@ from mini_engine.bench import gpu as bench_gpu
 from mini_engine.bench import gpu_lab, gpu_peers, gpu_report
 from mini_engine.bench.ceilings import Ceilings
 from mini_engine.config import LLAMA_2_7B, TINY
-from mini_engine.kv_cache import StaticKVCache
+from mini_engine.gpu.static_cache import StaticKVCache
 from mini_engine.model import Llama
 from mini_engine.quant.modules import bytes_read_per_token
 from mini_engine.weights import ModelUnavailable, load_smollm2_expected, load_tiny

@@ -13,6 +13,7 @@ import select
 import shutil
 import symtable
 import tempfile
+import time
 from pathlib import Path
 from queue import Empty
 
@@ -27,10 +28,13 @@ from autograder.outside.tester import GONE, Tester
 from autograder.sandbox import modes
 
 MAX_OUTPUT_CHARS = 100_000
-DEAD = "The notebook's process ended while it ran (exit, crash or out of memory); later cells did not run."
-HANGS = "The notebook's process did not stop after a test had run too long; later cells did not run."
+AGAIN_S, TESTS_S = 5, 300  # for a test after one of its exercise ran out of time; for all tests of a notebook
+AFTER = "Later cells did not run."
+DEAD = f"The notebook's process ended while it ran (exit, crash or out of memory). {AFTER}"
+HANGS = f"The notebook's process did not stop after a test had run too long. {AFTER}"
+OUT_OF_TIME = f"The tests of this notebook took {TESTS_S} seconds together, which is all they have."
 PART_OF = re.compile(r"(test|hidden)_(\w+)")
-GARBLED = "The notebook's process no longer answered as a notebook does; later cells did not run."
+GARBLED = f"The notebook's process no longer answered as a notebook does. {AFTER}"
 POLL_S, STOP_S = 0.005, 5  # between looks at the tester; for a kernel to end a call that was interrupted
 MAX_SILENT = 3  # tests that a living kernel may leave without an answer: each costs the class time
 
@@ -40,6 +44,7 @@ class CourseExecute(Execute):
 
     def preprocess(self, nb, resources=None, km=None):
         self._dead, self._num_silent = "", 0
+        self._slow, self._left_s = set(), TESTS_S
         for cell in nb.cells:
             cell.metadata.pop("tags", None)  # skip-execution on a test cell would give full marks
         self._idle = idle_cells(nb.cells)
@@ -79,11 +84,14 @@ class CourseExecute(Execute):
             return [error_output("KeyError", f"The gradebook has no test {grade_id}: generate the assignment again.")]
         if self._dead:
             return [error_output("DeadKernelError", self._dead)]
+        if self._left_s <= 0:
+            return [error_output("TimeoutError", OUT_OF_TIME)]
         path = self.exchange() / f"t{secrets.token_hex(8)}"  # a name that nobody could take before
-        confined = modes.require() != "trusted"
-        tester = Tester(self._topic, [cell], path, self.timeout or 60, confined)
+        confined, seconds, start = modes.require() != "trusted", self.seconds_for(found[2]), time.monotonic()
+        tester = Tester(self._topic, [cell], path, seconds, confined)
         run_sync(self.attend)(tester, self.kc.execute(package.request(path), silent=True, store_history=False))
         reason, printed = tester.result()[grade_id]
+        self.count_time(found[2], time.monotonic() - start, seconds)
         outputs = [new_output("stream", name="stdout", text=printed)] if printed else []
         if reason:
             name, _, message = reason.partition(": ")
@@ -92,6 +100,15 @@ class CourseExecute(Execute):
                 run_sync(self.give_up)(GARBLED)
             outputs.append(error_output(name, self._dead if name == "StudentProcessError" and self._dead else message))
         return outputs
+
+    def seconds_for(self, exercise):
+        """How long a test may take: little after one of the same exercise ran out of time, never more than is left."""
+        return min(AGAIN_S if exercise in self._slow else self.timeout or 60, self._left_s)
+
+    def count_time(self, exercise, taken_s, allowed_s):
+        self._left_s -= taken_s
+        if taken_s >= allowed_s:
+            self._slow.add(exercise)
 
     def exchange(self):
         """The folder in which the tester listens, seen under one path by both sides."""
@@ -131,7 +148,7 @@ class CourseExecute(Execute):
             if interrupt:
                 return await self.give_up(HANGS)
         if not await self._alive():
-            self._dead = DEAD
+            self._dead = self.why_dead()
 
     async def has_ended(self, request, seconds):
         """Whether the kernel has answered the request, waiting for it for some seconds."""
@@ -154,10 +171,15 @@ class CourseExecute(Execute):
 
     async def note_trouble(self, error):
         """After an error in a cell of the student's: is the kernel of any more use?"""
-        if isinstance(error, DeadKernelError) or not await self._alive():
-            self._dead = DEAD
+        if not await self._alive() or isinstance(error, DeadKernelError):
+            self._dead = self.why_dead()
         elif not isinstance(error, CellTimeoutError | RuntimeError):
             await self.give_up(GARBLED)
+
+    def why_dead(self):
+        """What the student reads where the process has ended: the limit that ended it, where the jail knows one."""
+        limit = getattr(self.km.provisioner, "why_ended", "")
+        return f"{limit} {AFTER}" if limit else DEAD
 
     async def give_up(self, why):
         """Ends the kernel; the cells after this one get `why`."""
@@ -199,11 +221,6 @@ def names_of(source):
         tables += table.get_children()
         read |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
     return bound, read
-
-
-def is_stderr(output):
-    """nbgrader gives zero for anything on stderr, so for every warning; an error is another kind of output."""
-    return output.output_type == "stream" and output.name == "stderr"
 
 
 def error_output(name, message):

@@ -5,6 +5,7 @@ git repository, "" for none: Binder and Colab need one, so without it their butt
 """
 
 import re
+from pathlib import Path
 from urllib.parse import quote
 
 from docutils import nodes
@@ -69,11 +70,12 @@ def is_term(link):
 
 
 def add_launch_buttons(app, pagename, templatename, context, doctree):
-    """Binder and Colab on the pages that are notebooks."""
+    """Binder and Colab on the chapters that have a notebook."""
     address = app.config.course_repository.rstrip("/")
-    if not address or not pagename.startswith("notebooks/") or "header_buttons" not in context:
+    topic = pagename.removeprefix("book/")
+    path, host = f"notebooks/{topic}/{topic}.ipynb", "https://github.com/"
+    if not address or "header_buttons" not in context or not (Path(app.confdir) / path).is_file():
         return
-    path, host = f"{pagename}.ipynb", "https://github.com/"
     project = address.removeprefix(host)
     kind = f"gh/{project}" if address.startswith(host) else f"git/{quote(address, safe='')}"
     buttons = [("binder", "Run on Binder", f"https://mybinder.org/v2/{kind}/HEAD?urlpath=lab/tree/{path}")]

@@ -21,7 +21,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
 // What scrolls sideways must scroll by keyboard, too: also where a fold or a narrower window makes it overflow later.
 (() => {
-  const boxes = "article pre, article div.math, mjx-container[display='true'], article table, .pst-scrollable-table-container, .fig-scroll";
+  const boxes = "article pre, article div.math, article table, .pst-scrollable-table-container, .fig-scroll";
   const mark = () => {
     for (const box of document.querySelectorAll(boxes)) {
       if (box.clientWidth && box.scrollWidth > box.clientWidth) box.tabIndex = 0;
@@ -29,7 +29,12 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   let soon;
   const later = () => { clearTimeout(soon); soon = setTimeout(mark, 150); };
-  addEventListener("load", () => { mark(); window.MathJax?.startup?.promise?.then(mark); });
+  addEventListener("load", mark);
+  // There the arrow keys scroll; the theme would turn the page.
+  document.querySelector("article")?.addEventListener("keydown", (event) => {
+    const sideways = event.key === "ArrowLeft" || event.key === "ArrowRight";
+    if (sideways && event.target.closest(`${boxes}, .figure-live, .exercise, .predict`)) event.stopPropagation();
+  });
   addEventListener("resize", later);
   document.addEventListener("toggle", later, true);
 })();

@@ -28,7 +28,8 @@ from mini_engine.files.fetch import ModelUnavailable, fetch_gguf  # noqa: E402
 UNRESOLVED = ["myst.xref_missing", "ref.doc", "ref.ref", "ref.numref"]
 ALWAYS = ["book/progress", "book/notation", "book/glossary", "book/references"]
 SOURCES = ("_config.yml", "_toc.yml", "book", "mini_engine", "notebooks", "solutions")
-SOURCES += ("autograder/nbgrader_config.py", "autograder/audit_table.json", "autograder/tables.py")
+SOURCES += ("autograder/nbgrader_config.py", "autograder/audit_table.json", "autograder/assignment")
+SOURCES += ("autograder/grading/tables.py", "autograder/grading/costs.json")
 
 
 class BuildError(Exception):
@@ -81,13 +82,8 @@ def check_header(path):
 
 
 def quick_toc(chapters):
-    """A table of contents of the front page, the look-up pages, the named chapters and their notebooks."""
-    entries = []
-    for chapter in chapters:
-        entry = {"file": f"book/{chapter}"}
-        if (ROOT / f"notebooks/{chapter}/{chapter}.ipynb").is_file():
-            entry["sections"] = [{"file": f"notebooks/{chapter}/{chapter}", "title": "Notebook"}]
-        entries.append(entry)
+    """A table of contents of the front page, the look-up pages, and the named chapters."""
+    entries = [{"file": f"book/{chapter}"} for chapter in chapters]
     look_up = [{"file": page} for page in ALWAYS if page not in {entry["file"] for entry in entries}]
     return {"format": "jb-book", "root": "book/intro", "chapters": [*entries, *look_up]}
 

@@ -9,8 +9,9 @@ from tqdm import tqdm
 
 from mini_engine.layers import Linear
 from mini_engine.model import Llama
+from mini_engine.quant.caches import Int8KVCache
 from mini_engine.quant.calibration import awq, collect_statistics, gptq, round_groups
-from mini_engine.quant.modules import Int8KVCache, quantize_model
+from mini_engine.quant.modules import quantize_model
 from mini_engine.weights import DATA
 
 TEXT, CALIBRATION_TEXT = "persuasion.txt", "emma.txt"

@@ -1591,7 +1591,7 @@ hidden_ridge_batch()
 # One step of `batch` sequences with some cached tokens each, measured and predicted. Your `ridge_batch` says where the arithmetic would take over on this device, and what the caches make of that. **On an H200 expect** tokens per second to grow almost in proportion up to a batch of a hundred and more; on a CPU the ridge comes within a few sequences.
 
 # %%
-from mini_engine.quant.modules import Int8KVCache
+from mini_engine.quant.caches import Int8KVCache
 
 context = 64 if is_real else 16
 kv_bytes = context * kv_bytes_per_token(config, fast.dtype.itemsize)
