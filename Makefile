@@ -27,7 +27,7 @@ system:
 	@sh tools/system_packages.sh
 
 notebooks: $(READY)
-	$(PY) -m autograder.build_notebooks
+	$(PY) -m autograder notebooks
 
 # build_book.py compares a digest of the sources, so a book that is up to date is not built again
 book: notebooks

@@ -5,19 +5,26 @@ import importlib
 import sys
 
 COMMANDS = {
-    "audit": ("autograder.audit_tool", "score the bank of answers and every mutant: do the tests catch what is wrong?"),
+    "audit": (
+        "autograder.auditor.command",
+        "score the bank of answers and every mutant: do the tests catch what is wrong?",
+    ),
     "costs": (
-        "autograder.costs",
+        "autograder.grading.costs",
         "measure what grading a submission costs: serial, sharded, with and without the jail",
     ),
-    "demo": ("autograder.demo", "grade a made class with nbgrader's commands and print its table"),
+    "demo": ("autograder.grading.demo", "grade a made class with nbgrader's commands and print its table"),
     "doctor": ("autograder.sandbox.doctor", "try on this machine what the jail for students' code promises"),
-    "grade": ("autograder.grade", "grade a class on every core or on a Dask cluster, resumable"),
+    "grade": ("autograder.grading.grade", "grade a class on every core or on a Dask cluster, resumable"),
     "hostile": ("autograder.hostile.command", "grade hostile submissions: is each score and note as wanted?"),
-    "lms": ("autograder.lms", "write the points as a CSV that Canvas or Moodle imports"),
-    "received": ("autograder.received", "record when submissions were handed in, from a CSV of your system"),
-    "regrade": ("autograder.regrade", "after a changed test: grade again on a copy, keep what was given by hand"),
-    "report": ("autograder.report", "after grading: what the class misunderstood, as one page and CSV files"),
+    "lms": ("autograder.results.lms", "write the points as a CSV that Canvas or Moodle imports"),
+    "notebooks": ("autograder.assignment.notebooks", "make both notebooks of an assignment from its script"),
+    "received": ("autograder.intake.received", "record when submissions were handed in, from a CSV of your system"),
+    "regrade": (
+        "autograder.grading.regrade",
+        "after a changed test: grade again on a copy, keep what was given by hand",
+    ),
+    "report": ("autograder.results.report", "after grading: what the class misunderstood, as one page and CSV files"),
 }
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 WORK = Path(os.environ.get("COURSE_WORK", HERE)).resolve()
-sys.path.insert(0, str(ROOT))
+if str(ROOT) not in sys.path:  # the formgrader reads this file at every request
+    sys.path.insert(0, str(ROOT))
 # nbgrader starts `alembic` by name, which an environment that was not activated does not have on its path
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+programs = [str(Path(sys.executable).parent), *os.environ.get("PATH", "").split(os.pathsep)]
+os.environ["PATH"] = os.pathsep.join(dict.fromkeys(programs))
 
 from nbconvert.preprocessors import ClearMetadataPreprocessor  # noqa: E402
 from nbgrader.preprocessors import (  # noqa: E402
@@ -22,15 +24,16 @@ from nbgrader.preprocessors import (  # noqa: E402
     CheckCellMetadata,
     ClearOutput,
     LimitOutput,
-    OverwriteCells,
     OverwriteKernelspec,
     SaveAutoGrades,
 )
 
-from autograder import intake  # noqa: E402
-from autograder.collect import CourseCollect, CourseCollector, CourseExtractor  # noqa: E402
-from autograder.execute import CourseExecute  # noqa: E402
-from autograder.feedback import CourseGrades, FeedbackView  # noqa: E402
+from autograder.grading.execute import CourseExecute  # noqa: E402
+from autograder.intake import hooks  # noqa: E402
+from autograder.intake.collect import CourseCollect, CourseCollector, CourseExtractor  # noqa: E402
+from autograder.results import formgrader  # noqa: E402
+from autograder.results.feedback import CourseGrades, FeedbackExporter, FeedbackView  # noqa: E402
+from autograder.results.grades_csv import CourseExport  # noqa: E402
 from autograder.sandbox import provisioner  # noqa: E402
 
 c = get_config()  # noqa: F821
@@ -49,20 +52,20 @@ c.CourseDirectory.ignore = [".ipynb_checkpoints", "__pycache__", "*.py", "*.pyc"
 c.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
 c.ClearSolutions.text_stub = "Write your answer here."
 
-# Archives from an LMS are put into autograder/downloaded/NN_topic/archive; their names: autograder/collect.py.
+# Archives from an LMS are put into autograder/downloaded/NN_topic/archive; their names: autograder/intake/collect.py.
 c.ZipCollectApp.collect_directory_structure = str(WORK / "{downloaded}" / "{assignment_id}" / "{collect_step}")
 c.ZipCollectApp.collector_plugin = CourseCollector
 c.ZipCollectApp.extractor_plugin = CourseExtractor
 c.ExchangeFactory.collect = CourseCollect
 
-# What arrives is rebuilt from the release with only the student's own cells, see autograder/intake.py.
-intake.install()
+# What arrives is rebuilt from the release with only the student's own cells, see autograder/intake/.
+hooks.install()
 provisioner.install()  # the jail: autograder/sandbox
 c.CourseExecute.kernel_name = provisioner.NAME
 c.CourseExecute.shutdown_kernel = "immediate"  # no farewell to wait for
-c.Autograde.exporter_class = intake.GraftExporter
-c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteKernelspec, OverwriteCells, CheckCellMetadata]
-c.OverwriteCells.add_missing_cells = True
+c.Autograde.exporter_class = hooks.GraftExporter
+c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteKernelspec, hooks.RestoreTests, CheckCellMetadata]
+c.RestoreTests.add_missing_cells = True
 c.Autograde.autograde_preprocessors = [
     CourseExecute,
     ClearMetadataPreprocessor,
@@ -75,8 +78,16 @@ c.Execute.timeout = 60
 c.Execute.iopub_timeout = 60  # a busy machine is not the student's fault
 c.Execute.raise_on_iopub_timeout = False
 
-# One page per student that opens without a network, hidden tests left out, see autograder/feedback.py.
+c.ExportApp.plugin_class = CourseExport
+
+# One page per student that opens without a network, hidden tests left out, see autograder/results/feedback.py.
+# nbgrader's formgrader takes its own pages from HTMLExporter, so nothing here may set that class's template.
+c.GenerateFeedback.exporter_class = FeedbackExporter
 c.GenerateFeedback.preprocessors = [CourseGrades, FeedbackView]
-c.HTMLExporter.extra_template_basedirs = [str(HERE / "templates")]
-c.HTMLExporter.template_name = "course_feedback"
-c.HTMLExporter.sanitize_html = True  # what a student's code displays is shown by the formgrader in your browser
+c.FeedbackExporter.extra_template_basedirs = [str(HERE / "results" / "templates")]
+c.FeedbackExporter.template_name = "course_feedback"
+c.FeedbackExporter.preprocessors = []
+
+# What a student's code displays is shown by the formgrader in your browser, see autograder/results/formgrader.py.
+c.HTMLExporter.preprocessors = [formgrader.SafeOutputs]
+c.HTMLExporter.filters = {"markdown2html": formgrader.safe_markdown}

@@ -2,29 +2,21 @@
 
 import argparse
 import importlib
-import importlib.util
 import os
 import sys
 
-# command -> its module, which has add_arguments(parser) and run(args) -> exit code; only the chosen one is imported
-COMMANDS = {
-    "generate": "mini_engine.generate",
-    "capacity": "mini_engine.capacity",
-    "quality": "mini_engine.quality",
-    "serve": "mini_engine.server",
-    "load-test": "mini_engine.load_test",
-    "bench": "mini_engine.bench",
-}
+# each is a module of mini_engine.commands with add_arguments(parser) and run(args) -> exit code
+COMMANDS = ("generate", "capacity", "quality", "serve", "load-test", "check-run", "bench")
 
 
 def main(argv=None):
-    """Run one command. Returns its exit code; what the user can mend is one line on stderr and exit code 1."""
-    available = [name for name, module in COMMANDS.items() if importlib.util.find_spec(module)]
+    """Run one command. Returns its exit code; what the user can fix is one line on stderr and exit code 1."""
     top = argparse.ArgumentParser(prog="python -m mini_engine", description="A small LLM inference engine.")
-    top.add_argument("command", choices=available, help=f"one of: {', '.join(available)}; COMMAND --help says more")
+    top.add_argument("command", choices=COMMANDS, help=f"one of: {', '.join(COMMANDS)}; COMMAND --help says more")
     top.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     chosen = top.parse_args(argv)
-    module = importlib.import_module(COMMANDS[chosen.command])
+    # only the chosen one is imported: `capacity` needs no torch, `generate` no web server
+    module = importlib.import_module(f"mini_engine.commands.{chosen.command.replace('-', '_')}")
     parser = argparse.ArgumentParser(prog=f"python -m mini_engine {chosen.command}", description=module.__doc__)
     module.add_arguments(parser)
     args = parser.parse_args(chosen.arguments)

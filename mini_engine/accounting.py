@@ -7,31 +7,8 @@ and can be imported from here too.
 
 import math
 
-from mini_engine.speed import (  # noqa: F401  (the second half of this home)
-    A100_80GB,
-    DEVICES,
-    H100_80GB,
-    H200_141GB,
-    attention_intensity_decode,
-    attention_intensity_prefill,
-    best_draft_length,
-    decode_floor_ms,
-    decode_speedup_bound,
-    expected_speedup,
-    expected_tokens,
-    linear_intensity,
-    linear_speedup,
-    littles_law,
-    need_not_negative,
-    need_positive,
-    read_seconds,
-    ridge_point,
-    roofline,
-    step_seconds,
-    tokens_per_second_ceiling,
-    total_latency_ms,
-    ttft_ms,
-)
+from mini_engine.speed import *  # noqa: F403  (the second half of this home)
+from mini_engine.speed import need_not_negative, need_positive
 
 
 def matmul_parameters(config):
@@ -89,11 +66,11 @@ def score_matrix_bytes(batch, heads, tokens, bytes_per=2):
     return math.ceil(batch * heads * tokens * tokens * bytes_per)
 
 
-def blocks_for(tokens, block_size):
-    """Blocks of block_size tokens that hold `tokens` tokens; the last one may be partly empty (2309.06180, §4)."""
-    need_not_negative(tokens=tokens)
+def num_blocks_for(num_tokens, block_size):
+    """Blocks of block_size tokens that hold num_tokens tokens; the last may be partly empty (2309.06180, section 4)."""
+    need_not_negative(num_tokens=num_tokens)
     need_positive(block_size=block_size)
-    return -(-tokens // block_size)
+    return -(-num_tokens // block_size)
 
 
 def tokens_processed(prompt, new, cached):
@@ -214,7 +191,7 @@ def kv_heads_per_gpu(config, tp, replicate_kv=False):
         return 1
     raise ValueError(
         f"tp={tp} does not divide the {kv_heads} KV heads; real engines copy KV heads when tp is a multiple "
-        "of their number (each GPU keeps one, the cache per GPU stops shrinking) and refuse the rest"
+        "of their number (each GPU keeps one, the cache per GPU stops shrinking) and reject the rest"
     )
 
 

@@ -17,18 +17,13 @@ def require(condition, rule):
         raise InvariantError(rule)
 
 
-def num_blocks_for(num_tokens, block_size):
-    """Blocks that hold num_tokens tokens: the last one may be partly empty."""
-    return -(-num_tokens // block_size)
-
-
 class BlockManager:
     """Hands out the block numbers 0 … num_blocks - 1 and counts the owners of each.
 
     A block is free when its count is 0. What a block stores is not known here: the KV pool has the numbers as its
     first index, and block tables list them. Raises ValueError when num_blocks is below 1.
 
-    The engine takes any object with the same five parts in its place: `num_blocks`, `num_free_blocks`,
+    The engine accepts any object with the same five parts instead: `num_blocks`, `num_free_blocks`,
     `refcounts` (indexable by block), and the methods `allocate`, `fork` and `free` below.
     """
 
@@ -41,7 +36,7 @@ class BlockManager:
 
     @property
     def num_free_blocks(self):
-        """Blocks that nobody owns."""
+        """Blocks without an owner."""
         return len(self._free)
 
     def allocate(self):

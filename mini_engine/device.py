@@ -1,10 +1,6 @@
 """Which device and number format to use here, and in one line what is missing and which path still works."""
 
-import importlib.metadata
 import importlib.util
-import platform
-import subprocess
-import time
 from dataclasses import dataclass, field
 
 import torch
@@ -82,50 +78,3 @@ def require_memory(num_bytes, device, what="this"):
             f"{what} needs {num_bytes / 1e9:.1f} GB, {free / 1e9:.1f} GB are free on {device}: take fewer layers or "
             "a smaller batch"
         )
-
-
-def version_of(package):
-    """The installed version of a package, or None."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def driver_version():
-    """The NVIDIA driver's version, or None."""
-    try:
-        command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-        return done.stdout.splitlines()[0].strip() if done.returncode == 0 and done.stdout.strip() else None
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-
-
-def describe(device):
-    """What a measurement was made on, for its JSON: a dict of names, versions, memory and date."""
-    device = torch.device(device)
-    record = {"device": device.type, "name": cpu_name(), "date": time.strftime("%Y-%m-%d")}
-    record |= {"python": platform.python_version(), "torch": torch.__version__, "num_threads": torch.get_num_threads()}
-    record |= {package: version_of(package) for package in ("triton", "transformers")}
-    if device.type == "cuda":
-        properties = torch.cuda.get_device_properties(device)
-        record |= {
-            "name": properties.name,
-            "cuda": torch.version.cuda,
-            "driver": driver_version(),
-            "compute_capability": list(torch.cuda.get_device_capability(device)),
-            "memory_bytes": properties.total_memory,
-            "l2_bytes": getattr(properties, "L2_cache_size", None),
-            "host": cpu_name(),
-        }
-    return record
-
-
-def cpu_name():
-    """The processor's name."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

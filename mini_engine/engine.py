@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 
 from mini_engine.block_manager import BlockManager, check_owners, require
-from mini_engine.detokenizer import TextStream
 from mini_engine.model_runner import ModelRunner
 from mini_engine.paged_cache import PagedKVCache
 from mini_engine.prefix_cache import PrefixCache
@@ -14,6 +13,7 @@ from mini_engine.sampler import Sampler
 from mini_engine.scheduler import Scheduler
 from mini_engine.sequence import SamplingParams, Sequence
 from mini_engine.speculative import speculative_step as default_speculative_step
+from mini_engine.tokenizer import TextStream
 
 
 @dataclass
@@ -131,7 +131,7 @@ class Engine:
     def step(self):
         """One scheduling step: a list of StepOutput, one per sequence that got tokens. [] when there is no work.
 
-        Raises RuntimeError when requests wait and the scheduler chooses none: they would wait for ever.
+        Raises RuntimeError when requests wait and the scheduler chooses none: they would wait forever.
         """
         if not self.has_unfinished:
             return []

@@ -1,13 +1,13 @@
-"""Greedy generation, as a function and as `python -m mini_engine generate`."""
-
-import sys
+"""Greedy generation for one sequence: the plain loop, and every way of computing the same tokens faster."""
 
 import torch
 
-from .model import Llama
-from .quantize import quantize_model
-from .tokenizer import load_smollm2_tokenizer, load_tokenizer
-from .weights import load_smollm2, load_weights
+from mini_engine.gpu.graphs import GraphedDecoder
+from mini_engine.gpu.static_cache import StaticKVCache
+
+# the ways of `greedy`; the last three are modes of a GraphedDecoder
+ROAD = ("no cache", "cache", "static cache", "graph", "compile")
+DECODER_MODES = {"static cache": "eager", "graph": "graph", "compile": "compile"}
 
 
 @torch.inference_mode()
@@ -47,41 +47,22 @@ def check_request(config, prompt_ids, max_new_tokens):
     return ids
 
 
-def load(weights=None, dtype=torch.float32, device=None):
-    """(model, tokenizer) from a folder or GGUF file, or of SmolLM2 when none is given."""
-    if weights is None:
-        config, arrays = load_smollm2()
-        return Llama(config, arrays, dtype, device), load_smollm2_tokenizer()
-    config, arrays = load_weights(weights)
-    return Llama(config, arrays, dtype, device), load_tokenizer(weights)
+@torch.inference_mode()
+def greedy(model, prompt_ids, num_new, how="graph"):
+    """num_new greedy ids after prompt_ids, by one way of ROAD; in float32 or float64 they are the same for all.
 
-
-def add_arguments(parser):
-    parser.add_argument("prompt", help="the text to continue, or the question with --chat")
-    parser.add_argument("--chat", action="store_true", help="put the prompt into the model's chat template")
-    parser.add_argument("--max-tokens", type=int, default=64, metavar="N", help="new tokens at most (default 64)")
-    parser.add_argument("--no-cache", action="store_true", help="recompute everything for every token")
-    parser.add_argument("--weights", metavar="PATH", help="a Hugging Face folder or a GGUF file instead of SmolLM2")
-    parser.add_argument("--quant", choices=("int8", "int4"), help="weights in 8 or 4 bits")
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
-
-
-def run(args):
-    """Print the prompt's continuation as it comes. Returns 0."""
-    if args.device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError("no CUDA device is available here: leave out --device")
-    model, tokenizer = load(args.weights, device=args.device)
-    if args.quant:
-        quantize_model(model, args.quant)
-    if args.chat:
-        ids = tokenizer.apply_chat_template([{"role": "user", "content": args.prompt}])
-    else:
-        ids = tokenizer.encode(args.prompt)
-        check_request(model.config, ids, args.max_tokens)
-        sys.stdout.write(args.prompt)
-    text = tokenizer.stream()
-    for token in generate(model, ids, args.max_tokens, tokenizer.eos_token_id, not args.no_cache):
-        sys.stdout.write(text.feed(token))
-        sys.stdout.flush()
-    print(text.finish())
-    return 0
+    Raises ValueError for another `how`, or for a request that does not fit the model.
+    """
+    if how not in ROAD:
+        raise ValueError(f"how must be one of {', '.join(ROAD)}, got {how!r}")
+    if how not in DECODER_MODES:
+        return list(generate(model, prompt_ids, num_new, use_cache=how == "cache"))
+    ids = check_request(model.config, prompt_ids, num_new)
+    cache = StaticKVCache(model.config, len(ids) + max(num_new, 1), 1, model.dtype, model.device)
+    decoder = GraphedDecoder(model, cache, how=DECODER_MODES[how])
+    token = decoder.prefill(torch.tensor([ids], device=model.device)).argmax(dim=-1, keepdim=True)
+    tokens = [token]
+    for _ in range(num_new - 1):
+        # the next ids stay on the device: asking for them would stop the queue of kernels at each step
+        tokens.append(decoder.step(tokens[-1])[:, -1].argmax(dim=-1, keepdim=True))
+    return torch.cat(tokens, dim=1)[0, :num_new].tolist()

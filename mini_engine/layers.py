@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .rope import apply_rope
+from mini_engine.rope import apply_rope
 
 
 class Linear(nn.Module):

@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from .kv_cache import KVCache
-from .layers import Attention, DecoderLayer, Linear, RMSNorm, SwiGLU
-from .rope import rope_tables
+from mini_engine.kv_cache import KVCache
+from mini_engine.layers import Attention, DecoderLayer, Linear, RMSNorm, SwiGLU
+from mini_engine.rope import rope_tables
 
 
 class Llama(nn.Module):

@@ -5,7 +5,7 @@ from itertools import groupby
 import numpy as np
 import torch
 
-from mini_engine.graphed import PagedGraphs
+from mini_engine.gpu.graphs import PagedGraphs
 from mini_engine.sampler import new_generator
 
 

@@ -6,9 +6,8 @@ are gathered first, which costs one extra copy of the K and V read in each step.
 
 import torch
 
-from mini_engine.block_manager import BlockManager, OutOfBlocks, num_blocks_for, require
-
-__all__ = ["BlockManager", "OutOfBlocks", "PagedKVCache"]
+from mini_engine.accounting import num_blocks_for
+from mini_engine.block_manager import require
 
 
 class PagedKVCache:

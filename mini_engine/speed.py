@@ -89,15 +89,16 @@ def decode_floor_ms(weight_bytes, kv_bytes, bandwidth):
     return 1e3 * read_seconds(weight_bytes + kv_bytes, bandwidth)
 
 
-def step_seconds(num_bytes, bandwidth, num_kernels=0, launch_s=0.0, flops=0, peak_flops=float("inf")):
-    """Predicted seconds of one pass: the slower of its bytes and its FLOPs, and the launches of its kernels on top.
+def step_seconds(num_bytes, bandwidth, num_kernels=0, launch_s=0.0, gap_s=0.0, flops=0, peak_flops=float("inf")):
+    """Predicted seconds of one pass: the slower of the host, which launches, and the device, which works.
 
-    num_bytes: read and written once, at `bandwidth` bytes/s. launch_s: seconds per kernel, measured on tiny ones. The
-    roofline with a third ceiling: at small sizes num_kernels * launch_s is all there is.
+    num_bytes: read and written once, at `bandwidth` bytes/s. launch_s: the host's seconds per kernel; they pass while
+    earlier kernels run. gap_s: the device's idle seconds between two kernels; they add to its work.
     """
-    need_not_negative(num_kernels=num_kernels, launch_s=launch_s, flops=flops)
+    need_not_negative(num_kernels=num_kernels, launch_s=launch_s, gap_s=gap_s, flops=flops)
     need_positive(peak_flops=peak_flops)
-    return max(read_seconds(num_bytes, bandwidth), flops / peak_flops) + num_kernels * launch_s
+    work_s = max(read_seconds(num_bytes, bandwidth), flops / peak_flops)
+    return max(num_kernels * launch_s, work_s + num_kernels * gap_s)
 
 
 def tokens_per_second_ceiling(weight_bytes, kv_bytes, bandwidth, batch=1):

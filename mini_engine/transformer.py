@@ -11,9 +11,10 @@ import time
 
 import torch
 
-from .generate import generate
-from .model import Llama
-from .weights import load_tiny, load_tiny_expected
+from mini_engine.generate import generate
+from mini_engine.model import Llama
+from mini_engine.plotting import figure
+from mini_engine.weights import load_tiny, load_tiny_expected
 
 TOLERANCE = 1e-4  # float32 logits of spread 1; right code differs by a few 1e-6
 LENGTHS = (10, 50, 100, 500, 1000)
@@ -92,8 +93,6 @@ def benchmark(model, lengths=LENGTHS, new_tokens=16, repeats=5):
 
 def save_plot(rows, new_tokens, path):
     """Both curves over the prompt length, written to `path` (format by its suffix)."""
-    from .plotting import figure
-
     fig, ax = figure()
     lengths, without, cached = zip(*rows, strict=True)
     ax.plot(lengths, without, marker="o", label="without a cache")

@@ -2,7 +2,7 @@
 
 import torch
 
-from mini_engine.peers import transformers_llama
+from mini_engine.bench.peers import transformers_llama
 
 __all__ = ["expected_greedy", "expected_logits", "transformers_llama"]
 

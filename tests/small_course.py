@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from autograder import build_notebooks, course
+from autograder.assignment import notebooks
+from autograder.grading import course
 
 TOPIC = "01_x"
 HEADER = """# ---
@@ -104,6 +105,6 @@ def write_script(root, text):
     path = root / "solutions" / TOPIC / f"{TOPIC}.py"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    for made, content in build_notebooks.build(path, root / "notebooks", build_notebooks.course_config()).items():
+    for made, content in notebooks.build(path, root / "notebooks", notebooks.course_config()).items():
         made.parent.mkdir(parents=True, exist_ok=True)
         made.write_bytes(content)

@@ -121,7 +121,7 @@ def test_kv_bytes():
 def test_attention_bytes():
     assert acc.score_matrix_bytes(2, 16, 4096, 2) == 1_073_741_824
     assert acc.gqa_cache_saving(32, 8) == 4.0
-    assert [acc.blocks_for(n, 16) for n in (0, 9, 16, 17)] == [0, 1, 1, 2]
+    assert [acc.num_blocks_for(n, 16) for n in (0, 9, 16, 17)] == [0, 1, 1, 2]
 
 
 def test_weight_and_quantized_bytes():

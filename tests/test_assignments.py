@@ -9,8 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from autograder.build_notebooks import ROOT, build, course_config
-from autograder.script import ScriptError, read_script
+from autograder.assignment.notebooks import ROOT, build, course_config
+from autograder.assignment.script import ScriptError, read_script
 
 SCRIPTS = sorted((ROOT / "solutions").glob("*/*.py"))
 TOPICS = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)

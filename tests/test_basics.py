@@ -7,8 +7,8 @@ import transformers
 from oracle import expected_logits, transformers_llama
 from transformers.models.llama.modeling_llama import LlamaRMSNorm, apply_rotary_pos_emb
 
-from autograder.build_notebooks import ROOT
-from autograder.script import read_script
+from autograder.assignment.notebooks import ROOT
+from autograder.assignment.script import read_script
 from mini_engine.config import MODELS, ModelConfig
 from mini_engine.weights import smollm2_is_cached
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mini_engine import bench_ablation, loading
+from mini_engine import loading
 from mini_engine.__main__ import main
-from mini_engine.bench import interleaved
+from mini_engine.bench import ablation as bench_ablation
+from mini_engine.bench.timing import interleaved
 from mini_engine.config import TINY
 from mini_engine.paged_cache import PagedKVCache
 

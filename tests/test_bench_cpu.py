@@ -6,9 +6,11 @@ from argparse import Namespace
 import pytest
 import torch
 
-from mini_engine import bench_cpu, bench_cpu_batch, loading
+from mini_engine import loading
 from mini_engine.__main__ import main
-from mini_engine.quantized import bytes_read_per_token
+from mini_engine.bench import cpu as bench_cpu
+from mini_engine.bench import cpu_batch as bench_cpu_batch
+from mini_engine.quant.modules import bytes_read_per_token
 from mini_engine.weights import load_tiny
 
 

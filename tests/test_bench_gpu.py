@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mini_engine import bench_gpu, gpu_lab, gpu_peers, gpu_report
 from mini_engine.__main__ import main
-from mini_engine.ceilings import Ceilings
+from mini_engine.bench import gpu as bench_gpu
+from mini_engine.bench import gpu_lab, gpu_peers, gpu_report
+from mini_engine.bench.ceilings import Ceilings
 from mini_engine.config import LLAMA_2_7B, TINY
-from mini_engine.kv_cache import StaticKVCache
+from mini_engine.gpu.static_cache import StaticKVCache
 from mini_engine.model import Llama
-from mini_engine.quantized import bytes_read_per_token
+from mini_engine.quant.modules import bytes_read_per_token
 from mini_engine.weights import ModelUnavailable, load_smollm2_expected, load_tiny
 
 CEILINGS = Ceilings(1e10, {"float32": 1e11}, 2e-6, 1e-6)
@@ -160,8 +161,9 @@ def test_cuda_that_is_not_there_is_one_line(capsys):
 
 def test_tuning_goes_through_the_weights_in_turn(monkeypatch):
     """With kernels that run (as under Triton's interpreter), each call meets another layer, and the best is kept."""
-    from mini_engine import kernels
-    from mini_engine.random_model import random_llama
+    from mini_engine.bench import tuning
+    from mini_engine.bench.random_model import random_llama
+    from mini_engine.gpu import kernels
 
     model, met = random_llama(dataclasses.replace(TINY, num_hidden_layers=3), "int8"), []
     monkeypatch.setattr(kernels, "why_not_triton", lambda x: None)
@@ -172,11 +174,11 @@ def test_tuning_goes_through_the_weights_in_turn(monkeypatch):
             product(knobs)
         return grid[1], [(grid[1], 1.0), (grid[0], 2.0)]
 
-    monkeypatch.setattr(kernels, "tune", tune)
+    monkeypatch.setattr(tuning, "tune", tune)
     monkeypatch.setattr(kernels, "_chosen", {})
-    result = gpu_peers.tune_model(model, "int8")
+    result = tuning.tune_model(model, "int8")
     assert len({pointer for _, pointer in met}) == 3 and {rows for rows, _ in met} == {1, 16}
-    assert kernels._chosen == {(True, 8): kernels.GRID[1], (False, 8): kernels.MORE_ROWS_GRID[1]}
+    assert kernels._chosen == {(True, 8): tuning.GRID[1], (False, 8): tuning.MORE_ROWS_GRID[1]}
     assert json.loads(json.dumps(result))["1 rows"][0] == {"knobs": [1, 2048, 4], "seconds": 1.0}
 
 
@@ -184,7 +186,7 @@ def test_the_shipped_oracle_is_what_the_engine_computes(smollm2_model):
     expected = load_smollm2_expected()
     rows = gpu_lab.check(smollm2_model, expected)["rows"]
     assert len(rows) == 3 and all(row["same_first_choice"] and row["max_difference"] < 1e-3 for row in rows)
-    from mini_engine.graphed import greedy
+    from mini_engine.generate import greedy
 
     case = expected[2]
     assert greedy(smollm2_model, case["ids"], 12, "graph") == case["greedy"][:12]

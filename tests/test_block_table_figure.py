@@ -4,7 +4,8 @@ import random
 
 from test_figures import figure_results, pytestmark  # noqa: F401  (skips this file too where node is missing)
 
-from mini_engine.block_manager import BlockManager, OutOfBlocks, check_owners, num_blocks_for
+from mini_engine.accounting import num_blocks_for
+from mini_engine.block_manager import BlockManager, OutOfBlocks, check_owners
 from mini_engine.prefix_cache import PrefixCache, block_hashes
 
 NAMES = "ABCD"

@@ -324,6 +324,7 @@ REFUSED = {
     "an exercise that is not there": ("```{nbexercise} 03_kv_cache/no_such\n```", "no exercise 'no_such'"),
     "an assignment that is not there": ("```{nbexercise} 99_nothing/f\n```", "make notebooks"),
     "a figure without its script": ("```{figure-live} no-such\nText.\n```", "no script"),
+    "a drawing without its file": ("```{drawing} no-such\n```", "no file"),
     "a figure named like a path": ("```{figure-live} ../course\nText.\n```", "no script"),
     "an answer that is no number": ("```{predict}\n:answer: many\n\nHow many?\n\n---\n\nSo many.\n```", "not a number"),
     "an answer outside the choices": ("```{predict}\n:answer: c\n:choices: a | b\n\nQ?\n\n---\n\nA.\n```", "choices"),

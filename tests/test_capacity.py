@@ -2,7 +2,7 @@
 
 import pytest
 
-from mini_engine.capacity import main
+from mini_engine.commands.capacity import main
 
 SHAPE = "--layers 32 --heads 32 --kv-heads 8 --hidden 4096 --inner 14336 --vocab 128256".split()
 

@@ -11,6 +11,7 @@ from oracle import transformers_llama
 
 from mini_engine import transformer
 from mini_engine.__main__ import COMMANDS, main
+from mini_engine.commands.bench import BENCHES
 from mini_engine.config import ModelConfig
 from mini_engine.model import Llama
 from mini_engine.weights import load_tiny
@@ -54,10 +55,10 @@ def test_weights_by_path(smollm2_tokenizer, tmp_path, capsys):
     config = ModelConfig("made", 1, 32, 4, 2, 48, 49_152, 8, max_position_embeddings=64)
     transformers_llama(config, make_weights(config)).save_pretrained(tmp_path)
     capsys.readouterr()
-    assert main(["generate", "x", "--weights", str(tmp_path)]) == 1
+    assert main(["generate", "x", "--model", str(tmp_path)]) == 1
     assert "no tokenizer.json" in one_line_of_error(capsys)
     smollm2_tokenizer.backend.save(str(tmp_path / "tokenizer.json"))
-    assert main(["generate", "Hello", "--weights", str(tmp_path), "--max-tokens", "3"]) == 0
+    assert main(["generate", "Hello", "--model", str(tmp_path), "--max-tokens", "3"]) == 0
     assert capsys.readouterr().out.startswith("Hello")
 
 
@@ -69,7 +70,7 @@ def test_files_that_are_no_model(tmp_path, capsys):
         (tmp_path, "config.json"),
         (tmp_path / "no.gguf", "No such"),
     ):
-        assert main(["generate", "x", "--weights", str(weights)]) == 1
+        assert main(["generate", "x", "--model", str(weights)]) == 1
         assert words in one_line_of_error(capsys)
 
 
@@ -97,6 +98,13 @@ def test_unknown_and_missing_commands(capsys):
         assert caught.value.code == 2
     assert "generate" in capsys.readouterr().err
     assert set(COMMANDS) >= {"generate", "capacity", "serve", "bench", "load-test"}
+
+
+@pytest.mark.parametrize("command", [[name] for name in COMMANDS] + [["bench", name] for name in BENCHES])
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--help"])
+    assert caught.value.code == 0 and f"mini_engine {' '.join(command)}" in capsys.readouterr().out
 
 
 # --- python -m mini_engine.transformer

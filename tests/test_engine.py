@@ -9,16 +9,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mini_engine.async_engine import AsyncEngine
 from mini_engine.block_manager import BlockManager, InvariantError
-from mini_engine.detokenizer import TextStream
 from mini_engine.engine import Engine
 from mini_engine.model import Llama
 from mini_engine.paged_cache import PagedKVCache
 from mini_engine.sampler import Sampler
 from mini_engine.scheduler import ScheduledRow, Scheduler, SchedulerOutput
 from mini_engine.sequence import SamplingParams, Status
+from mini_engine.serve.async_engine import AsyncEngine
 from mini_engine.speculative import NgramDraft, speculative_step
+from mini_engine.tokenizer import TextStream
 from mini_engine.weights import load_tiny
 
 

@@ -17,7 +17,9 @@ import pytest
 from nbgrader.api import Base, Gradebook
 from sqlalchemy import MetaData, create_engine, select
 
-from autograder import __main__, costs, course, demo, grade, intake, ledger, received, workers
+from autograder import __main__
+from autograder.grading import archive, costs, course, demo, grade, grader, ledger, workers
+from autograder.intake import graft, received
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's own
 TOPIC = "03_kv_cache"
@@ -26,7 +28,7 @@ TOPIC = "03_kv_cache"
 # What it grades is written to a file, so that a test can count; names decide a student's fate.
 FAKE = """
 import os, signal, sys, time, uuid
-from autograder import workers
+from autograder.grading import grader
 
 
 class Fake:
@@ -66,11 +68,14 @@ class Fake:
         return result | {"files": {"page.txt": b"graded"}}
 
 
-workers.Grader = Fake
+grader.Grader = Fake
 if __name__ == "__main__":
-    workers.main(*sys.argv[1:])
+    grader.main(*sys.argv[1:])
 """
-COMMAND = "import sys; from autograder import __main__, workers; workers.COMMAND = [sys.executable, {fake!r}]; "
+COMMAND = (
+    "import sys; from autograder import __main__; from autograder.grading import workers; "
+    "workers.COMMAND = [sys.executable, {fake!r}]; "
+)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +163,7 @@ def test_a_killed_forced_run_goes_on_too(tmp_path, registered, capsys):
     school = FakeClass(tmp_path, registered, [*NAMES[:6], "zoe"])
     assert school.run(capsys, "--jobs", "2")[0] == 0
     process = school.start("--jobs", "1", "--force", FAKE_SECONDS="0.5")
-    journal = school.work / "grading" / TOPIC / "journal.jsonl"
+    journal = school.work / "runs" / TOPIC / "journal.jsonl"
     deadline = time.monotonic() + 100
     while process.poll() is None and (len(journal.read_text().splitlines()) != 3 or "true" not in journal.read_text()):
         assert time.monotonic() < deadline
@@ -181,7 +186,7 @@ def test_a_killer_gets_a_recorded_zero_and_nobody_else_is_touched(tmp_path, regi
     assert "it ended the process that graded it, twice (SIGKILL)" in out
     assert "nbgrader could not grade it: ValueError: nonsense" in out
     assert "recorded zeros            2" in out
-    assert "SIGKILL" in (school.work / "grading" / TOPIC / "logs" / "bomb1.log").read_text()
+    assert "SIGKILL" in (school.work / "runs" / TOPIC / "logs" / "bomb1.log").read_text()
     assert not list(Path("/tmp").glob(f"grade-*/{TOPIC}")), "a process that was killed left its folder"
 
 
@@ -190,7 +195,7 @@ def test_a_submission_that_never_ends_is_stopped(tmp_path, registered, capsys, m
     school = FakeClass(tmp_path, registered, ["ann"])
     code, out = school.run(capsys, "--jobs", "1", FAKE_SECONDS="60")
     assert code == 1 and "an empty submission cannot be graded here either" in out
-    assert "more than 3 seconds" in (school.work / "grading" / TOPIC / "logs" / "ann.log").read_text()
+    assert "more than 3 seconds" in (school.work / "runs" / TOPIC / "logs" / "ann.log").read_text()
 
 
 def test_a_broken_machine_gives_nobody_a_zero(tmp_path, registered, capsys):
@@ -245,7 +250,7 @@ def test_links_and_pipes_travel_as_such(tmp_path):
     (folder / "link").symlink_to("/etc/passwd")
     os.mkfifo(folder / "sub" / "pipe")
     (tmp_path / "class" / "linked").symlink_to(folder)
-    workers.unpack(workers.pack(tmp_path / "class", ["submitted", "linked", "gone"], 50), tmp_path / "to")
+    archive.unpack(archive.pack(tmp_path / "class", ["submitted", "linked", "gone"], 50), tmp_path / "to")
     assert (tmp_path / "to" / "submitted" / "a.ipynb").read_text() == "x"
     assert os.readlink(tmp_path / "to" / "submitted" / "link") == "/etc/passwd"
     assert (tmp_path / "to" / "submitted" / "sub" / "pipe").is_fifo()
@@ -361,7 +366,7 @@ def test_code_that_kills_its_grader_gets_a_zero_with_the_reason(tmp_path):
     assert "kim: The file could not be read (it ended the process that graded it, twice (SIGKILL))" in out
     assert set(course.grades(tmp_path, TOPIC)["kim"].values()) == {0}
     notebook = nbformat.read(tmp_path / "autograded" / "kim" / TOPIC / f"{TOPIC}.ipynb", as_version=4)
-    assert notebook.cells[0].source.startswith(intake.NOTES_HEADING)
+    assert notebook.cells[0].source.startswith(graft.NOTES_HEADING)
 
 
 # Past one machine.
@@ -373,7 +378,7 @@ def cluster(tmp_path):
     pytest.importorskip("distributed", reason="grading on a cluster is NOT tested: pip install -e '.[dask]'")
     preload, place = tmp_path / "preload.py", tmp_path / "scheduler.json"
     fake = [sys.executable, str(tmp_path / "fake.py")]
-    preload.write_text(f"from autograder import workers\nworkers.COMMAND = {fake!r}\n")
+    preload.write_text(f"from autograder.grading import workers\nworkers.COMMAND = {fake!r}\n")
     environment = os.environ | {"PYTHONPATH": SEARCHED, "FAKE_LOG": str(tmp_path / "graded.txt"), "FAKE_SECONDS": "0.3"}
     dask = [sys.executable, "-m", "dask"]
     scheduler = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(place)]
@@ -405,7 +410,7 @@ def test_a_dask_worker_that_is_killed_loses_nothing(tmp_path, registered, cluste
     out, errors = process.communicate(timeout=200)
     assert process.returncode == 0, out + errors
     assert school.recorded() == dict.fromkeys(names[:-1], CELLS) | {"bomb1": 0}
-    entries = [json.loads(line) for line in (school.work / "grading" / TOPIC / "journal.jsonl").open()]
+    entries = [json.loads(line) for line in (school.work / "runs" / TOPIC / "journal.jsonl").open()]
     recorded = Counter(entry["student"] for entry in entries if "student" in entry)
     assert recorded == dict.fromkeys(names, 1), "recorded twice"
     assert f"{victim}" in (tmp_path / "dask.log").read_text(), "no worker was killed"
@@ -417,7 +422,7 @@ def test_a_worker_with_another_version_of_the_course_grades_nothing(tmp_path, re
     monkeypatch.setenv("COURSE_WORK", str(tmp_path / "class"))
     book = ledger.Ledger(TOPIC, tmp_path)
     task = book.task("ada", 1) | {"fingerprint": "other"}
-    result = workers.Grader.grade(workers.Grader.__new__(workers.Grader), task)
+    result = grader.Grader.grade(grader.Grader.__new__(grader.Grader), task)
     assert result["status"] == "failed" and "another version of the course" in result["log"]
 
 
@@ -427,7 +432,7 @@ def test_a_cluster_with_another_version_is_refused(tmp_path, registered, cluster
     school = FakeClass(tmp_path, registered, ["ann"])
     with Client(cluster, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=60)
-        client.run(exec, "from autograder import workers\nworkers.fingerprint = lambda name: 'other'")
+        client.run(exec, "from autograder.grading import archive\narchive.fingerprint = lambda name: 'other'")
     code, out = school.run(capsys, "--dask", cluster)
     assert code == 1 and "another version of the course is on tcp://" in out
     assert not school.log.read_text()
@@ -443,7 +448,7 @@ def test_costs_are_measured_and_saved(tmp_path, monkeypatch, capsys):
 
     def graded(assignment, work, jobs, jail):
         Path(work, "autograded").mkdir()
-        folder = Path(work, "grading", assignment)
+        folder = Path(work, "runs", assignment)
         folder.mkdir(parents=True)
         (folder / "journal.jsonl").write_text('{"own_s": 0.8}\n')
         return {"jobs": jobs, "jail": jail, "wall_s": 12.0 - 5 * (jobs > 0), "cpu_s": 6.0, "load": 1.0}

@@ -12,8 +12,10 @@ import zipfile
 import nbformat
 import pytest
 
-from autograder import collect, course, demo, end_to_end, execute, intake
-from autograder.script import read_script
+from autograder.assignment.script import read_script
+from autograder.auditor import end_to_end
+from autograder.grading import course, demo, execute
+from autograder.intake import collect, folders, graft, reading
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-unique cell id")  # one of the made submissions has them
 TOPIC = "03_kv_cache"
@@ -141,7 +143,7 @@ def release():
 def grafted(tmp_path, release, content):
     path = tmp_path / "handed_in.ipynb"
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    return intake.graft(release, path)
+    return graft.graft(release, path)
 
 
 UNREADABLE = {
@@ -227,16 +229,16 @@ def test_a_folder_is_made_safe(tmp_path):
     (folder / "numpy.py").write_text("raise SystemExit")
     (folder / "timestamp.txt").write_text("yesterday-ish")
     (folder / "data.csv").write_text("1")
-    notes = intake.make_safe(folder, names, tmp_path / "quarantine")
+    notes = folders.make_safe(folder, names, tmp_path / "quarantine")
     assert sorted(path.name for path in folder.iterdir()) == sorted([f"{TOPIC}.ipynb", "data.csv", "timestamp.txt"])
-    assert intake.read_cells(folder / f"{TOPIC}.ipynb") == ([], "a link")
+    assert reading.read_cells(folder / f"{TOPIC}.ipynb") == ([], "a link")
     assert len(notes) == len(list((tmp_path / "quarantine").iterdir())) == 3
 
 
 def test_a_folder_without_a_notebook_gets_an_empty_one(tmp_path):
     (tmp_path / "answer.docx").write_text("words")
-    intake.make_safe(tmp_path, {f"{TOPIC}.ipynb"}, tmp_path / "quarantine")
-    assert intake.read_cells(tmp_path / f"{TOPIC}.ipynb") == ([], "no notebook was handed in, but answer.docx")
+    folders.make_safe(tmp_path, {f"{TOPIC}.ipynb"}, tmp_path / "quarantine")
+    assert reading.read_cells(tmp_path / f"{TOPIC}.ipynb") == ([], "no notebook was handed in, but answer.docx")
 
 
 # A fresh clone: every stock command, from the root and from autograder/.

@@ -6,9 +6,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mini_engine import ceilings, device, graphed
+from mini_engine import device
+from mini_engine.bench import ceilings, machine, timing
 from mini_engine.engine import Engine
-from mini_engine.kv_cache import KVCache, StaticKVCache
+from mini_engine.generate import ROAD, greedy
+from mini_engine.gpu import graphs as graphed
+from mini_engine.gpu.static_cache import StaticKVCache
+from mini_engine.kv_cache import KVCache
 from mini_engine.model import Llama
 from mini_engine.sequence import SamplingParams
 from mini_engine.speed import step_seconds
@@ -22,19 +26,19 @@ def model():
     return Llama(*load_tiny(), torch.float64)
 
 
-@pytest.mark.parametrize("how", [how for how in graphed.ROAD if how != "compile"])
+@pytest.mark.parametrize("how", [how for how in ROAD if how != "compile"])
 def test_every_step_of_the_road_writes_what_transformers_wrote(model, how):
     for case in load_tiny_expected():
         expected = [int(token) for token in case["greedy"]]
-        assert graphed.greedy(model, case["ids"], len(expected), how) == expected
-    assert graphed.greedy(model, PROMPT, 1, how) == graphed.greedy(model, PROMPT, 3, "cache")[:1]
+        assert greedy(model, case["ids"], len(expected), how) == expected
+    assert greedy(model, PROMPT, 1, how) == greedy(model, PROMPT, 3, "cache")[:1]
 
 
 def test_road_refuses(model):
     with pytest.raises(ValueError, match="'magic'"):
-        graphed.greedy(model, PROMPT, 4, "magic")
+        greedy(model, PROMPT, 4, "magic")
     with pytest.raises(ValueError, match="the prompt is empty"):
-        graphed.greedy(model, [], 4, "graph")
+        greedy(model, [], 4, "graph")
     with pytest.raises(ValueError, match="how must be one of"):
         graphed.GraphedDecoder(model, StaticKVCache(model.config, 8), how="static cache")
 
@@ -187,9 +191,11 @@ def test_recorded_inputs_keep_their_addresses(model):
     assert engine.cache._positions is inputs[1]
 
 
-def test_step_seconds_has_three_ceilings():
+def test_step_seconds_is_the_slower_of_host_and_device():
     assert step_seconds(269e6, 4.3e12) == pytest.approx(62.6e-6, rel=1e-3)
-    assert step_seconds(269e6, 4.3e12, 600, 7e-6) == pytest.approx(62.6e-6 + 4.2e-3, rel=1e-3)
+    assert step_seconds(269e6, 4.3e12, 600, 7e-6) == pytest.approx(4.2e-3), "launches overlap the reading"
+    assert step_seconds(269e6, 4.3e12, 600, 1e-8) == pytest.approx(62.6e-6, rel=1e-3)
+    assert step_seconds(269e6, 4.3e12, 600, gap_s=1e-6) == pytest.approx(662.6e-6, rel=1e-3), "gaps do not"
     assert step_seconds(1e6, 1e12, flops=1e12, peak_flops=1e14) == pytest.approx(1e-2)
     with pytest.raises(ValueError, match="launch_s"):
         step_seconds(1, 1, 1, -1)
@@ -207,7 +213,7 @@ def test_rates_are_computed_from_times(monkeypatch):
     assert ceilings.copy_bandwidth("cpu", 1 << 20) == pytest.approx(2 * (1 << 20) / 0.5)
     assert ceilings.matmul_flops("cpu", torch.float32, 64) == pytest.approx(2 * 64**3 / 0.5)
     assert ceilings.launch_cost("cpu", 10) == {"eager_s": 0.05, "graph_s": None}
-    assert ceilings.spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
+    assert timing.spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
 
 
 def test_count_kernels():
@@ -269,10 +275,12 @@ def test_too_little_memory(monkeypatch):
     device.require_memory(1e15, "cpu")  # unknown: no reason to refuse
 
 
-def test_describe_names_the_machine():
-    record = device.describe("cpu")
+def test_one_description_of_the_machine():
+    record = machine.machine("cpu")
+    assert record["name"] == record["processor"] and record["num_cores"] >= 1 and record["num_threads"] >= 1
+    assert set(record["flags"]) <= set(machine.FLAGS) and json.loads(json.dumps(record)) == record
     assert record["device"] == "cpu" and record["torch"] == torch.__version__ and len(record["date"]) == 10
-    assert device.version_of("no such package") is None
+    assert machine.version_of("no such package") is None
 
 
 def test_a_compiled_step_is_the_same_step(model, monkeypatch):
@@ -280,5 +288,5 @@ def test_a_compiled_step_is_the_same_step(model, monkeypatch):
     seen = []
     monkeypatch.setattr(torch, "compile", lambda function, **options: seen.append(options) or function)
     case = load_tiny_expected()[2]
-    assert graphed.greedy(model, case["ids"], 12, "compile") == [int(token) for token in case["greedy"][:12]]
+    assert greedy(model, case["ids"], 12, "compile") == [int(token) for token in case["greedy"][:12]]
     assert seen[0]["mode"] == "reduce-overhead"

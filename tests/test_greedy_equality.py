@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mini_engine.engine import Engine
-from mini_engine.graphed import ROAD, greedy
+from mini_engine.generate import ROAD, greedy
 from mini_engine.model import Llama
 from mini_engine.sequence import SamplingParams
 from mini_engine.speculative import ModelDraft, NgramDraft

@@ -7,7 +7,7 @@ import re
 import nbformat
 import pytest
 
-from autograder import course
+from autograder.grading import course
 from autograder.hostile import bank, command
 from autograder.hostile.canaries import Canaries
 from autograder.sandbox import modes

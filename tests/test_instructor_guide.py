@@ -9,10 +9,11 @@ import sys
 import pytest
 from traitlets.config import PyFileConfigLoader
 
-from autograder import costs, tables
-from autograder.audit_tool import Row, save
-from autograder.course import ROOT, hand_in, submission
-from autograder.script import split_cells
+from autograder.assignment.cells import split_cells
+from autograder.auditor.audit import Row
+from autograder.auditor.table import save
+from autograder.grading import costs, tables
+from autograder.grading.course import ROOT, hand_in, submission
 
 GUIDE = (ROOT / "book" / "instructors.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -53,7 +54,7 @@ COVERED = {
     "python -m autograder report 03_kv_cache --public": PUBLIC,
     "python -m autograder audit --save": "tests/test_instructor_guide.py::test_a_saved_audit_keeps_other_lines",
     "python -m autograder audit 03_kv_cache --exercise kv_bytes_per_token": AUDIT,
-    "python -m autograder.build_notebooks 03_kv_cache": NOTEBOOKS,
+    "python -m autograder notebooks 03_kv_cache": NOTEBOOKS,
     "jupyter lab": "tests/test_instructor_guide.py::test_the_formgrader_is_installed",
 }
 STUDENTS = "id,first_name,last_name,email\nada,Ada,Lovelace,ada@example.org\n"
@@ -180,7 +181,7 @@ def test_the_saved_costs_are_of_every_way():
     saved = costs.load()
     for jail in {saved["jail"], "trusted"}:
         for jobs in (0, saved["jobs"]):
-            assert len(costs.of(saved, jobs, jail)) == len(saved["runs"]) // 4 >= 1
+            assert len(tables.seconds_each(saved, jobs, jail)) == len(saved["runs"]) // 4 >= 1
     assert saved["jail"] != "trusted" and saved["students"] >= 8
 
 

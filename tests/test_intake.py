@@ -16,12 +16,12 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
-from nbconvert.exporters import HTMLExporter
 from nbgrader.api import Gradebook
-from nbgrader.server_extensions.formgrader import handlers
 from small_course import NAMES, TOPIC, floored, make_course, right
 
-from autograder import __main__, build_notebooks, collect, course, intake, received
+from autograder import __main__
+from autograder.grading import course
+from autograder.intake import collect, folders, graft, outputs, reading, received, unpack
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-unique cell id")
 FULL, VISIBLE = 6, 2  # two exercises; floored answers pass the visible checks only
@@ -132,6 +132,14 @@ def saved_outputs(nb):
     return nbformat.writes(nb)
 
 
+def huge_outputs(nb):
+    """Over the limit of what is read, with outputs that look like cells."""
+    text = '"]}, {"outputs": [\\"' * 10 + "x" * reading.MAX_FILE_BYTES
+    outputs = [nbformat.v4.new_output("stream", name="stdout", text=text) for _ in range(2)]
+    next(cell for cell in nb.cells if cell.id == NAMES[0]).outputs = outputs
+    return nbformat.writes(nb)
+
+
 def with_code(code):
     def change(nb):
         for cell in nb.cells:
@@ -143,7 +151,7 @@ def with_code(code):
 
 
 def many_cells(nb):
-    nb.cells += [nbformat.v4.new_markdown_cell("words")] * intake.MAX_CELLS
+    nb.cells += [nbformat.v4.new_markdown_cell("words")] * graft.MAX_CELLS
     return nbformat.writes(nb)
 
 
@@ -165,6 +173,7 @@ CHANGED = {
     "edited-marks": (edited_marks, VISIBLE, ""),
     "no-marks": (no_marks, FULL, f"the cell that defines {NAMES[0]} is taken"),
     "saved-outputs": (saved_outputs, FULL, ""),
+    "huge-outputs": (huge_outputs, FULL, ""),
     "flood": (with_code("print('x' * 3_000_000)\n"), FULL, ""),
     "warns": (with_code("import sys, warnings\nwarnings.warn('old')\nprint('!', file=sys.stderr)\n"), FULL, ""),
     "many-cells": (many_cells, FULL, "Only the first 1000"),
@@ -229,7 +238,7 @@ def big_data(folder, root):
 
 def a_hundred_thousand_files(folder, root):
     write(folder, text(root))
-    for number in range(intake.MAX_DATA_FILES + 5):
+    for number in range(folders.MAX_DATA_FILES + 5):
         write(folder, "x", f"data/{number:04d}.txt")
 
 
@@ -265,9 +274,16 @@ PLACED = {
     "a[1]*\n": (lambda folder, root: write(folder, text(root)), FULL, ""),
     "n" * 200: (lambda folder, root: write(folder, text(root)), FULL, ""),
     "bytes-\udcff": (lambda folder, root: write(folder, text(root)), FULL, ""),
+    "turned\u202eround": (lambda folder, root: write(folder, text(root)), FULL, ""),
+    "page": (lambda folder, root: (write(folder, text(root)), write(folder, "<script>", "feedback.html")), FULL, "set"),
     "case": (lambda folder, root: write(folder.with_name(TOPIC.upper()), text(root)), FULL, ""),
 }  # fmt: skip
-ID_IN_GRADEBOOK = {"a[1]*\n": "a_1___", "n" * 200: "n" * 128, "bytes-\udcff": "bytes-_"}
+ID_IN_GRADEBOOK = {
+    "a[1]*\n": "a_1___",
+    "n" * 200: "n" * 128,
+    "bytes-\udcff": "bytes-_",
+    "turned\u202eround": "turned_round",
+}
 CASES = {name: case[1:] for name, case in (CHANGED | PLACED).items()}
 
 
@@ -313,7 +329,7 @@ def test_graded_or_zero_with_a_reason(student, work, grades):
         assert reason in first, "the instructor does not see the reason"
         assert reason.replace("'", "&#39;") in page, "the student does not see the reason"
     else:
-        assert intake.NOTES_HEADING not in first
+        assert graft.NOTES_HEADING not in first
 
 
 def test_nobody_else_is_in_the_gradebook_and_nothing_is_deleted(work, grades):
@@ -370,14 +386,14 @@ def test_files_that_may_not_be_read_are_set_aside(root):
         for name in (FILE, "data.csv", "locked"):
             (student / name).chmod(0)
         code = (
-            "import os, sys; from pathlib import Path; from autograder import intake\n"
+            "import os, sys; from pathlib import Path; from autograder.intake import folders, reading\n"
             f"os.setresgid(*[{ids[1]}] * 3); os.setresuid(*[{ids[0]}] * 3)\n"
-            f"print(intake.make_safe(Path({str(student)!r}), {{{FILE!r}}}, Path({str(folder / 'q')!r})))\n"
-            f"print(intake.read_cells(Path({str(student / FILE)!r})))\n"
+            f"print(folders.make_safe(Path({str(student)!r}), {{{FILE!r}}}, Path({str(folder / 'q')!r})))\n"
+            f"print(reading.read_cells(Path({str(student / FILE)!r})))\n"
             f"os.chmod({str(student)!r}, 0)\n"
             f"c = type('C', (), dict(root={str(folder)!r}, submitted_directory='submitted'))\n"
-            f"print(intake.take_in(c, Path({str(student)!r}), {{{FILE!r}}}))\n"
-            f"print(intake.read_cells(Path({str(student / FILE)!r})))\n"
+            f"print(folders.take_in(c, Path({str(student)!r}), {{{FILE!r}}}))\n"
+            f"print(reading.read_cells(Path({str(student / FILE)!r})))\n"
         )
         environment = {**os.environ, "PYTHONPATH": str(course.ROOT)}
         done = subprocess.run(
@@ -391,38 +407,6 @@ def test_files_that_may_not_be_read_are_set_aside(root):
         for path in folder.rglob("*"):
             path.chmod(0o700)
         shutil.rmtree(folder)
-
-
-EVIL = """<script>evil()</script> <img src=x onerror=evil()> [x](javascript:evil()) [y][z] <b>bold</b> a<b
-
-[z]: javascript:evil()
-"""
-RUNS = re.compile(r"<script[^>]*>[^<]*evil\(|<img[^>]*onerror|href=.javascript:")
-
-
-def test_the_formgrader_runs_nothing_of_a_student(root, tmp_path):
-    """As nbgrader's formgrader renders a graded notebook, with the course's configuration."""
-    write(tmp_path, text(root, RIGHT | {"answer_why": EVIL}))
-    release = nbformat.read(root / "notebooks" / TOPIC / FILE, as_version=4)
-    graded, _ = intake.graft(
-        release, tmp_path / FILE, [f"{intake.printable('<script>evil()</script>.py')} was set aside"]
-    )
-    cell = next(cell for cell in graded.cells if cell.id == NAMES[0])
-    data = {"text/html": EVIL, "application/javascript": "evil()", "image/svg+xml": f"<svg>{EVIL}</svg>"}
-    cell.outputs = [nbformat.v4.new_output("display_data", data={kind: content}) for kind, content in data.items()]
-    config = build_notebooks.course_config()
-    config.HTMLExporter.template_name = "formgrade"
-    config.HTMLExporter.extra_template_basedirs = [handlers.template_path]
-
-    def page():
-        given = {"index": 0, "total": 1, "base_url": "", "mathjax_url": ""}
-        text = HTMLExporter(config=config).from_notebook_node(graded, resources=given)[0]
-        return text[text.index("<body") :]
-
-    assert "bold" in page(), "the answer is not shown at all"
-    assert not RUNS.search(page())
-    config.HTMLExporter.sanitize_html = False
-    assert RUNS.search(page()), "this test would not see a script"
 
 
 # Collecting.
@@ -469,7 +453,7 @@ def test_a_bad_archive_costs_only_its_own_student(root, tmp_path):
     for path in sorted(out.rglob("*.ipynb")):
         info = collector.collect(str(path))
         if info:
-            got[info["student_id"]] = intake.read_cells(path)[1]
+            got[info["student_id"]] = reading.read_cells(path)[1]
     assert got["2"].startswith("work.zip cannot be unpacked") and got["3"] == "work.pdf is not a notebook"
     assert got["4"] == "" and got["5"] == "" and "cannot be unpacked" in got["1"] and "cannot be unpacked" in got["gus"]
     assert not [path for path in tmp_path.parent.rglob("d_4*") if out not in path.parents]
@@ -486,8 +470,8 @@ def packed(content, name, depth=1):
 
 
 def test_an_archive_that_explodes_is_zero_for_its_student_only(tmp_path, monkeypatch):
-    monkeypatch.setattr(collect, "MAX_ENTRY_BYTES", 100_000)
-    monkeypatch.setattr(collect, "MAX_TOTAL_BYTES", 250_000)
+    monkeypatch.setattr(unpack, "MAX_ENTRY_BYTES", 100_000)
+    monkeypatch.setattr(unpack, "MAX_TOTAL_BYTES", 250_000)
     archive, out = tmp_path / "archive", tmp_path / "out"
     archive.mkdir()
     with zipfile.ZipFile(archive / "all.zip", "w") as file:
@@ -503,10 +487,58 @@ def test_an_archive_that_explodes_is_zero_for_its_student_only(tmp_path, monkeyp
         file.addfile(info, io.BytesIO(bytes(info.size)))
     collect.CourseExtractor.extract(SimpleNamespace(log=Log()), str(archive), str(out))
     found = {path.relative_to(out).parts[0 if "gus" in str(path) else 1]: path for path in out.rglob("*.ipynb")}
-    why = {name.partition("_assign")[0]: intake.read_cells(path)[1] for name, path in found.items()}
+    why = {name.partition("_assign")[0]: reading.read_cells(path)[1] for name, path in found.items()}
     assert "unpacks to too much" in why["a_1"] and "too deep" in why["c_3"] and "unpacks to too much" in why["gus"]
     assert found["b_2_assignsubmission_file_"].read_text() == found["d_4_assignsubmission_file_"].read_text() == "{}"
     assert "unpacks to too much" in why["e_8"] and "unpacks" not in why["e_5"], "all of it fills the disk"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_archive_of_very_many_files_is_refused_in_one_line(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(unpack, "MAX_FILES", (20, 5))
+    archive, out, log = tmp_path / "archive", tmp_path / "out", Log()
+    for number in range(21):
+        write(tmp_path / "many" / f"s{number}", "x", "x.txt")
+    archive.mkdir()
+    shutil.make_archive(archive / "many", kind, tmp_path / "many")
+    with zipfile.ZipFile(archive / "class.zip", "w") as file:
+        file.write(archive / f"many.{kind}", f"a_1_assignsubmission_file_/x.{kind}")
+        file.writestr(f"b_2_assignsubmission_file_/{FILE}", "{}")
+    collect.CourseExtractor.extract(SimpleNamespace(log=log), str(archive), str(out))
+    assert len(log.lines) == 2 and "more than 20 files" in log.lines[1] and "more than 5 files" in log.lines[0]
+    found = {str(path.relative_to(out)): reading.read_cells(path)[1] for path in out.rglob("*.ipynb")}
+    assert len(found) == 3 and "more than 20 files" in found[f"many/many.{kind}.ipynb"]
+    assert found[f"class/b_2_assignsubmission_file_/{FILE}"] == "it holds no cells"
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_outputs_are_taken_out_without_being_read(tmp_path, version):
+    odd = 'a "quoted" \\ text with [brackets} and "outputs": [1]'
+    cells = [
+        {"cell_type": "code", "source": odd, "metadata": {"outputs": "x"}, "outputs": [{"text": [odd], "data": {}}]}
+    ]
+    cells += [{"source": "outputs", "outputs": []}, {"outputs": odd}]
+    whole = {"cells": cells} if version == 4 else {"worksheets": [{"cells": cells}]}
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(whole))
+    for cell in cells[:2]:
+        cell["outputs"] = []
+    assert json.loads(outputs.without_outputs(path, 10_000)) == whole
+    assert outputs.without_outputs(path, 100) is None
+    for bad in ('{"cells": [{"outputs": [', '"' + '\\"' * 2_000_000, "[" * 1_000_000 + '"'):
+        path.write_text(bad)
+        assert outputs.without_outputs(path, 100) is None
+
+
+def test_a_record_of_the_time_outlives_the_loss_of_outputs(one, tmp_path):
+    config, folder = one
+    content = json.dumps({"cells": [{"source": "x", "outputs": [{"text": "x" * reading.MAX_FILE_BYTES}]}]})
+    write(folder, content)
+    stamp = datetime(2026, 11, 20, 10)
+    received.record(tmp_path / "received" / TOPIC, "ada", stamp, "zip_collect", notebook=folder / FILE)
+    assert folders.take_in(config, folder, {FILE}) == []
+    assert (folder / FILE).stat().st_size < 100
+    assert received.read(config, folder)["timestamp"] == "2026-11-20 10:00:00"
 
 
 def test_a_name_inside_a_students_archive_is_not_believed():
@@ -545,7 +577,7 @@ def test_the_exchange_believes_files_not_names(root, tmp_path, monkeypatch):
     config = SimpleNamespace(root=str(work), submitted_directory="submitted")
     for student, forged in (("ada", False), ("eve", True)):
         folder = work / "submitted" / student / TOPIC
-        notes = intake.take_in(config, folder, {FILE})
+        notes = folders.take_in(config, folder, {FILE})
         stamp = datetime.fromisoformat((folder / "timestamp.txt").read_text())
         assert abs(received.now() - stamp) < timedelta(minutes=10)
         assert any("2020-01-01" in note for note in notes) is forged

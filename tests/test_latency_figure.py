@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from test_figures import figure_results, pytestmark  # noqa: F401  (skips this file too where node is missing)
 
-from mini_engine.load_test import percentiles
+from mini_engine.bench.load_test import percentiles
 from mini_engine.speed import total_latency_ms
 
 SCRIPT = Path(__file__).parents[1] / "solutions" / "08_sampling_and_latency" / "08_sampling_and_latency.py"

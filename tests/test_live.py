@@ -11,9 +11,9 @@ import nbformat
 import pytest
 import yaml
 
-from autograder import course
-from autograder.audit_tool import load_topic
-from autograder.scoring import score_all
+from autograder.auditor.candidates import load_topic
+from autograder.auditor.children import score_all
+from autograder.grading import course
 from book._ext import live, live_runner
 from book.tools import build_book, serve, vendor
 
@@ -119,8 +119,10 @@ def visible_reasons(topic):
     starters = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell.source for cell in released}
     codes = {}
     for entry in live_exercises(topic):
-        wrong, right, _, _ = banks[entry["name"]]
-        answers = {"starter": starters[entry["name"]], "reference": entry["solution"], **wrong, **right}
+        bank = banks[entry["name"]]
+        answers = {"starter": starters[entry["name"]], "reference": entry["solution"]}
+        answers |= {f"wrong {name}": answer.source for name, answer in bank.wrong.items()}
+        answers |= {f"right {name}": answer.source for name, answer in bank.right.items()}
         fit = {answer: code for answer, code in answers.items() if not NOT_IN_THE_PAGE.search(code)}
         codes |= {(entry["name"], answer): code for answer, code in fit.items()}
     candidates = [(key, {key[0]: code}, [key[0]], 10, True) for key, code in codes.items()]
@@ -166,8 +168,8 @@ def typed():
     found = []
     for topic in CHAPTERS:
         for entry in live_exercises(topic)[:4]:
-            wrong = load_topic(topic, ROOT)[1][entry["name"]][0]
-            found.append((topic, entry, wrong))
+            wrong = load_topic(topic, ROOT)[1][entry["name"]].wrong
+            found.append((topic, entry, [answer.source for answer in wrong.values()]))
     return found[:TEN]
 
 
@@ -179,7 +181,7 @@ def test_ten_exercises_typed_in_and_checked(site, browser):
             box = visit.exercise(topic, entry["name"])
             assert "Not written yet" in check(box, press=None)
             reasons = []
-            for code in wrong.values():
+            for code in wrong:
                 write(box, code)
                 reasons.append(check(box))
                 if "Visible checks pass" not in reasons[-1]:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from mini_engine.__main__ import main
-from mini_engine.load_test import RequestResult, load_test, make_prompts, summarize, table
+from mini_engine.bench.load_test import RequestResult, load_test, make_prompts, summarize, table
 
 
 class OtherServer(BaseHTTPRequestHandler):

@@ -6,8 +6,8 @@ import torch
 from gguf import GGMLQuantizationType, quants
 
 from mini_engine.accounting import quantized_bytes
-from mini_engine.calibrate import InputStatistics, awq, gptq, round_groups
-from mini_engine.quantize import fake_quantize, pack_nibbles, quantize, unpack_nibbles
+from mini_engine.quant.arrays import fake_quantize, pack_nibbles, quantize, unpack_nibbles
+from mini_engine.quant.calibration import InputStatistics, awq, gptq, round_groups
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])

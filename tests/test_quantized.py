@@ -10,24 +10,25 @@ from pathlib import Path
 import pytest
 import torch
 
-from mini_engine import kernels
+from mini_engine.bench import tuning
+from mini_engine.bench.random_model import random_llama
 from mini_engine.config import LLAMA_2_7B, TINY
+from mini_engine.gpu import kernels
 from mini_engine.kv_cache import KVCache
 from mini_engine.layers import Linear
 from mini_engine.model import Llama
-from mini_engine.quantize import quantize, quantize_model
-from mini_engine.quantized import (
+from mini_engine.quant.arrays import quantize
+from mini_engine.quant.caches import Int8KVCache, StaticInt8KVCache
+from mini_engine.quant.modules import (
     SCHEMES,
     Int4Linear,
-    Int8KVCache,
     Int8Linear,
-    StaticInt8KVCache,
     W8A8Linear,
     bytes_read_per_token,
     per_group_int4,
     per_output_int8,
+    quantize_model,
 )
-from mini_engine.random_model import random_llama
 from mini_engine.weights import load_tiny, load_tiny_expected
 
 ROOT = Path(__file__).parent.parent
@@ -293,11 +294,11 @@ def test_tune_takes_the_fastest_and_leaves_out_what_fails(monkeypatch):
             raise RuntimeError("out of resources: registers")
         return knobs.block_out
 
-    monkeypatch.setattr("mini_engine.ceilings.time_calls", time_calls)
-    best, timed = kernels.tune(product, "cpu", grid, num_calls=1)
+    monkeypatch.setattr(tuning, "time_calls", time_calls)
+    best, timed = tuning.tune(product, "cpu", grid, num_calls=1)
     assert best == grid[1] and timed == [(grid[1], 2.0), (grid[0], 3.0)]
     with pytest.raises(ValueError, match="none of the knobs"):
-        kernels.tune(product, "cpu", grid[2:], num_calls=1)
+        tuning.tune(product, "cpu", grid[2:], num_calls=1)
 
 
 def run_python(code, **environment):
@@ -323,7 +324,7 @@ import re, sys
 from triton import compile as compile_kernel
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from mini_engine import kernels
+from mini_engine.gpu import kernels
 
 types = dict(x="*bf16", scales="*bf16", minima="*bf16", y="*bf16")
 for per_byte, q in ((1, "*i8"), (2, "*u8")):

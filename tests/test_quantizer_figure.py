@@ -1,4 +1,4 @@
-"""The quantizer figure rounds as mini_engine.quantize does, to the last bit."""
+"""The quantizer figure rounds as mini_engine.quant.arrays does, to the last bit."""
 
 import random
 
@@ -6,7 +6,7 @@ import numpy as np
 from test_figures import figure_results, pytestmark  # noqa: F401  (skips this file too where node is missing)
 
 from book._ext.figure_data import FIGURE_DATA
-from mini_engine.quantize import quantize
+from mini_engine.quant.arrays import quantize
 
 
 def test_quantizer_agrees_with_the_engine():

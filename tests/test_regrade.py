@@ -11,7 +11,9 @@ import pytest
 from nbgrader.api import Gradebook
 from small_course import NAMES, TOPIC, floored, make_course, right, script, write_script
 
-from autograder import __main__, course, intake, regrade
+from autograder import __main__
+from autograder.grading import course, regrade
+from autograder.intake import graft
 
 PLUS = "def half(x):\n    return abs(x) / 2\n"  # wrong below zero, which only the new test looks at
 MENDED = 'assert NAME(-3) == -1.5, f"NAME(-3) is -1.5, you returned {NAME(-3)}"\n    assert NAME(8) == 4'
@@ -168,14 +170,14 @@ def prepared(fresh):
 
 
 def test_an_error_while_taking_over_is_undone(fresh, monkeypatch):
-    then, this, real = state(fresh[1]), prepared(fresh), os.replace
+    then, this, real = state(fresh[1]), prepared(fresh), regrade.copy_database
 
     def fails(source, target):
         if str(source).endswith("new/gradebook.db"):
             raise OSError("disk full")
         real(source, target)
 
-    monkeypatch.setattr(os, "replace", fails)
+    monkeypatch.setattr(regrade, "copy_database", fails)
     with pytest.raises(OSError, match="disk full"):
         this.take_over()
     assert state(fresh[1]) == then
@@ -211,7 +213,7 @@ def test_an_answer_from_before_a_rename_is_known_by_both_names(before, tmp_path)
     (tmp_path / "x.ipynb").write_text(
         nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(right("middle"), metadata=marks)]))
     )
-    notebook, _ = intake.graft(release, tmp_path / "x.ipynb", renamed=RENAMES)
+    notebook, _ = graft.graft(release, tmp_path / "x.ipynb", renamed=RENAMES)
     space = {}
     exec(next(cell.source for cell in notebook.cells if cell.id == "centre"), space)
     assert space["centre"](3) == 1.5

@@ -10,7 +10,8 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from mini_engine.sampler import Sampler, SamplingParams, new_generator, row_sampler
+from mini_engine.sampler import Sampler, new_generator, row_sampler
+from mini_engine.sequence import SamplingParams
 
 
 def oracle(logits, params):

@@ -25,12 +25,16 @@ from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
 from traitlets.config import Config
 
-from autograder import course
 from autograder.__main__ import main
-from autograder.sandbox import client, doctor, landlock, modes, provisioner, seccomp
+from autograder.grading import course
+from autograder.outside import lending
+from autograder.outside import tester as outside
+from autograder.sandbox import client, confine, doctor, landlock, modes, provisioner, seccomp
 
 TOPIC = "03_kv_cache"
-PROMISES = ["jail", "network", "files of the course", "other processes", "rights", "exchange", *doctor.PROBES]
+OF_TESTER = ("network", "files of the course", "other processes", "rights", "programs", "writes", "limits")
+PROMISES = ["jail", "network", "files of the course", "other processes", "rights", "exchange"]
+PROMISES += [*(f"tester: {promise}" for promise in OF_TESTER), "tester: lent objects", *doctor.PROBES]
 
 
 def need(mode):
@@ -101,6 +105,57 @@ def test_doctor_without_any_jail_names_the_mend(monkeypatch, capsys):
     assert main(["doctor", "--mode", "bubblewrap"]) == 1
     assert capsys.readouterr().out.count("apt-get install bubblewrap") == 2  # in the table and as the last line
     modes.tried.cache_clear()
+
+
+def findings_of_tester(monkeypatch, **patched):
+    """What doctor finds of the tester with functions of confine.py replaced."""
+    for name, value in patched.items():
+        monkeypatch.setattr(confine, name, value)
+    return {finding.promise.removeprefix("tester: "): finding for finding in doctor.try_tester("landlock")}
+
+
+def test_every_promise_of_the_tester_can_be_broken(monkeypatch):
+    """Else the probes would prove nothing."""
+    need("landlock")
+    monkeypatch.setattr(lending, "answers_of", lambda value: frozenset({"given", "other", "method", "__call__"}))
+    monkeypatch.setattr(outside, "limit_this_process", lambda *limits: None)
+    found = findings_of_tester(monkeypatch, enter=lambda: None)
+    assert not [promise for promise, finding in found.items() if finding.holds]
+
+
+def test_an_ordinary_account_confines_its_tester_too(tmp_path):
+    if os.getuid():
+        pytest.skip("only root can try another account: the doctor tried this one")
+    need("landlock")
+    code = (
+        "import os\n"
+        "from autograder.sandbox import confine, modes, rights\n"
+        "everything = modes.everyone_reads(confine.readable()[0])\n"
+        "rights.become(54321, not everything)\n"
+        "confine.readable.cache_clear()\n"
+        "print(os.getuid(), modes.own_uid(), confine.objection() or 'confined')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=course.ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == ["54321", "None", "confined"], done.stderr + done.stdout
+
+
+def test_a_tester_that_cannot_be_confined_grades_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(confine, "objection", lambda: "made up")
+    with pytest.raises(modes.NoJail, match="the tester: made up"):
+        modes.tried.__wrapped__("auto")
+    assert modes.tried.__wrapped__("trusted") == "trusted"
+
+
+def test_a_tester_that_fails_later_is_no_fault_of_the_students(tmp_path, monkeypatch):
+    def fail():
+        raise OSError("made up")
+
+    monkeypatch.setattr(confine, "enter", fail)
+    made = outside.Tester(None, [], tmp_path / "s", 5, confined=True)
+    while made.read():
+        pass
+    with pytest.raises(modes.NoJail, match="nothing is graded: OSError: made up"):
+        made.result()
 
 
 def run_cells(mode, sources, folder, monkeypatch, **options):
@@ -304,8 +359,8 @@ def test_an_old_kernel_without_scopes_still_keeps_signals_inside():
     code = (
         "import os, sys\n"
         f"sys.path.insert(0, {str(modes.HERE)!r})\n"
-        "import inside, seccomp\n"
-        "inside.libc.prctl(inside.NO_NEW_PRIVS, 1, 0, 0, 0)\n"
+        "import rights, seccomp\n"
+        "rights.no_new_privileges()\n"
         "parent = os.getppid()\n"
         "os.kill(parent, 0)\n"
         "seccomp.enter(True, signals=True)\n"

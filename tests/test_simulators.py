@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_figures import NODE, figure_results
 
-from autograder.script import read_script
+from autograder.assignment.script import read_script
 from mini_engine.block_manager import BlockManager
 from mini_engine.scheduler import Scheduler
 from mini_engine.trace import Request, trace

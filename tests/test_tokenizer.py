@@ -3,8 +3,8 @@
 import pytest
 import regex
 
-from mini_engine import fetch
-from mini_engine.gguf_file import GGUFFile
+from mini_engine.files import fetch
+from mini_engine.files.gguf import GGUFFile
 from mini_engine.tokenizer import byte_alphabet, load_smollm2_tokenizer, load_tokenizer, tokenizer_from_gguf
 
 TEXTS = (

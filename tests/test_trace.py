@@ -90,7 +90,7 @@ def test_requests_that_do_not_end_are_reported():
         trace(Idle(BlockManager(8), 4), [Request(0, 3, 2)])
 
 
-@pytest.mark.parametrize("module", ["trace", "scheduler", "prefix_cache", "sequence", "speculative", "detokenizer"])
+@pytest.mark.parametrize("module", ["trace", "scheduler", "prefix_cache", "sequence", "speculative", "tokenizer"])
 def test_pure_modules_need_no_torch(module):
     code = f"import sys; sys.modules['torch'] = None; import mini_engine.{module}"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -16,7 +16,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from oracle import expected_greedy, expected_logits, transformers_llama
 
-from mini_engine.fetch import GGUF_SHA256
+from mini_engine.files.fetch import GGUF_SHA256
 from mini_engine.tokenizer import load_smollm2_tokenizer
 from mini_engine.weights import SMOLLM2_EXPECTED, load_smollm2
 

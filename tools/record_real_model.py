@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mini_engine.fetch import GGUF_SHA256
+from mini_engine.files.fetch import GGUF_SHA256
 from mini_engine.model import Llama
 from mini_engine.tokenizer import load_smollm2_tokenizer
 from mini_engine.weights import load_smollm2

@@ -14,13 +14,15 @@ from pathlib import Path
 
 import torch
 
-from mini_engine.bench import interleaved, machine, write_json
+from mini_engine.accounting import num_blocks_for
+from mini_engine.bench.machine import machine
+from mini_engine.bench.timing import interleaved, write_json
 from mini_engine.engine import Engine
-from mini_engine.fetch import GGUF_SHA256
+from mini_engine.files.fetch import GGUF_SHA256
 from mini_engine.layers import Linear
 from mini_engine.model import Llama
 from mini_engine.paged_cache import PagedKVCache
-from mini_engine.quantized import Int4Linear, Int8Linear, W8A8Linear
+from mini_engine.quant.modules import Int4Linear, Int8Linear, W8A8Linear
 from mini_engine.sequence import SamplingParams
 from mini_engine.speculative import ModelDraft, NgramDraft, ngram_draft
 from mini_engine.tokenizer import load_smollm2_tokenizer
@@ -155,7 +157,7 @@ def logit_shift(model, ids, num_more=4, num_places=8):
     With the engine's paged cache, as when it verifies a draft; over num_places tokens at the end of ids.
     """
     block_size = 16
-    table = list(range(-(-len(ids) // block_size)))
+    table = list(range(num_blocks_for(len(ids), block_size)))
     cache = PagedKVCache(model.config, len(table), block_size, model.dtype, model.device)
 
     def last_logits(start, end):

@@ -6,6 +6,8 @@ A case is one file, cases/<family>/<name>.py. Its docstring says what the submis
     score:   points that it must get: "0", "all", "KVCache=6 generate=2", "all Decoder=2"; what is not named gets 0
     note:    a pattern that a reader must find among the notes, the messages of the tests and the outputs of its cells,
              "-" where nothing has to be said
+    lent:    "yes" where its free cells define attack(model), which is called with the engine's Llama that the hidden
+             test of `generate` lends, and returns what it could do; ask() and connect() are there for it, see LENT
     bomb:    "yes" where it would harm an unprotected machine; it then goes off only where the canary cannot be read
 
 The rest is cells: `# %%` a free cell, `# %% NAME` the text of a solution cell (a free cell stands before the solution
@@ -22,12 +24,12 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import course
+from autograder.grading import course
 
 HERE = Path(__file__).resolve().parent
 TOPIC = "03_kv_cache"
 FAMILIES = {"marks": "marks without work", "lost": "lost grades", "reaching": "reaching out"}
-KEYS = ("answers", "score", "note", "bomb")
+KEYS = ("answers", "score", "note", "bomb", "lent")
 HEADER = re.compile(r"^# %%(.*)$", re.M)
 UNLIT = "no jail: the bomb is not lit"
 GUARD = f"""try:
@@ -36,6 +38,50 @@ except OSError:
     pass
 else:
     raise SystemExit("{UNLIT}")
+"""
+# Behind the reference answer of `generate`: it is honest until it is given the engine's model.
+LENT = """
+
+honest_generate = generate
+
+
+def generate(model, ids, max_new_tokens, use_cache):
+    if type(model).__name__ == "Llama":
+        assert ask(model, "get", "config") and accepts(model, 1), "the attack itself does not work"
+        reached = [str(found) for found in attack(model)]
+        raise RuntimeError(f"REACHED {reached}" if reached else "every attempt was refused")
+    return honest_generate(model, ids, max_new_tokens, use_cache)
+
+
+def fields_of(model):
+    return object.__getattribute__(model, "__dict__")
+
+
+def ask(model, op, name, *arguments):
+    \"\"\"Asks the tester past Python's manners; True where it does not refuse.\"\"\"
+    try:
+        fields_of(model)["hub"].peer().ask({"op": op, "on": fields_of(model)["number"], "name": name}, arguments)
+    except AttributeError:
+        return False
+    return True
+
+
+def connect(model, *frames):
+    \"\"\"Sends frames (header, bytes) over a connection of their own; what the tester says to the last, or None.\"\"\"
+    channel = fields_of(model)["hub"].connect().channel
+    try:
+        for header, data in frames:
+            channel.send(header, [data] if data else [])
+        return channel.receive()[0]
+    except Exception:
+        return None
+    finally:
+        channel.close()
+
+
+def accepts(model, coded):
+    \"\"\"Whether the tester takes a value as the argument of a call.\"\"\"
+    return connect(model, ({"op": "call", "on": fields_of(model)["number"], "a": [coded]}, b"")) is not None
 """
 
 
@@ -133,6 +179,8 @@ def make_submission(case, folder, facts, release, reference):
             raise CaseError(f"{case.name}: no exercise {header}")
     place = index_of(notebook, last) + 1 if last else index_of(notebook, "setup") + 1
     notebook.cells[place:place] = before
+    if case.options["lent"] == "yes":
+        answers["generate"] = reference["generate"] + LENT
     for name, text in answers.items():
         notebook.cells[index_of(notebook, name)].source = text
     path = folder / f"{TOPIC}.ipynb"

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from autograder import course
+from autograder.grading import course
 
 OWN_TRACES = {"__pycache__", ".ipynb_checkpoints", ".cache", ".config", ".jupyter", ".local", ".ipython", ".nv"}
 

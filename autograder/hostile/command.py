@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 import nbformat
 from nbgrader.api import Gradebook
 
-from autograder import course
-from autograder.feedback import ANSI
+from autograder.grading import course
 from autograder.hostile import bank
 from autograder.hostile.canaries import Canaries
-from autograder.intake import NOTES_HEADING
+from autograder.intake.graft import NOTES_HEADING
+from autograder.results.wording import ANSI
 
 CELL_SECONDS = 12  # the set-up imports torch: 2 s on a quiet machine
 PATIENT = 3  # times as long in the second look at a case that only lacks points or a note: was the machine busy?
@@ -30,10 +30,10 @@ CASE_SECONDS = 60  # the whole of one submission, on a busy machine
 CONFIG = "load_subconfig({config!r})\n"
 # What grading was before there was a jail and before the tests left the student's process.
 STOCK = """
-import autograder.execute
+import autograder.grading.execute
 from nbgrader.preprocessors import Execute
 
-autograder.execute.CourseExecute = Execute
+autograder.grading.execute.CourseExecute = Execute
 """
 
 

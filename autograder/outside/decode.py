@@ -37,7 +37,7 @@ class Decoder:
             raise WireError(f"an answer of an unknown kind: {coded[0][:30]}")
         try:
             return method(self, depth + 1, *coded[1:])
-        except (TypeError, ValueError, KeyError, IndexError, OverflowError, AttributeError) as error:
+        except (TypeError, ValueError, KeyError, IndexError, OverflowError, AttributeError, MemoryError) as error:
             raise WireError(f"an answer that cannot be read: {coded[0]}: {error}"[:300]) from None
 
     def parts(self, coded, depth):

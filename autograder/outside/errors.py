@@ -63,6 +63,8 @@ def class_of(name, places, is_trusted):
             base = look_up(module, qualname, trusted=False)
         except WireError:
             continue
-        if isinstance(base, type) and issubclass(base, Exception):
+        if not (isinstance(base, type) and issubclass(base, Exception)):
+            continue
+        if not is_trusted or base.__module__.split(".")[0] in ("builtins", *EXCEPTION_HOMES):
             return base if base.__name__ == name else type(clean(name), (base,), {})
     return type(clean(name), (Exception,), {})

@@ -12,6 +12,7 @@ from .shared import Shared
 from .wire import Closed, WireError
 
 MAX_NESTING = 40
+MAX_NOTES = 100  # in a row: what could not be sent leaves a note of the changes, and then something else comes
 KEPT = ("op", "v", "on")  # parts of a frame that count when they are 0 or empty too
 OPERATIONS = {
     "__len__": len,
@@ -74,9 +75,13 @@ class Peer:
 
     def listen(self):
         """Reads frames and answers questions until an answer comes."""
+        num_notes = 0
         while True:
             frame = self.receive()
             kind = frame.get("op")
+            num_notes = num_notes + 1 if kind == "note" else 0
+            if num_notes > MAX_NOTES:
+                raise WireError("notes without end")
             if kind == "answer":
                 return METHOD if frame.get("method") is True else self.decoder.decode(frame.get("v"))
             if kind == "raised":
@@ -116,29 +121,30 @@ class Peer:
         if kind == "find":
             return self.find(name)
         value = self.hub.original(frame.get("on"))
+        self.check(value, "__call__" if kind == "call" else name)
         if kind == "get":
             return self.get(value, name)
         with self.surroundings(frame):
             if kind == "call":
                 return value(*arguments, **named)
             if kind == "invoke":
-                return self.member(value, name)(*arguments, **named)
+                return getattr(value, name)(*arguments, **named)
             if kind == "special" and name in OPERATIONS and hasattr(type(value), name):
                 return OPERATIONS[name](value, *arguments)
             if kind == "set":
                 return self.set(value, name, *arguments)
         raise WireError("an unknown question")
 
+    def check(self, value, name):
+        """Raises AttributeError where the other side must not ask that; the tester's side says what."""
+
     def find(self, name):
         raise WireError("names are looked up in the student's process only")
 
     def get(self, value, name):
-        found = self.member(value, name)
+        found = getattr(value, name)
         is_method = isinstance(found, types.MethodType) and found.__self__ is value
         return METHOD if is_method and not isinstance(value, type) else found
-
-    def member(self, value, name):
-        return getattr(value, name)
 
     def set(self, value, name, new):
         setattr(value, name, new)
@@ -181,8 +187,8 @@ class Peer:
 
     def receive(self):
         """The next frame, after the changes that it brings were made here."""
-        frame, self.decoder.blobs = self.channel.receive()
         try:
+            frame, self.decoder.blobs = self.channel.receive()
             for key, number in frame.pop("n", []):
                 self.shared.add_region(key, self.decoder.bytes(0, number))
             for key, number in frame.pop("m", []):
@@ -195,6 +201,8 @@ class Peer:
             self.hub.take_back(frame.pop("f", []))
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise WireError(f"a frame that cannot be read: {error}"[:300]) from None
+        except MemoryError:
+            raise WireError("more than the tester may hold") from None
         return frame
 
 

@@ -2,62 +2,23 @@
 
 import collections
 import dataclasses
-import functools
+import sys
 import threading
-import types
 import warnings
 
 import numpy as np
 
+from . import lending
 from .peer import Peer
-from .remote import Hub
+from .remote import SPECIAL, Hub
 from .wire import Channel, WireError
 
-TEST_MODULES = {"__test__", "__main__"}  # test cells and set-up cells
-FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, types.MethodWrapperType)
-ITERATORS = tuple(
-    {type(iter(made)) for made in ([], (), {}, {}.items(), {}.values(), set(), "", b"", range(0), bytearray())}
-    | {types.GeneratorType, zip, map, filter, enumerate, reversed}
-)
-VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
-GENERATOR_METHODS = {"close", "send"}
 USUAL_ERRORS = np.geterr()
 MAX_THREADS = 64
 
 
-def home(value):
-    """The first part of the name of the module that a class or function is from."""
-    return str(getattr(value, "__module__", "")).split(".")[0]
-
-
-def is_course_code(value):
-    return home(value) in TEST_MODULES or home(value) == "mini_engine"
-
-
-def may_lend(value):
-    """What a test may hand to a stranger: code of the course, its objects, and what iterates over plain things."""
-    if isinstance(value, types.MethodType):
-        return may_lend(value.__self__) if not isinstance(value.__self__, type) else is_course_code(value.__self__)
-    if isinstance(value, types.BuiltinFunctionType | types.MethodWrapperType):
-        owner = getattr(value, "__self__", None)
-        return isinstance(owner, list | dict | set | collections.deque | str | np.ndarray) or type(owner) in ITERATORS
-    if isinstance(value, types.FunctionType | type):
-        return is_course_code(value)
-    if isinstance(value, functools.partial):
-        return may_lend(value.func)
-    if type(value) in ITERATORS + VIEWS or home(type(value)) == "itertools":
-        return True
-    return is_course_code(type(value)) or isinstance(value, types.SimpleNamespace) or is_tensor_module(value)
-
-
-def is_tensor_module(value):
-    return any(
-        f"{cls.__module__}.{cls.__qualname__}" == "torch.nn.modules.module.Module" for cls in type(value).__mro__
-    )
-
-
 class TesterHub(Hub):
-    """Lends only what `may_lend` allows."""
+    """Lends only what has a list of names that it answers, see lending.py."""
 
     def __init__(self, listener):
         super().__init__(is_trusted=True)
@@ -66,8 +27,14 @@ class TesterHub(Hub):
         self.trace = False
 
     def check_lending(self, value):
-        if not may_lend(value):
-            raise WireError(f"a test may not pass a {type(value).__name__} to a student's function")
+        if lending.answers_of(value) is None:
+            raise WireError(
+                f"a test may not pass a {type(value).__name__} to a student's function: "
+                "its class does not say what it lends, see autograder/outside/lending.py"
+            )
+
+    def specials(self, value):
+        return [name for name in super().specials(value) if name in lending.answers_of(value)]
 
     def take_threads(self):
         """Accepts further connections, those of the student's threads, and serves each in a thread."""
@@ -94,7 +61,7 @@ class TesterHub(Hub):
 
 
 class TesterPeer(Peer):
-    """Public names of lent objects, no private ones; what a test cell defined keeps its attributes."""
+    """Answers what the list of a lent object names, never a private name."""
 
     def setting(self):
         found = {}
@@ -106,27 +73,30 @@ class TesterPeer(Peer):
             found["trace"] = True
         return found
 
-    def member(self, value, name):
+    def check(self, value, name):
+        answers = lending.answers_of(value) or ()
         if not isinstance(name, str) or not name.isidentifier():
             raise WireError("a name that no attribute has")
-        if name.startswith("_"):
-            raise AttributeError(f"{type(value).__name__!r} object has no attribute {name!r}")
-        if isinstance(value, FUNCTIONS + ITERATORS) and not (
-            isinstance(value, types.GeneratorType) and name in GENERATOR_METHODS
-        ):
-            raise AttributeError(f"{type(value).__name__!r} object has no attribute {name!r}")
-        return getattr(value, name)
+        if name not in answers or (name.startswith("_") and name not in SPECIAL):
+            shown = ", ".join(sorted(word for word in answers if not word.startswith("_")))
+            raise AttributeError(
+                f"{type(value).__name__!r} object has no attribute {name!r} in a test"
+                + (f": it answers {shown}" if shown else "")
+            )
 
     def get(self, value, name):
         found = super().get(value, name)
-        is_toy = home(type(value)) in TEST_MODULES and not dataclasses.is_dataclass(value)
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(value, torch.nn.Module) and isinstance(found, torch.Tensor):
+            return found.detach().clone()  # else a student could change the weights that a test computes with
+        is_toy = lending.home(type(value)) in lending.TEST_MODULES and not dataclasses.is_dataclass(value)
         if is_toy and isinstance(found, list | dict | set | collections.deque):
             return Copy(found)
         return found
 
     def set(self, value, name, new):
-        old = self.member(value, name) if hasattr(value, name) else None
-        if home(type(value)) != "mini_engine" or callable(old) or callable(new):
+        old = getattr(value, name, None)
+        if lending.home(type(value)) != "mini_engine" or callable(old) or callable(new):
             raise AttributeError(f"{name!r} of this object cannot be set here")
         setattr(value, name, new)
 

@@ -112,7 +112,7 @@ class Hub:
             self.lent[number][1] += 1
         kind = type(value)
         place = names.name_of(kind, self.is_trusted)
-        found = [name for name in SPECIAL if any(vars(cls).get(name) is not None for cls in kind.__mro__)]
+        found = self.specials(value)
         shown = value if isinstance(value, type) else kind
         shown_as = shown.__name__ if isinstance(shown.__name__, str) else "Object"
         return [
@@ -124,6 +124,10 @@ class Hub:
             list(place or []),
             shown_as,
         ]
+
+    def specials(self, value):
+        """The special methods that a Remote for this object has."""
+        return [name for name in SPECIAL if any(vars(cls).get(name) is not None for cls in type(value).__mro__)]
 
     def check_lending(self, value):
         """The tester's side overrides this: what may be lent to a stranger."""

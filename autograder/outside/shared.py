@@ -10,6 +10,7 @@ from .entries import Region, extent, in_bytes
 from .wire import MAX_BODY_BYTES, WireError
 
 MAX_ENTRIES = 200_000
+MAX_REGION_BYTES = 512 << 20  # of all arrays that are on both sides at a time
 WHOLE_BYTES = 16 << 20  # the student's array crosses with all the memory that it is a view of, up to this size
 
 
@@ -20,7 +21,7 @@ class Shared:
         self.is_trusted = is_trusted
         self.next_key = 2 if is_trusted else 1  # the two sides give out even and odd numbers
         self.entries, self.keys = {}, {}
-        self.regions = {}
+        self.regions, self.region_bytes = {}, 0
         self.new_regions = []  # of the frame that is being made: (key, bytes)
 
     def take_key(self):
@@ -58,7 +59,7 @@ class Shared:
                     return key, region
         region = self.new_region(array)
         key = self.take_key()
-        self.regions[key] = region
+        self.put_region(key, region)
         self.new_regions.append((key, region.snapshot))
         return key, region
 
@@ -66,6 +67,7 @@ class Shared:
         """Of the student's arrays all the memory they are views of crosses, of the tester's the array alone."""
         if array.nbytes > MAX_BODY_BYTES:
             raise WireError(f"an array of {array.nbytes >> 20} MiB is too large to cross")
+        self.check_room(array.nbytes)
         if not self.is_trusted:
             root = array
             while isinstance(root.base, np.ndarray):
@@ -78,7 +80,16 @@ class Shared:
 
     def add_region(self, key, data):
         self.check_key(key)
-        self.regions[key] = Region(np.frombuffer(bytearray(data), np.uint8).copy())
+        self.check_room(len(data))
+        self.put_region(key, Region(np.frombuffer(data, np.uint8).copy()))
+
+    def check_room(self, nbytes):
+        if self.region_bytes + nbytes > MAX_REGION_BYTES:
+            raise WireError(f"arrays of more than {MAX_REGION_BYTES >> 20} MiB together are too large to cross")
+
+    def put_region(self, key, region):
+        self.regions[key] = region
+        self.region_bytes += region.nbytes
 
     def region(self, key):
         if type(key) is not int or key not in self.regions:
@@ -99,14 +110,15 @@ class Shared:
                 gone.append(key)
         for key in list(self.regions):
             if self.regions[key].is_ours_alone():
-                del self.regions[key]
+                self.drop(key)
                 gone.append(key)
         return gone
 
     def drop(self, key):
         if type(key) is not int:
             raise WireError("not a number of an object")
-        self.regions.pop(key, None)
+        if key in self.regions:
+            self.region_bytes -= self.regions.pop(key).nbytes
         entry = self.entries.pop(key, None)
         if entry is not None:
             del self.keys[id(entry.value)]

@@ -1,4 +1,7 @@
-"""Runs test cells in a child of the grader, against objects that stay in the student's process."""
+"""Runs test cells in a child of the grader, against objects that stay in the student's process.
+
+The child is confined (sandbox/confine.py) before it accepts the first byte of the student's.
+"""
 
 import contextlib
 import gc
@@ -11,6 +14,7 @@ import threading
 import time
 import tracemalloc
 
+from autograder.sandbox import confine, modes
 from autograder.scoring import limit_this_process
 
 from .policy import TesterHub, TesterPeer
@@ -20,6 +24,8 @@ CONNECT_S = 20
 MAX_OUTPUT_CHARS = 10_000
 MAX_MESSAGE_CHARS = 4_000
 MAX_FILES = 1 << 16
+MEMORY_BYTES = 2 << 30  # above what the grader has mapped already
+NOT_CONFINED = "not confined"
 GONE = "your notebook's process did not answer as it should: it ended, was stopped, or wrote to the tester's connection"
 
 
@@ -80,10 +86,16 @@ def run_cells(topic, cells, listener):
 
 
 class Tester:
-    """A child that runs test cells; its result comes as JSON through a pipe. The agent connects to `path`."""
+    """A child that runs test cells; its result comes as JSON through a pipe. The agent connects to `path`.
 
-    def __init__(self, topic, cells, path, limit_s):
+    confined: False only where whoever answers is trusted as the grader is.
+    """
+
+    def __init__(self, topic, cells, path, limit_s, confined):
         self.topic, self.cells, self.path, self.limit_s = topic, cells, str(path), limit_s
+        if confined:
+            confine.readable()  # known before the fork, so that it is found out once
+        self.confined = confined
         self.received, self.was_late = b"", False
         self.deadline = time.monotonic() + limit_s
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -107,10 +119,15 @@ class Tester:
         for start, end in ((3, first), (first + 1, second), (second + 1, MAX_FILES)):
             os.closerange(start, end)  # the gradebook, the kernel's sockets
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        limit_this_process(self.limit_s)
-        results = run_cells(self.topic, self.cells, listener)
+        limit_this_process(self.limit_s, MEMORY_BYTES)
         with os.fdopen(write_end, "wb") as pipe:
-            pipe.write(json.dumps(results).encode())
+            try:
+                if self.confined:
+                    confine.enter()
+            except Exception as error:
+                pipe.write(json.dumps({NOT_CONFINED: f"{type(error).__name__}: {error}"}).encode())
+                return
+            pipe.write(json.dumps(run_cells(self.topic, self.cells, listener)).encode())
 
     def read(self):
         """Takes what has come; False at the end."""
@@ -127,13 +144,19 @@ class Tester:
         return time.monotonic() > self.deadline
 
     def result(self):
-        """{grade_id: [reason, output]}; a child that was killed or died has a reason for every cell."""
+        """{grade_id: [reason, output]}; a child that was killed or died has a reason for every cell.
+
+        Raises NoJail where the child could not be confined: that is no fault of the student's.
+        """
         os.close(self.read_end)
         _, status = os.waitpid(self.pid, 0)
         with contextlib.suppress(OSError):
             os.unlink(self.path)
         try:
-            return json.loads(self.received)
+            found = json.loads(self.received)
+            if NOT_CONFINED in found:
+                raise modes.NoJail(f"the tester is not confined, so nothing is graded: {found[NOT_CONFINED]}")
+            return found
         except ValueError:
             killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
             late = self.was_late or killed in (signal.SIGPROF, signal.SIGXCPU)

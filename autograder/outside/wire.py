@@ -6,6 +6,8 @@ import struct
 MAX_HEADER_BYTES = 32 << 20
 MAX_BODY_BYTES = 256 << 20
 MAX_BLOBS = 20_000
+MAX_FRAMES = 2_000_000  # of one connection, and their bytes: a call of an honest answer is two frames
+MAX_RECEIVED_BYTES = 16 << 30
 CHUNK = 1 << 16
 LENGTHS = struct.Struct("!II")
 
@@ -24,6 +26,7 @@ class Channel:
     def __init__(self, sock):
         self.sock = sock
         self.waiting = bytearray()
+        self.num_frames = self.num_bytes = 0
 
     def send(self, header, blobs=()):
         """Sends a header (a dict that JSON can hold) and the blobs (bytes-like). Raises WireError when too large."""
@@ -42,6 +45,9 @@ class Channel:
         header_bytes, body_bytes = LENGTHS.unpack(self.read(LENGTHS.size))
         if header_bytes > MAX_HEADER_BYTES or body_bytes > MAX_BODY_BYTES:
             raise WireError("a frame is too large")
+        self.num_frames, self.num_bytes = self.num_frames + 1, self.num_bytes + header_bytes + body_bytes
+        if self.num_frames > MAX_FRAMES or self.num_bytes > MAX_RECEIVED_BYTES:
+            raise WireError("too much was sent over one connection")
         text, body = self.read(header_bytes), memoryview(self.read(body_bytes))
         try:
             header = json.loads(text)

@@ -12,8 +12,11 @@ import signal
 import socket
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import seccomp  # noqa: E402
+try:
+    from . import seccomp
+except ImportError:  # as a program, within the jail
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import seccomp
 
 libc = ctypes.CDLL(None, use_errno=True)
 

@@ -305,6 +305,19 @@ def try_attempts(mode):
         yield Finding(promise, not broken, "; ".join(broken) or "every attempt was refused")
 
 
+def try_tester(mode):
+    """Yields the findings about the tester, the same beside either jail."""
+    from autograder.outside import probe
+
+    cell = modes.new_cell()
+    try:
+        with environment(NBGRADER_DB_URL="postgresql://someone:password@host/gradebook"), targets(cell) as told:
+            for promise, broken in probe.results(told).items():
+                yield Finding(promise, not broken, broken or "every attempt was refused")
+    finally:
+        modes.remove(cell)
+
+
 PROBES = {
     "memory": try_memory,
     "processor time": try_processor_time,
@@ -320,11 +333,12 @@ PROBES = {
 
 def examine(mode):
     """Yields a Finding for each promise of a mode, the first being whether there is such a jail at all."""
-    why = modes.objection(mode)
+    why = modes.objection(mode) or modes.objection_to_tester()
     yield Finding("jail", not why, why or "a probe ran in it")
     if why:
         return
     yield from try_attempts(mode)
+    yield from try_tester(mode)
     for promise, probe in PROBES.items():
         try:
             parts = list(probe(mode))

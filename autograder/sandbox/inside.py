@@ -3,7 +3,6 @@
 python -I -S inside.py ORDERS, where ORDERS is JSON, see modes.py. Whatever fails ends the process: no jail, no kernel.
 """
 
-import ctypes
 import json
 import os
 import resource
@@ -13,11 +12,10 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import landlock  # noqa: E402
+import rights  # noqa: E402
 import seccomp  # noqa: E402
 
-PDEATHSIG, NO_NEW_PRIVS, KEEP_CAPS, AMBIENT = 1, 38, 8, 47
-DAC_READ_SEARCH = 2
-libc = ctypes.CDLL(None, use_errno=True)
+PDEATHSIG = 1
 
 
 def main(orders):
@@ -30,34 +28,18 @@ def main(orders):
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (value, value))
     if orders["uid"] is not None:
-        become(orders["uid"], orders["read_all"])
-    libc.prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # after the change of user, which clears it
+        rights.become(orders["uid"], orders["read_all"])
+    rights.libc.prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # after the change of user, which clears it
     if os.getppid() != parent:
         sys.exit("the warden has ended")
     for source, target in orders["copy"]:
         copy(source, target)
     os.chdir(orders["folder"])
-    if libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "no_new_privs")
+    rights.no_new_privileges()
     if orders["landlock"]:
         landlock.enter(**orders["landlock"])
     seccomp.enter(orders["on_host"], signals=landlock.version() < 6)
     os.execv(orders["command"][0], orders["command"])
-
-
-def become(uid, read_all):
-    """Another user, without groups or capabilities; `read_all` keeps reading whatever Landlock will still allow."""
-    if read_all:
-        libc.prctl(KEEP_CAPS, 1, 0, 0, 0)
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
-    if read_all:
-        header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-        kept = 1 << DAC_READ_SEARCH
-        sets = (ctypes.c_uint32 * 6)(kept, kept, kept, 0, 0, 0)
-        if libc.capset(header, sets) or libc.prctl(AMBIENT, 2, DAC_READ_SEARCH, 0, 0):
-            raise OSError(ctypes.get_errno(), "cannot keep the right to read the interpreter's folder")
 
 
 def copy(source, target):

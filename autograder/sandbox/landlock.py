@@ -34,17 +34,18 @@ def everything(abi):
     return ALL_OF_FIRST | (REFER if abi >= 2 else 0) | (TRUNCATE if abi >= 3 else 0) | (IOCTL_DEV if abi >= 5 else 0)
 
 
-def enter(read, write, sockets, isolate=True):
+def enter(read, write, sockets, isolate=True, execute=True):
     """Allows reading below `read`, everything below `write`, sockets in `sockets`; a path not there is left out.
 
     isolate: also no TCP, and no signals or abstract sockets to the outside, as far as the kernel knows of these.
+    execute: what may be read may be started as a program too.
     """
     abi = version()
     handled = everything(abi)
     attributes = struct.pack("QQQ", handled, 3 if isolate and abi >= 4 else 0, 3 if isolate and abi >= 6 else 0)
     attributes = attributes[: 8 if abi < 4 else 16 if abi < 6 else 24]
     rules = call(CREATE_RULESET, ctypes.c_char_p(attributes), ctypes.c_size_t(len(attributes)), ctypes.c_uint(0))
-    for paths, rights in ((read, READ), (write, handled), (sockets, SOCKETS)):
+    for paths, rights in ((read, READ if execute else READ & ~EXECUTE), (write, handled), (sockets, SOCKETS)):
         for path in paths:
             if not os.path.exists(path):
                 continue

@@ -88,7 +88,7 @@ def chosen():
 
 
 def require():
-    """The mode that holds: "bubblewrap", "landlock" or "trusted"; a probe has run in it.
+    """The mode that holds: "bubblewrap", "landlock" or "trusted"; a probe has run in it, and one of the tester.
 
     Raises NoJail, with what is missing and the mend, where nothing that was asked for can be had.
     """
@@ -101,7 +101,7 @@ def tried(mode):
         return mode
     refusals = []
     for name in MODES if mode == "auto" else [mode]:
-        why = objection(name)
+        why = objection(name) or objection_to_tester()
         if not why:
             return name
         refusals.append(f"{name}: {why}")
@@ -126,6 +126,14 @@ def objection(mode):
         said = " ".join(done.stderr.split())[-300:] or f"exit code {done.returncode}"
         return f"a probe did not run in it ({said}). {MODES[mode].mend}"
     return ""
+
+
+def objection_to_tester():
+    """Why the process that runs the tests cannot be confined here, or ""."""
+    from . import confine  # it needs the folders and rights that are named here
+
+    why = confine.objection()
+    return why and f"the tester: {why}"
 
 
 def run_in(mode, command, limits=None, timeout=60, cell=None):
@@ -268,8 +276,8 @@ def inside(path, folder):
 
 
 def model_folder():
-    """Where the real model is cached, or None: see mini_engine/fetch.py, which alone knows."""
-    from mini_engine.fetch import cache_folder
+    """Where the real model is cached, or None: see mini_engine/files/fetch.py, which alone knows."""
+    from mini_engine.files.fetch import cache_folder
 
     folder = cache_folder().resolve()
     if any(place.is_relative_to(folder) for place in private_places()):

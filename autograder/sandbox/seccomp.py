@@ -98,6 +98,22 @@ REFUSED_ON_HOST = {  # what Landlock does not ask about, and that other files an
     "inotify_init": (253, None),
     "inotify_init1": (294, 26),
 }
+ALONE = {  # besides, where nothing may be started, connected or changed: the tester, see confine.py
+    "execve": (59, 221),
+    "execveat": (322, 281),
+    "fork": (57, None),
+    "vfork": (58, None),
+    "socket": (41, 198),
+    "socketpair": (53, 199),
+    "bind": (49, 200),
+    "listen": (50, 201),
+    "fchmod": (91, 52),
+    "fchown": (93, 55),
+    "fsetxattr": (190, 7),
+    "fremovexattr": (199, 16),
+    "utimensat": (280, 88),
+    "flock": (73, 32),
+}
 OF_ITSELF = {  # calls whose first argument names a process: this one only
     "sched_setaffinity": (203, 122),
     "sched_setattr": (314, 274),
@@ -114,6 +130,7 @@ SCHED_SETSCHEDULER, SCHED_OTHER = (144, 119), 0
 UTIMENSAT, FCNTL, F_SETOWN, F_SETOWN_EX = (280, 88), (72, 25), 8, 15
 SOCKET, SOCKETPAIR = (41, 198), (53, 199)
 CLONE, CLONE3 = (56, 220), (435, 435)
+THREAD = 0x00010000  # CLONE_THREAD
 NEW_NAMESPACE = 0x7E020000  # CLONE_NEWUSER, NEWNS, NEWPID, NEWNET, NEWIPC, NEWUTS, NEWCGROUP
 AF_UNIX, SOCK_STREAM = 1, 1
 EPERM, ENOSYS, EOPNOTSUPP = 1, 38, 95  # the last one is the only refusal of a socket that libzmq survives
@@ -167,8 +184,10 @@ def on_host(column, pid, signals):
     return code
 
 
-def program(host, signals=False, pid=0):
+def program(host, signals=False, pid=0, alone=False):
     """The filter as bytes. host: the jail has the host's processes, file names and sockets, see `on_host`.
+
+    alone: no other process, program or connection than those it has; threads only.
 
     Raises RuntimeError on an architecture whose call numbers are not in the table.
     """
@@ -180,7 +199,10 @@ def program(host, signals=False, pid=0):
         code += [(0x35, 0, 1, 0x40000000), give(ERRNO | ENOSYS)]  # the x32 calls have numbers of their own
     # clone3 has its flags in memory; C libraries fall back to clone
     code += [jump(CLONE3[column], 0, 1), give(ERRNO | ENOSYS)]
-    code += refuse(REFUSED, column)
+    code += refuse(REFUSED | ALONE if alone else REFUSED, column)
+    if alone:
+        thread = [load(ARGUMENTS), (0x45, 1, 0, THREAD), give(ERRNO | EPERM), load(NUMBER)]
+        code += [jump(CLONE[column], 0, len(thread)), *thread]
     code += only(SOCKET[column], 0, [AF_UNIX])
     if host:
         code += on_host(column, pid, signals)
@@ -189,10 +211,10 @@ def program(host, signals=False, pid=0):
     return b"".join(struct.pack("HBBI", *instruction) for instruction in code)
 
 
-def enter(host, signals):
+def enter(host, signals, alone=False):
     """Puts this thread, and all that it starts, under the filter; needs no_new_privs or CAP_SYS_ADMIN."""
     libc = ctypes.CDLL(None, use_errno=True)
-    code = ctypes.create_string_buffer(program(host, signals, os.getpid()))
+    code = ctypes.create_string_buffer(program(host, signals, os.getpid(), alone))
     header = struct.pack("HxxxxxxP", (len(code) - 1) // 8, ctypes.addressof(code))
     if libc.prctl(22, 2, ctypes.c_char_p(header), 0, 0):  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
         raise OSError(ctypes.get_errno(), "the kernel takes no seccomp filter")

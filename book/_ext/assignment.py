@@ -12,7 +12,7 @@ import nbformat
 from nbgrader.preprocessors import ClearSolutions
 from traitlets.config import PyFileConfigLoader
 
-from autograder.build_notebooks import effort_line
+from autograder.assignment.notebooks import effort_line
 
 MARKS = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*$\n?", re.MULTILINE)
 MODEL_ANSWER = re.compile(r"### BEGIN SOLUTION\s*\n(.*?)\n?\s*### END SOLUTION", re.DOTALL)

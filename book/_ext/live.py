@@ -14,6 +14,8 @@ from pathlib import Path
 
 from sphinx.util import logging
 
+from autograder.assignment.cells import names_given
+from autograder.assignment.seen import names_seen
 from book._ext.assignment import MARKS, grade_id, load_cells
 from book.tools import vendor
 
@@ -100,19 +102,18 @@ def topic_data(root, assignment, with_solutions=True):
     named = {grade_id(cell) or cell.get("id"): cell for cell in cells}
     setup = [cell.source for cell in cells if re.fullmatch(r"setup(_\d+)?", grade_id(cell) or "")]
     answers = [c for c in cells if c.cell_type == "code" and c.metadata.get("nbgrader", {}).get("solution")]
-    names = [grade_id(cell) for cell in answers]
+    given = {grade_id(cell): names_given(cell.source) for cell in answers}
     exercises = []
     for cell in answers:
         name = grade_id(cell)
         test, hidden, tryit = (named.get(f"{kind}_{name}") for kind in ("test", "hidden", "tryit"))
-        lead_in = cells[cells.index(cell) - 1].source
         solution = MARKS.sub("", cell.source)
         entry = {
             "name": name,
             "live": in_range(assignment) and test is not None and runs_in_page(root, setup, solution, test.source),
             "test": test.source if test else "",
             "tryit": tryit.source if tryit else "",
-            "sees": [other for other in names if other == name or re.search(rf"\b{other}\b", lead_in)],
+            "sees": names_seen(name, named[f"task_{name}"].source, given),
             "hidden_checks": count_checks(hidden.source) if hidden else 0,
             "points": points(test) + points(hidden),
             "hidden_points": points(hidden),
@@ -139,7 +140,7 @@ def in_range(assignment):
 def write_course_zip(root, path):
     """mini_engine and the runner, for Python in the page. The same sources give the same bytes."""
     engine = Path(root) / "mini_engine"
-    files = {f"mini_engine/{file.name}": file for file in engine.glob("*.py")}
+    files = {f"mini_engine/{file.relative_to(engine).as_posix()}": file for file in engine.rglob("*.py")}
     files |= {f"mini_engine/data/{file.name}": file for file in (engine / "data").iterdir() if file.suffix != ".md"}
     files["live_runner.py"] = Path(__file__).with_name("live_runner.py")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -20,6 +20,7 @@ MAX_OUTPUT_CHARS = 20_000
 YOURS = "<your code>"
 # packages of the course that are not in the page; a set-up cell may import them, an exercise of the page uses none
 NOT_IN_THE_PAGE = ("torch", "tokenizers", "transformers", "tqdm", "matplotlib", "seaborn", "fastapi", "pydantic")
+NOT_IN_THE_PAGE += ("gguf", "safetensors")
 
 
 class AbsentType(type):

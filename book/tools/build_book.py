@@ -22,12 +22,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from book.tools import vendor  # noqa: E402 (the script may be started from anywhere)
+from mini_engine.files.fetch import ModelUnavailable, fetch_gguf  # noqa: E402
 
 # what a reference to a chapter outside a quick build leads to
 UNRESOLVED = ["myst.xref_missing", "ref.doc", "ref.ref", "ref.numref"]
 ALWAYS = ["book/progress", "book/notation", "book/glossary", "book/references"]
 SOURCES = ("_config.yml", "_toc.yml", "book", "mini_engine", "notebooks", "solutions")
-SOURCES += ("autograder/nbgrader_config.py", "autograder/audit_table.json", "autograder/tables.py")
+SOURCES += ("autograder/nbgrader_config.py", "autograder/audit_table.json", "autograder/assignment")
+SOURCES += ("autograder/grading/tables.py", "autograder/grading/costs.json")
 
 
 class BuildError(Exception):
@@ -102,6 +104,14 @@ def write_quick_settings(folder, chapters, student):
     return folder / "_toc.yml", folder / "_config.yml"
 
 
+def fetch_model():
+    """Fetch the model that the pages run. Without it they show recorded figures, and say so."""
+    try:
+        fetch_gguf()
+    except ModelUnavailable as error:
+        print(f"note: the pages will show recorded figures instead of this machine's: {error}", file=sys.stderr)
+
+
 def run_jupyter_book(build_folder, toc, config):
     """Run jupyter-book on the repository. Returns its exit code."""
     command = [
@@ -138,6 +148,7 @@ def build(chapters=(), student=False, output=None):
         check_header(page_source(page))
     for problem in vendor.fetch_missing():
         print(f"note: {problem}; what is missing will be loaded from a public address", file=sys.stderr)
+    fetch_model()
     digest = source_digest()
     if run_jupyter_book(build_folder, toc, config):
         raise BuildError("the build failed: the first WARNING or ERROR above says where")

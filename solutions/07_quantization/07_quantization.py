@@ -23,7 +23,7 @@
 import numpy as np
 
 from mini_engine.plotting import figure, show
-from mini_engine.quantize import fake_quantize
+from mini_engine.quant.arrays import fake_quantize
 
 # A layer to try things on: like those of real models, a few input channels carry activations far above the rest.
 rng = np.random.default_rng(7)
@@ -944,7 +944,7 @@ def hidden_int8_linear():
             got, exact, atol=1e-4 * (1 + np.abs(exact).max()), err_msg=f"q {q.shape} in groups of {run}"
         )
         assert got.dtype == np.float32, f"the output is {got.dtype}"
-    from mini_engine.quantize import quantize
+    from mini_engine.quant.arrays import quantize
 
     w = rng.normal(size=(512, 64)).astype(np.float32)
     stored = quantize(w, 8, 128)
@@ -1171,7 +1171,7 @@ for label, scales in (("plain rounding", np.ones(256)), ("AWQ", s)):
 def test_awq_scale_search():
     import numpy as np
 
-    from mini_engine.quantize import fake_quantize
+    from mini_engine.quant.arrays import fake_quantize
 
     rng = np.random.default_rng(10)
     w = rng.normal(size=(128, 32)).astype(np.float32)
@@ -1212,7 +1212,7 @@ test_awq_scale_search()
 def hidden_awq_scale_search():
     import numpy as np
 
-    from mini_engine.quantize import fake_quantize
+    from mini_engine.quant.arrays import fake_quantize
 
     rng = np.random.default_rng(80)
     for trial in range(6):
@@ -1344,7 +1344,7 @@ for label, w_hat in (("plain rounding", fake_quantize(layer_w, 4, 64)), ("GPTQ",
 def test_gptq_quantize():
     import numpy as np
 
-    from mini_engine.quantize import fake_quantize
+    from mini_engine.quant.arrays import fake_quantize
 
     w = np.array([[0.4, 3.0], [0.4, 3.0], [7.0, 7.0]])
     base = np.array([1.0, -2.0, 0.5, 1.5])
@@ -1946,7 +1946,7 @@ hidden_kl_and_agreement()
 # The table below was made by `python -m mini_engine quality` on SmolLM2-135M-Instruct with the instruments you have just written. The checkpoint's linear weights are stored in 4 bits already (Q4_1, groups of 32), so "float" means those weights dequantized, and the loss of every row is the loss of quantizing a second time.
 
 # %%
-from mini_engine.quality_table import load_recorded, print_table
+from mini_engine.bench.quality_table import load_recorded, print_table
 
 print_table(load_recorded())
 

@@ -1093,6 +1093,8 @@ show(fig, alt="TTFT and TPOT in milliseconds against the prompt length: TTFT ris
 # %% test="measure_ttft_tpot" points=1
 def test_measure_ttft_tpot():
     class Recorder:
+        lends = ("prompt", "prefill", "decode")
+
         def __init__(self):
             self.calls = []
 
@@ -1137,6 +1139,8 @@ test_measure_ttft_tpot()
 def hidden_measure_ttft_tpot():
     class Paced:
         """A model with a clock of its own: each call moves it by a known number of seconds."""
+
+        lends = ("clock", "prompt", "prefill", "decode")
 
         def __init__(self, prefill_s, decode_s):
             self.prefill_s, self.decode_s, self.now = list(prefill_s), list(decode_s), 64.0
@@ -1192,7 +1196,7 @@ hidden_measure_ttft_tpot()
 # %% [markdown] task="goodput" stars=2 minutes=15
 # ## 11. Goodput
 #
-# Throughput counts all requests; goodput counts those that kept their promises (Zhong et al. 2024, DistServe, arXiv:2401.09670). Write `goodput(requests, ttft_slo, tpot_slo)`: requests per second that met *both* objectives.
+# Throughput counts all requests; goodput, as this course uses the word, counts those that met their objectives. (DistServe, Zhong et al. 2024, arXiv:2401.09670, means by it the highest request rate per GPU at which a chosen share of the requests, such as 90 percent, still does.) Write `goodput(requests, ttft_slo, tpot_slo)`: requests per second that met *both* objectives.
 #
 # `requests` is a list of dicts with `"request_time"` and `"token_times"`, in seconds on one clock, as in exercise 9. A request meets the objectives when its TTFT is at most `ttft_slo` and its TPOT at most `tpot_slo`, both in seconds; a request with a single token has no TPOT and needs only the first, and one whose `token_times` are empty failed and meets nothing. Divide by the seconds from the earliest request to the last token of any request.
 #

@@ -22,7 +22,7 @@
 # %% setup=True
 import numpy as np
 
-from mini_engine.block_manager import num_blocks_for
+from mini_engine.accounting import num_blocks_for
 from mini_engine.plotting import figure, show
 from mini_engine.scheduler import ScheduledRow, SchedulerOutput
 from mini_engine.sequence import Status
@@ -993,7 +993,7 @@ hidden_schedule_step()
 # %% [markdown] task="step_inputs" stars=2 minutes=20
 # ## 6. Bug museum: the preempted request that was taken for a decode
 #
-# This happened in a small engine that many people learn from (nano-vllm, [pull request 199](https://github.com/GeeeekExplorer/nano-vllm/pull/199)); here it is in our words. The function below says what the model is fed for one row of a step. It had passed every test for weeks:
+# This happened in a small engine that many people learn from (nano-vllm, [issue 144](https://github.com/GeeeekExplorer/nano-vllm/issues/144), part 1, and [pull request 103](https://github.com/GeeeekExplorer/nano-vllm/pull/103)), where it crashed the workers of tensor-parallel runs; here it is in our words. The function below says what the model is fed for one row of a step:
 #
 # ```python
 # def step_inputs(seq, num_new):

@@ -41,6 +41,8 @@ class OutOfNumbers(Exception):
 class ScriptedRng:
     """Stands in for a NumPy Generator whose random() gives the listed numbers, one by one."""
 
+    lends = ("random",)  # what the tests let your code use
+
     def __init__(self, numbers):
         self.numbers = list(numbers)
         self.num_used = 0
@@ -63,6 +65,8 @@ class CountingModel:
     length of every call in `calls`.
     """
 
+    lends = ("vocab_size",)
+
     def __init__(self, vocab_size, errors=()):
         self.vocab_size, self.errors = vocab_size, set(errors)
         self.calls = []
@@ -84,6 +88,8 @@ class CountingModel:
 
 class ReplayDraft:
     """A draft for the engine that knows the texts to come: proposes k tokens of them, each moved on by `error`."""
+
+    lends = ("propose", "release")
 
     def __init__(self, texts, k, error=0):
         self.texts, self.k, self.error = texts, k, error
@@ -1339,6 +1345,8 @@ def hidden_measure_drafts():
 
     class Forgetful(torch.nn.Module):
         """Behaves as the model, but in passes of several tokens behind a cache it chooses other tokens."""
+
+        lends = ("config", "device", "dtype", "hidden_states", "lm_head")
 
         def __init__(self):
             super().__init__()

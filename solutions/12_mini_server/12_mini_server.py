@@ -30,13 +30,14 @@ import torch
 
 from mini_engine import engine as reference_engine
 from mini_engine import scheduler as reference_scheduler
-from mini_engine.block_manager import BlockManager, OutOfBlocks, check_owners, num_blocks_for
+from mini_engine.accounting import num_blocks_for
+from mini_engine.block_manager import BlockManager, OutOfBlocks, check_owners
 from mini_engine.config import TINY
 from mini_engine.generate import generate as generate_one
 from mini_engine.model import Llama
 from mini_engine.plotting import figure, show
 from mini_engine.prefix_cache import PrefixCache
-from mini_engine.quantize import quantize_model
+from mini_engine.quant.modules import quantize_model
 from mini_engine.scheduler import ScheduledRow, SchedulerOutput
 from mini_engine.sequence import SamplingParams, Sequence, Status
 from mini_engine.speculative import NgramDraft
@@ -64,6 +65,8 @@ class ToyModel:
     Called with the rows of a step (objects with .seq and .num_new_tokens), it returns one row of logits [97] for each:
     what follows the last token fed. A token that was never fed, or a block of somebody else, gives a wrong answer.
     """
+
+    lends = ("block_size", "copy_blocks")  # what the tests let your code use
 
     def __init__(self, num_blocks, block_size=4):
         self.slots = [[0] * block_size for _ in range(num_blocks)]
@@ -1037,6 +1040,8 @@ def test_ablation():
     class Scripted:
         """Gives out a fixed list of (seconds, outputs); its clock moves in step() only."""
 
+        lends = ("add", "clock", "has_unfinished", "peak_kv_bytes", "step")
+
         def __init__(self, stage):
             self.now, self.peak_kv_bytes, self.ids = 10.0, 0, iter((4, 2))
             self.script = [(1.0, [(4, [5])]), (1.0, [(4, [6, 7])]), (2.0, [(4, [8]), (2, [9])])]
@@ -1088,6 +1093,8 @@ def hidden_ablation():
 
     def factory(log):
         class Fake:
+            lends = ("add", "clock", "has_unfinished", "peak_kv_bytes", "step")
+
             def __init__(self, stage):
                 self.rng = np.random.default_rng(len(log["engines"]))
                 self.now, self.todo, self.peak_kv_bytes = 1000.0 * self.rng.random(), {}, 0
@@ -1554,6 +1561,7 @@ def test_inference_checks():
     class Fake:
         """Logits made from the text; decode may be wrong by a given amount from step `bad` on."""
 
+        lends = "prefill decode recompute reference clock config bytes_per block_size kv_bytes".split()
         bytes_per, block_size = 2, 4
         config = types.SimpleNamespace(num_hidden_layers=3, num_key_value_heads=2, head_dim=4, num_attention_heads=8)
 
@@ -1610,6 +1618,8 @@ def hidden_inference_checks():
     import numpy as np
 
     class Fake:
+        lends = "prefill decode recompute reference clock config bytes_per block_size kv_bytes".split()
+
         def __init__(self, seed, bad_step, error, noise, extra_bytes):
             rng = np.random.default_rng(seed)
             self.table = 20 * rng.standard_normal((50, 7))
@@ -1726,7 +1736,7 @@ hidden_inference_checks()
 # %% [markdown] answer="read_the_ablation" points=3
 # ### In your own words: read the table
 #
-# In the chapter's ablation, batching raises tokens per second and also raises TPOT; prefix reuse lowers TTFT; speculation sometimes makes a full batch slower. In at most 200 words: explain the three, say which parts you would switch on for one user on a laptop and which for a crowded server, and what must be checked each time before a speed is believed.
+# Batching raises tokens per second and also raises TPOT; prefix reuse lowers the TTFT of requests that come after others with the same beginning; speculation sometimes makes a full batch slower. In at most 200 words: explain the three, say which parts you would switch on for one user on a laptop and which for a crowded server, and what must be checked each time before a speed is believed.
 #
 # ### BEGIN SOLUTION
 # **Rubric, 1 point each.** (1) Batching: the weights are read once for everybody, so a step gives more tokens, but each step is longer (more rows, prompts of others beside the decodes), and TPOT is the length of a step. (2) Prefix reuse saves prompt computation, so it acts on TTFT (and frees the budget), not on a single decode step; speculation feeds several tokens per sequence and pays where a pass has arithmetic to spare: one user yes, a full batch no, and rejected drafts are wasted work. (3) A choice for both cases, and the check: the greedy text equal to the naive loop's, an error budget for quantization, the same workload, machine and repeats.

@@ -15,7 +15,7 @@
 #
 # One real model, SmolLM2-135M-Instruct, on the device in front of you: from a step that recomputes everything to a step that does nothing but read its weights. You measure the device's own limits, predict each step, prove that the text has not changed, and only then look at the clock.
 #
-# The notebook is the same with and without a GPU. On two CPU cores it ends within five minutes; what is different on a GPU stands beside each measurement. *Correctness* is graded, anywhere. *Speed* is yours to read, and no mark depends on it. The chapter *The GPU lab* of the book tells the story and shows a recorded run.
+# The notebook is the same with and without a GPU. On two CPU cores it ends within five minutes; what is different on a GPU stands beside each measurement. *Correctness* is graded, anywhere. *Speed* is yours to read, and no mark depends on it. The chapter *The GPU lab* of the book tells the story; no run on a GPU has been recorded for it, and what it says of GPUs is predicted or cited.
 #
 # Exercises and lab steps take turns. A lab step uses what you have written so far and has no points. Each exercise has a cell for your code, a cell to try it, and a cell of checks: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
 
@@ -428,7 +428,7 @@ hidden_measure()
 
 # %%
 from mini_engine.accounting import parameter_count, roofline
-from mini_engine.graphed import capture
+from mini_engine.gpu.graphs import capture
 
 synchronize = torch.cuda.synchronize if is_gpu else lambda: None
 
@@ -491,56 +491,63 @@ show(
 # %% [markdown] task="predicted_step_s" stars=1 minutes=10
 # ## 3. Two lines that predict a step
 #
-# A decode step of one sequence does two things that take time: it *reads* every weight (and the cache) once, and it *starts* some hundreds of kernels, one after the other. Arithmetic does not count, as chapter 4 showed: at one row a byte read brings one FLOP.
+# Two clocks run in a decode step of one sequence. The *host* starts some hundreds of kernels, one after the other. The *device* reads every weight (and the cache) once, with a short gap between two kernels. Arithmetic does not count, as chapter 4 showed: at one row a byte read brings one FLOP.
 #
-# $$t = \frac{\text{bytes}}{\text{bandwidth}} + \text{kernels} \cdot t_\text{launch}$$
+# $$t_\text{host} = \text{kernels} \cdot t_\text{launch} \qquad t_\text{device} = \frac{\text{bytes}}{\text{bandwidth}} + \text{kernels} \cdot t_\text{gap}$$
 #
-# Write `predicted_step_s(num_bytes, bandwidth, num_kernels, launch_s)`: seconds, a `float`. Bytes, bytes per second, a count, seconds per kernel. It is a *sum*: between two kernels the memory rests, and while memory is read no kernel starts. Both constants are measured on your device, not looked up.
+# A GPU queues launches while earlier kernels run, so both clocks run at the same time and the **slower** one sets the time of the step: a maximum, no sum. Gaps are different: while the device waits between two kernels, its memory rests, so they add to the reading. A CUDA graph makes the host's line 0 and leaves the gaps. On a CPU each operator ends before the next one starts, so there the whole cost of a start is a gap.
 #
-# Example: 135M parameters in bf16 are 269 MB. At 4.8 TB/s they are read in 56 µs. 600 kernels of 5 µs each take 3,000 µs. The step takes 3,056 µs, and 98% of it is *starting* things.
+# Write `predicted_step_s(num_bytes, bandwidth, num_kernels, launch_s, gap_s=0.0)`: seconds, a `float`. Bytes, bytes per second, a count, and seconds per kernel for host and device. All constants are measured on your device, not looked up.
+#
+# Example: 135M parameters in bf16 are 269 MB, read in 56 µs at 4.8 TB/s. 1,156 kernels of 5 µs each keep the host busy for 5,780 µs, so the step takes 5,780 µs. As a graph with gaps of 1.3 µs it takes 56 + 1,503 = 1,559 µs.
 #
 # Negative bytes, counts or times and a bandwidth that is not above 0 raise `ValueError` with the value.
 #
 # <details><summary>Hint 1</summary>
 #
-# Check units: bytes divided by bytes per second; a number times seconds.
+# Two times, then the larger one. Check units: bytes divided by bytes per second; a number times seconds.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# One `if` for the three that may be 0, one for the bandwidth, one sum.
+# One `if` for the four that may be 0, one for the bandwidth, one `max` of two lines.
 #
 # </details>
 
 
 # %% solution="predicted_step_s"
-def predicted_step_s(num_bytes, bandwidth, num_kernels, launch_s):
-    """Seconds of one step by the two-line roofline: num_bytes / bandwidth + num_kernels * launch_s.
+def predicted_step_s(num_bytes, bandwidth, num_kernels, launch_s, gap_s=0.0):
+    """Seconds of one step: the slower of the host, which launches, and the device, which reads and pauses.
 
-    num_bytes: read in the step. bandwidth: bytes per second. num_kernels: launched in the step. launch_s: for each.
-    Raises ValueError for a negative number and for a bandwidth of 0.
+    num_bytes: read in the step. bandwidth: bytes per second. num_kernels: started in the step. launch_s: the host's
+    seconds for each. gap_s: the device's idle seconds after each. Raises ValueError for a negative number and for a
+    bandwidth of 0.
     """
     ### BEGIN SOLUTION
-    if min(num_bytes, num_kernels, launch_s) < 0:
-        raise ValueError(f"negative: num_bytes={num_bytes}, num_kernels={num_kernels}, launch_s={launch_s}")
+    if min(num_bytes, num_kernels, launch_s, gap_s) < 0:
+        raise ValueError(f"negative: {num_bytes=}, {num_kernels=}, {launch_s=}, {gap_s=}")
     if bandwidth <= 0:
         raise ValueError(f"bandwidth must be above 0, got {bandwidth}")
-    return num_bytes / bandwidth + num_kernels * launch_s
+    return max(num_kernels * launch_s, num_bytes / bandwidth + num_kernels * gap_s)
     ### END SOLUTION
 
 
 # %% tryit="predicted_step_s"
-for name, num_bytes, num_kernels in (("135M, bf16", 269e6, 600), ("135M, int8", 135e6, 600), ("7B, bf16", 13.5e9, 450)):
-    print(f"{name:12} {1e6 * predicted_step_s(num_bytes, 4.8e12, num_kernels, 5e-6):8.0f} µs")
+for name, num_bytes, kernels in (("135M, bf16", 269e6, 1156), ("135M, int8", 135e6, 1156), ("7B, bf16", 13.5e9, 1232)):
+    queued = predicted_step_s(num_bytes, 4.8e12, kernels, 5e-6)
+    replayed = predicted_step_s(num_bytes, 4.8e12, kernels, 0, 1.3e-6)
+    print(f"{name:12} one by one {1e6 * queued:6.0f} µs, as a graph {1e6 * replayed:6.0f} µs")
 
 
 # %% test="predicted_step_s" points=1
 def test_predicted_step_s():
     got = predicted_step_s(269e6, 4.8e12, 600, 5e-6)
     assert got is not None, "predicted_step_s returned None: is there a return statement?"
-    assert abs(got - 0.003) > 1e-9, "3 ms is the launch time alone: add the reading, it is a sum and no maximum"
-    assert abs(got - (269e6 / 4.8e12 + 0.003)) < 1e-12, f"56 µs + 3,000 µs are 0.003056 s, you returned {got}"
+    assert abs(got - (269e6 / 4.8e12 + 0.003)) > 1e-9, "3.056 ms is the sum: launches are queued while the device reads"
+    assert abs(got - 0.003) < 1e-12, f"600 launches of 5 µs outlast 56 µs of reading: 0.003 s, you returned {got}"
     assert predicted_step_s(100, 50, 0, 1e-6) == 2, "100 bytes at 50 bytes per second and no kernel take 2 s"
+    assert predicted_step_s(100, 50, 3, 0, 0.5) == 3.5, "gaps are idle time of the device: 2 s + 3 · 0.5 s"
+    assert predicted_step_s(100, 50, 3, 2, 0.5) == 6, "3 launches of 2 s outlast 3.5 s on the device"
     for bad in ((-1, 1, 1, 1), (1, 0, 1, 1)):
         try:
             predicted_step_s(*bad)
@@ -561,16 +568,20 @@ def hidden_predicted_step_s():
     rng = np.random.default_rng(133)
     for _ in range(30):
         num_bytes, bandwidth = int(rng.integers(0, 2**40)), int(rng.integers(1, 2**43))
-        num_kernels, launch_s = int(rng.integers(0, 2000)), float(rng.uniform(0, 2e-5))
-        want = Fraction(num_bytes, bandwidth) + num_kernels * Fraction(launch_s)
-        got = predicted_step_s(num_bytes, bandwidth, num_kernels, launch_s)
-        assert isinstance(got, int | float), f"seconds are a number, yours is {type(got).__name__}"
-        assert abs(Fraction(got) - want) <= want * Fraction(1, 10**12), (
-            f"{num_bytes} bytes at {bandwidth}/s, {num_kernels} kernels of {launch_s} s: {float(want)}, you returned {got}"
-        )
+        num_kernels, launch_s, gap_s = int(rng.integers(0, 2000)), *(float(s) for s in rng.uniform(0, 2e-5, 2))
+        for launch, gap in ((launch_s, 0.0), (0.0, gap_s), (launch_s, gap_s), (3 * launch_s, gap_s)):
+            host = num_kernels * Fraction(launch)
+            device = Fraction(num_bytes, bandwidth) + num_kernels * Fraction(gap)
+            want = host if host > device else device
+            got = predicted_step_s(num_bytes, bandwidth, num_kernels, launch, *([gap] if gap else []))
+            assert isinstance(got, int | float), f"seconds are a number, yours is {type(got).__name__}"
+            assert abs(Fraction(got) - want) <= want * Fraction(1, 10**12), (
+                f"{num_bytes} bytes at {bandwidth}/s, {num_kernels} kernels, {launch} s to start each, gaps of {gap} s: "
+                f"{float(want)}, you returned {got}"
+            )
     assert predicted_step_s(0, 1, 0, 0) == 0, "nothing to read and nothing to start takes no time"
-    for i, bad in ((0, -7), (2, -7), (3, -0.25)):
-        arguments = [8, 2, 3, 0.5]
+    for i, bad in ((0, -7), (2, -7), (3, -0.25), (4, -0.25)):
+        arguments = [8, 2, 3, 0.5, 0.5]
         arguments[i] = bad
         try:
             predicted_step_s(*arguments)
@@ -928,8 +939,8 @@ hidden_StaticCache()
 # On a CPU there is no graph: the recording is a plain call, and the line below says so. Its launches are cheap beside the reading, so every step after *cache* lies near the floor. **On a GPU expect another picture**: the floor is some fifty microseconds, a step that starts its kernels one by one takes a hundred times as long, and the recorded one a fraction of that.
 
 # %%
-from mini_engine.ceilings import count_kernels
-from mini_engine.quantized import bytes_read_per_token
+from mini_engine.bench.ceilings import count_kernels
+from mini_engine.quant.modules import bytes_read_per_token
 
 
 def make_step(model, recorded):
@@ -993,9 +1004,10 @@ for name in tqdm(road, desc="texts and kernels", leave=False):
 print("all four write:", repr(tokenizer.decode(texts["no cache"])))
 
 for name in tqdm(road, desc="timing", leave=False):
-    launch = graph_launch_s if name == "recorded" else launch_s
+    # on a GPU launches are queued; in a graph, and on a CPU, each start is a gap in the work
+    starts = (launch_s, 0.0) if is_gpu and name != "recorded" else (0.0, graph_launch_s)
     compute_s = forward_flops(config, len(prompt) + 1 if name == "no cache" else 1) / peak_flops
-    predicted = max(predicted_step_s(step_bytes, bandwidth, counts[name], launch), compute_s)
+    predicted = max(predicted_step_s(step_bytes, bandwidth, counts[name], *starts), compute_s)
     seconds = measure(timed_step(name, fast), synchronize, time.perf_counter, 1, 5 if name == "no cache" else 10)
     rows.append(result_row(name, seconds, step_bytes, bandwidth) | {"predicted_ms": 1e3 * predicted})
 print(f"{'':14}{'kernels':>8}{'predicted':>11}{'measured':>10}{'spread':>20}{'floor':>8}{'share':>7}   (ms)")
@@ -1016,7 +1028,7 @@ if is_gpu:  # why: how much of a step the device is busy at all
             step()
             synchronize()
         busy_ms = sum(event.self_device_time_total for event in profiler.key_averages()) / 1e3
-        print(f"{name}: kernels run {busy_ms:.2f} ms of the step; the rest are gaps between them")
+        print(f"{name}: kernels run {busy_ms:.2f} ms of the step; for the rest the device waits")
 
 # %% [markdown] task="GroupedInt8Linear" stars=3 minutes=35
 # ## 6. A linear layer in int8
@@ -1217,9 +1229,9 @@ hidden_GroupedInt8Linear()
 # %% [markdown] task="predicted_gain" stars=1 minutes=10
 # ## 7. What can fewer bytes bring?
 #
-# Half the bytes is twice as fast *where bytes are what takes the time*. Write `predicted_gain(bytes_before, bytes_after, bandwidth, num_kernels, launch_s)`: how many times faster a step becomes by the two-line roofline of exercise 3 when it reads fewer bytes and starts the same kernels. A `float`; 1 means that nothing is gained.
+# Half the bytes is twice as fast *where bytes are what takes the time*. Write `predicted_gain(bytes_before, bytes_after, bandwidth, num_kernels, launch_s, gap_s=0.0)`: how many times faster a step becomes by the two lines of exercise 3 when it reads fewer bytes and starts the same kernels. A `float`; 1 means that nothing is gained.
 #
-# Example: 269 MB → 143 MB at 4.8 TB/s with 450 kernels of 2 µs (in a graph): $(56 + 900) / (30 + 900) = 1.03$. With no launch cost it would be 1.88.
+# Example: 269 MB → 143 MB at 4.8 TB/s. With 1,156 kernels started one by one in 5 µs each the gain is exactly 1, because the host needs 5,780 µs either way. In a graph with gaps of 1.3 µs it is $(56 + 1503) / (30 + 1503) = 1.02$. With neither it would be 1.88.
 #
 # Sizes that are not above 0, a bandwidth that is not above 0 and negative kernels or times raise `ValueError` with the value.
 #
@@ -1230,40 +1242,44 @@ hidden_GroupedInt8Linear()
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Add the same launch time above and below, then divide before by after.
+# Exercise 3 twice, with other bytes, then divide before by after.
 #
 # </details>
 
 
 # %% solution="predicted_gain"
-def predicted_gain(bytes_before, bytes_after, bandwidth, num_kernels, launch_s):
-    """Time of a step before over time after, by the two-line roofline: above 1 is faster.
+def predicted_gain(bytes_before, bytes_after, bandwidth, num_kernels, launch_s, gap_s=0.0):
+    """Time of a step before over time after, by the two lines of predicted_step_s: above 1 is faster.
 
-    bytes_before, bytes_after: read in a step. bandwidth: bytes per second. num_kernels, launch_s: of either step.
-    Raises ValueError for bytes or a bandwidth not above 0, and for negative kernels or seconds.
+    bytes_before, bytes_after: read in a step. bandwidth: bytes per second. num_kernels, launch_s, gap_s: of either
+    step. Raises ValueError for bytes or a bandwidth not above 0, and for negative kernels or seconds.
     """
     ### BEGIN SOLUTION
-    if min(bytes_before, bytes_after, bandwidth) <= 0 or min(num_kernels, launch_s) < 0:
-        raise ValueError(f"{bytes_before=}, {bytes_after=}, {bandwidth=}, {num_kernels=}, {launch_s=} make no sense")
-    launches = num_kernels * launch_s
-    return (bytes_before / bandwidth + launches) / (bytes_after / bandwidth + launches)
+    if min(bytes_before, bytes_after, bandwidth) <= 0 or min(num_kernels, launch_s, gap_s) < 0:
+        raise ValueError(f"{bytes_before=}, {bytes_after=}, {bandwidth=}, {num_kernels=}, {launch_s=}, {gap_s=}")
+    host, gaps = num_kernels * launch_s, num_kernels * gap_s
+    before, after = (max(host, num_bytes / bandwidth + gaps) for num_bytes in (bytes_before, bytes_after))
+    return before / after
     ### END SOLUTION
 
 
 # %% tryit="predicted_gain"
 for name, before, after in (("135M", 269e6, 143e6), ("7B", 13.5e9, 6.9e9)):
-    print(
-        f"{name:5} bf16 to int8, 450 kernels of 2 µs: {predicted_gain(before, after, 4.8e12, 450, 2e-6):.2f} times faster"
-    )
+    gains = predicted_gain(before, after, 4.8e12, 1200, 5e-6), predicted_gain(before, after, 4.8e12, 1200, 0, 1.3e-6)
+    print("{:5} bf16 to int8, 1,200 kernels: {:.2f} times one by one, {:.2f} times as a graph".format(name, *gains))
 
 
 # %% test="predicted_gain" points=1
 def test_predicted_gain():
-    got = predicted_gain(200, 100, 10, 5, 2)
+    got = predicted_gain(200, 100, 10, 5, 0, 2)
     assert got is not None, "predicted_gain returned None: is there a return statement?"
-    assert abs(got - 2) > 1e-12, "2 is the ratio of the bytes: the launches cost the same before and after, add them"
+    assert abs(got - 2) > 1e-12, "2 is the ratio of the bytes: the gaps cost the same before and after, add them"
     assert abs(got - 2 / 3) > 1e-12, "yours is after / before: a gain is before / after"
-    assert abs(got - 1.5) < 1e-12, f"(20 + 10) / (10 + 10) = 1.5, you returned {got}"
+    assert abs(got - 1.5) < 1e-12, f"gaps: (20 + 10) / (10 + 10) = 1.5, you returned {got}"
+    got = predicted_gain(200, 100, 10, 5, 3)
+    assert abs(got - 35 / 25) > 1e-12, "launches are queued while the device reads: the slower side counts, no sum"
+    assert abs(got - 20 / 15) < 1e-12, f"launches take 15 s: 20 s of reading before, 15 s after, 1.33; yours is {got}"
+    assert predicted_gain(200, 100, 10, 5, 8) == 1, "where the host needs 40 s either way, nothing is gained: 1"
     assert abs(predicted_gain(200, 100, 10, 0, 2) - 2) < 1e-12, "without kernels the bytes decide: 2"
     try:
         predicted_gain(200, 0, 10, 5, 2)
@@ -1285,18 +1301,23 @@ def hidden_predicted_gain():
     rng = np.random.default_rng(137)
     for _ in range(30):
         before, after = (int(n) for n in rng.integers(1, 2**36, 2))
-        bandwidth, num_kernels = int(rng.integers(1, 2**43)), int(rng.integers(0, 2000))
-        launch_s = float(rng.uniform(0, 2e-5))
-        launches = num_kernels * Fraction(launch_s)
-        want = (Fraction(before, bandwidth) + launches) / (Fraction(after, bandwidth) + launches)
-        got = predicted_gain(before, after, bandwidth, num_kernels, launch_s)
-        assert abs(Fraction(got) - want) <= want / 10**11, (
-            f"{before} to {after} bytes at {bandwidth}/s, {num_kernels} kernels of {launch_s} s: {float(want)}, not {got}"
-        )
+        bandwidth, num_kernels = int(rng.integers(2**30, 2**43)), int(rng.integers(0, 2000))
+        launch_s, gap_s = (float(s) for s in rng.uniform(0, 2e-5, 2))
+        for launch, gap in ((launch_s, 0.0), (0.0, gap_s), (launch_s, gap_s)):
+            times = []
+            for num_bytes in (before, after):
+                device = Fraction(num_bytes, bandwidth) + num_kernels * Fraction(gap)
+                times.append(max(device, num_kernels * Fraction(launch)))
+            want = times[0] / times[1]
+            got = predicted_gain(before, after, bandwidth, num_kernels, launch, *([gap] if gap else []))
+            assert abs(Fraction(got) - want) <= want / 10**11, (
+                f"{before} to {after} bytes at {bandwidth}/s, {num_kernels} kernels, {launch} s to start each, gaps of "
+                f"{gap} s: {float(want)}, not {got}"
+            )
     assert predicted_gain(100, 200, 10, 0, 0) == 0.5, "more bytes are a gain below 1, no error"
     good = [200, 100, 10, 5, 2]
-    for i, value in ((0, 0), (1, 0), (2, 0), (0, -9), (1, -9), (2, -9), (3, -9), (4, -0.5)):
-        arguments = list(good)
+    for i, value in ((0, 0), (1, 0), (2, 0), (0, -9), (1, -9), (2, -9), (3, -9), (4, -0.5), (5, -0.5)):
+        arguments = [*good, 0.5]
         arguments[i] = value
         try:
             predicted_gain(*arguments)
@@ -1315,13 +1336,14 @@ hidden_predicted_gain()
 # %% [markdown]
 # ## Lab step 3: int8 weights
 #
-# First what fewer bytes can bring at all, by your `predicted_gain`, on this device and on an H200 (NVIDIA's data sheet for the bandwidth; 450 kernels of 2 µs each is a guess until you have measured it). **At 135M parameters the answer for a GPU is: nothing.** Half of 56 µs is saved in a step of nearly a millisecond. So why int8 here? Because the *quality* can be measured on a real model, and the next step shows where the speed is.
+# First what fewer bytes can bring at all, by your `predicted_gain`, on this device and on an H200 (NVIDIA's data sheet for the bandwidth; 1,156 kernels with gaps of 1.3 µs in a graph are an estimate until you have measured them). **At 135M parameters the answer for a GPU is: next to nothing.** Half of 56 µs is saved in a step of more than a millisecond. So why int8 here? Because the *quality* can be measured on a real model, and the next step shows where the speed is.
 
 # %%
 import itertools
 
-from mini_engine.quality import compare, hidden_of, read_windows, summarize
-from mini_engine.quantize import fake_quantize, quantize_model
+from mini_engine.bench.quality import compare, hidden_of, read_windows, summarize
+from mini_engine.quant.arrays import fake_quantize
+from mini_engine.quant.modules import quantize_model
 
 
 def with_linears(make):
@@ -1340,8 +1362,12 @@ def rounded(symmetric):
 
 
 half, eighth = 2 * parameter_count(SMOLLM2_135M), parameter_count(SMOLLM2_135M)
-print(f"predicted for 135M, 16 to 8 bits: H200 {predicted_gain(half, eighth, 4.8e12, 450, 2e-6):.2f} times,", end=" ")
-print(f"this device {predicted_gain(half, eighth, bandwidth, counts['static cache'], launch_s):.2f} times faster")
+print(
+    f"predicted for 135M, 16 to 8 bits: H200 {predicted_gain(half, eighth, 4.8e12, 1156, 0, 1.3e-6):.2f} times,",
+    end=" ",
+)
+gain = predicted_gain(half, eighth, bandwidth, counts["recorded"], 0, graph_launch_s)
+print(f"this device {gain:.2f} times faster, recorded")
 
 int8_model = with_linears(lambda w: GroupedInt8Linear(w, 64 if is_real else 32))
 linear_bytes = sum(m.num_bytes() for m in int8_model.modules() if isinstance(m, GroupedInt8Linear))
@@ -1353,7 +1379,8 @@ for name, model in (("your layer", int8_model), ("the engine's int8", quantize_m
     print(f"{name}: {rows[-1]['median_ms']:.2f} ms per token; float {rows[1]['median_ms']:.2f}")
 
 # the kernel and its knobs: outputs per program, inputs per step, warps per program
-from mini_engine import kernels
+from mini_engine.bench.tuning import tune
+from mini_engine.gpu import kernels
 
 x = torch.randn(1, 4096, dtype=fast.dtype, device=device)
 if reason := kernels.why_not_triton(x):
@@ -1364,7 +1391,7 @@ else:
     q = next(turn)
     error = check_logits(*(f(x.double(), q, scales).cpu() for f in (kernels.int8_linear, kernels.int8_reference)))
     print("kernel against float64:", error)
-    for knobs, seconds in kernels.tune(lambda knobs: kernels.int8_linear(x, next(turn), scales, knobs), device)[1]:
+    for knobs, seconds in tune(lambda knobs: kernels.int8_linear(x, next(turn), scales, knobs), device)[1]:
         print(f"{knobs}: {1e6 * seconds:.1f} µs, {q.nbytes / seconds / 1e9:.0f} GB/s")
 
 # %% [markdown]
@@ -1408,13 +1435,13 @@ from mini_engine.config import LLAMA_2_7B
 
 num_weights = parameter_count(LLAMA_2_7B)
 for bits in (8, 4):
-    gain = predicted_gain(2 * num_weights, quantized_bytes(num_weights, bits, 128), 4.8e12, 450, 2e-6)
+    gain = predicted_gain(2 * num_weights, quantized_bytes(num_weights, bits, 128), 4.8e12, 1232, 0, 1.3e-6)
     print(f"Llama-2-7B on an H200, bf16 to int{bits}: {gain:.2f} times faster, predicted")
 
 if is_gpu:
-    from mini_engine.ceilings import measure_ceilings
-    from mini_engine.gpu_peers import stack
-    from mini_engine.gpu_report import part_lines
+    from mini_engine.bench.ceilings import measure_ceilings
+    from mini_engine.bench.gpu_peers import stack
+    from mini_engine.bench.gpu_report import part_lines
 
     print(
         *part_lines("stack", stack(LLAMA_2_7B, measure_ceilings(device), device, fast.dtype, num_rounds=20)), sep="\n"
@@ -1458,7 +1485,7 @@ print("ms:", [round(ms, 2) for ms in verify_ms], f"floor {floor_ms:.2f}")
 #
 # Example: $F = 4$, $W = 60$, peak 100, bandwidth 10: without cache $B = 150$, since $150 \cdot 4 / 100 = 6 = 60 / 10$. With $K = 0.2$ it is 300. With $K = 0.4$ or more it is `None`.
 #
-# The last case is the usual one: attention reads a cache of its own for each sequence, so it does not ride the roofline up. FLOPs, weights, peak and bandwidth that are not above 0 and a negative $K$ raise `ValueError` with the value.
+# The last case is the usual one for the step *as a whole*: each sequence reads a cache of its own, and that reading outgrows all arithmetic. The matrix products, taken alone, still become compute-bound at their own ridge, the batch that you get with $K = 0$. FLOPs, weights, peak and bandwidth that are not above 0 and a negative $K$ raise `ValueError` with the value.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1564,7 +1591,7 @@ hidden_ridge_batch()
 # One step of `batch` sequences with some cached tokens each, measured and predicted. Your `ridge_batch` says where the arithmetic would take over on this device, and what the caches make of that. **On an H200 expect** tokens per second to grow almost in proportion up to a batch of a hundred and more; on a CPU the ridge comes within a few sequences.
 
 # %%
-from mini_engine.quantized import Int8KVCache
+from mini_engine.quant.caches import Int8KVCache
 
 context = 64 if is_real else 16
 kv_bytes = context * kv_bytes_per_token(config, fast.dtype.itemsize)
@@ -1593,7 +1620,8 @@ for batch in tqdm(batches, desc="batches", leave=False):
     seconds = measure(batch_step(batch), synchronize, time.perf_counter, 1, 5)
     total = bytes_read_per_token(fast) + batch * kv_bytes
     row = result_row(f"batch {batch}", seconds, total, bandwidth, batch)
-    predicted = max(predicted_step_s(total, bandwidth, counts["cache"], launch_s), batch * flops / peak_flops)
+    starts = (launch_s, 0.0) if is_gpu else (0.0, launch_s)
+    predicted = max(predicted_step_s(total, bandwidth, counts["cache"], *starts), batch * flops / peak_flops)
     sweep.append(row | {"batch": batch, "predicted_ms": 1e3 * predicted})
     rows.append(sweep[-1])
 fig, axes = figure(1, 2, size=(8, 3.6))
@@ -1653,12 +1681,12 @@ for row in rows:
 # %% [markdown] answer="int8_here" points=3
 # ### In your own words: where int8 pays, and what an error of zero proves
 #
-# In at most 200 words, with numbers from your run or from the chapter: why do int8 weights bring SmolLM2-135M nothing for a single stream on a large GPU, and nearly a factor of two to a 7B model on the same device? And why does asymmetric int4 in groups of 32 have an error of exactly zero on this checkpoint, and what does that say about int4?
+# In at most 200 words, with numbers from your run or from the chapter: why do int8 weights bring SmolLM2-135M nothing for a single stream on a large GPU, and about one and a half times or more to a 7B model on the same device? And why does asymmetric int4 in groups of 32 have an error of exactly zero on this checkpoint, and what does that say about int4?
 #
 # ### BEGIN SOLUTION
-# **Rubric, 1 point each.** (1) For 135M the reading is a small part of a step: 269 MB at 4.8 TB/s is 56 µs, while some hundred kernels cost several hundred µs even in a graph; halving the 56 µs changes the sum by a few percent. The time goes to launches (and to arithmetic on the way). (2) For 7B the bytes are 13.5 GB, near 3 ms, against under 1 ms of launches; halving the bytes nearly halves the step, and fewer than a factor of two remain because launches stay and the kernel does not reach the full bandwidth. (3) The checkpoint is published in Q4_1, 4 bits in groups of 32 with a minimum: asymmetric int4 with the same groups finds the same grid again. It says nothing about int4's cost for full-precision weights; symmetric rounding of the same weights, or other groups, shows an error.
+# **Rubric, 1 point each.** (1) For 135M the reading is a small part of a step: 269 MB at 4.8 TB/s is 56 µs. Started one by one, over a thousand kernels keep the host busy for milliseconds, and the device waits for them: int8 changes nothing. Even in a graph the gaps between them add up to more than 1 ms, and halving the 56 µs changes the sum by a few percent. (2) For 7B the bytes are 13.5 GB, near 3 ms, against some 1.6 ms of gaps in a graph; halving the bytes brings about 1.5 times, more with fused kernels, and less than 2 because the gaps stay and the kernel does not reach the full bandwidth. (An answer that compares with the host's launches must take the larger of the two, not the sum.) (3) The checkpoint is published in Q4_1, 4 bits in groups of 32 with a minimum: asymmetric int4 with the same groups finds the same grid again. It says nothing about int4's cost for full-precision weights; symmetric rounding of the same weights, or other groups, shows an error.
 #
-# **Model answer.** A step reads its bytes and starts its kernels, and both take time. SmolLM2-135M in bf16 is 269 MB: 56 µs on an H200. Its several hundred kernels take ten times that, even replayed from a graph, so int8 saves perhaps 26 µs of a step of 500: 5%. A 7B model has fifty times the bytes and about the same number of kernels: 2.8 ms of reading, under 1 ms of launches. There int8 saves 1.4 ms of less than 4. The zero: these weights were rounded to 4 bits in groups of 32 with a minimum before they were published, and the same rounding gives back the same numbers. It would be zero for any model stored that way. To learn what int4 costs I need full-precision weights, or at least another grid; symmetric groups of 32 raise the perplexity of this checkpoint by about a third.
+# **Model answer.** The host starts kernels while the device reads, and the slower side sets the time. SmolLM2-135M in bf16 is 269 MB: 56 µs on an H200. Starting its 1,156 operators one by one takes milliseconds, so int8 changes nothing at all. Replayed from a graph, gaps of 1.3 µs still add up to 1.5 ms, and int8 saves 26 µs of that: 2%. A 7B model has fifty times the bytes and about the same number of kernels: 2.8 ms of reading and 1.6 ms of gaps. There int8 saves 1.4 ms of 4.4, and more where kernels are fused. The zero: these weights were rounded to 4 bits in groups of 32 with a minimum before they were published, and the same rounding gives back the same numbers. It would be zero for any model stored that way. To learn what int4 costs I need full-precision weights, or at least another grid; symmetric groups of 32 raise the perplexity of this checkpoint by about a third.
 # ### END SOLUTION
 
 # %% [markdown]

@@ -1,6 +1,6 @@
 // TTFT, TPOT, percentiles and goodput of a table of requests that the reader may edit. The last token comes at
 // TTFT + (n - 1) * TPOT (total_latency_ms in mini_engine/speed.py), percentiles interpolate as in
-// mini_engine/load_test.py, goodput is that of assignment 08; tests/test_latency_figure.py compares all three.
+// mini_engine/bench/load_test.py, goodput is that of assignment 08; tests/test_latency_figure.py compares all three.
 (function () {
   "use strict";
 

@@ -1,4 +1,4 @@
-// A row of real weights, rounded. The arithmetic is that of mini_engine/quantize.py, float32 and float16 included;
+// A row of real weights, rounded. The arithmetic is that of mini_engine/quant/arrays.py, float32 and float16 included;
 // tests/test_quantizer_figure.py compares them bit for bit.
 (function () {
   "use strict";

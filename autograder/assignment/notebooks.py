@@ -1,0 +1,155 @@
+"""Makes both notebooks of an assignment from its script.
+
+    python -m autograder notebooks [--check] [NN_topic ...]
+
+solutions/NN_topic/NN_topic.py -> solutions/NN_topic/NN_topic.ipynb (nbgrader source) and notebooks/NN_topic/ (what
+`nbgrader generate_assignment` releases: nbgrader's own steps make it, all but the one that fills the gradebook).
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+from nbconvert.exporters import NotebookExporter
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbgrader.converters import GenerateAssignment
+from nbgrader.preprocessors import SaveCells
+from nbgrader.utils import find_all_files
+from traitlets.config.loader import PyFileConfigLoader
+
+from autograder.assignment.script import ScriptError, read_script
+
+ROOT = Path(__file__).resolve().parents[2]
+KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+# cells that JupyterLab opens folded, and the first line, which it shows of them
+FOLDED = {
+    "setup": "Set-up: run this cell first.",
+    "test": "The visible checks of {name}: run this cell. When it says nothing, they pass.",
+}
+
+
+def course_config():
+    """The course's nbgrader configuration (autograder/nbgrader_config.py)."""
+    return PyFileConfigLoader("nbgrader_config.py", str(ROOT / "autograder")).load_config()
+
+
+def source_notebook(cells):
+    """The nbgrader source notebook of a script's cells."""
+    points = {}
+    for cell in cells:
+        if cell.kind in ("test", "hidden"):
+            points[cell.name] = points.get(cell.name, 0) + cell.options["points"]
+    built, setups = [], 0
+    for index, cell in enumerate(cells):
+        metadata = nbgrader_metadata(cell)
+        if cell.kind == "task":
+            metadata["course"] = {**cell.options, "points": points[cell.name]}
+        if cell.kind in FOLDED:
+            metadata["jupyter"] = {"source_hidden": True}
+        if cell.kind == "setup":
+            setups += 1
+            metadata["nbgrader"]["grade_id"] = "setup" if setups == 1 else f"setup_{setups}"
+        grade_id = metadata.get("nbgrader", {}).get("grade_id")
+        name = grade_id or (f"tryit_{cell.name}" if cell.kind == "tryit" else f"cell-{index:02d}")
+        make = new_markdown_cell if cell.is_markdown else new_code_cell
+        built.append(make(notebook_text(cell, metadata.get("course")), id=name, metadata=metadata))
+    notebook = new_notebook(cells=built, metadata={"kernelspec": KERNELSPEC})
+    notebook.nbformat_minor = 5
+    nbformat.validate(notebook)
+    return notebook
+
+
+def nbgrader_metadata(cell):
+    """nbgrader's metadata for a cell of the script; empty for plain and try-it cells."""
+    if not cell.grade_id:
+        return {}
+    metadata = {
+        "cell_type": "markdown" if cell.is_markdown else "code",
+        "grade": cell.kind in ("test", "hidden", "answer"),
+        "grade_id": cell.grade_id,
+        "locked": cell.kind in ("setup", "task", "test", "hidden"),
+        "schema_version": 3,
+        "solution": cell.kind in ("solution", "answer"),
+        "task": False,
+    }
+    if metadata["grade"]:
+        metadata["points"] = cell.options["points"]
+    return {"nbgrader": metadata}
+
+
+def effort_line(stars, minutes, points):
+    """The line under a lead-in's heading: "★★ · 15 minutes · 3 points"."""
+    return f"{'★' * stars} · {minutes} minute{'s' * (minutes > 1)} · {points} point{'s' * (points > 1)}"
+
+
+def notebook_text(cell, effort):
+    """A cell's text with what the generator writes: the line under a lead-in's heading, the marks of hidden tests."""
+    if cell.kind == "task":
+        heading, _, rest = cell.source.partition("\n")
+        return f"{heading}\n\n{effort_line(**effort)}\n\n{rest.lstrip()}"
+    if cell.kind == "hidden":
+        comment = f"# The hidden tests of {cell.name} run here when the notebook is graded."
+        return f"{comment}\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"
+    if cell.kind in FOLDED:
+        return f"# {FOLDED[cell.kind].format(name=cell.name)}\n{cell.source}"
+    return cell.source
+
+
+def release_text(notebook, config):
+    """The released notebook, by nbgrader's own preprocessors in their order."""
+    exporter = NotebookExporter(config=config)
+    exporter._preprocessors = []  # nbgrader also runs without nbconvert's defaults
+    for step in GenerateAssignment(config=config).preprocessors:
+        if step is not SaveCells:
+            exporter.register_preprocessor(step, enabled=True)
+    text, _ = exporter.from_notebook_node(nbformat.from_dict(notebook), resources={"unique_key": "notebook"})
+    return text if text.endswith("\n") else text + "\n"
+
+
+def build(script, release_root, config):
+    """{path: bytes} of everything that the script at `script` makes; raises ScriptError where it is malformed."""
+    script = Path(script)
+    notebook = source_notebook(read_script(script))
+    release = Path(release_root) / script.stem
+    made = {
+        script.with_suffix(".ipynb"): (nbformat.writes(notebook) + "\n").encode(),
+        release / f"{script.stem}.ipynb": release_text(notebook, config).encode(),
+    }
+    # data files beside the script go out with the notebook, as generate_assignment does it
+    for path in find_all_files(str(script.parent), [*config.CourseDirectory.ignore, "*.ipynb"]):
+        made[release / Path(path).relative_to(script.parent)] = Path(path).read_bytes()
+    return made
+
+
+def add_arguments(parser):
+    parser.add_argument("topics", nargs="*", metavar="NN_topic", help="all by default")
+    parser.add_argument("--check", action="store_true", help="write nothing; name the script of a stale notebook")
+
+
+def run(options):
+    """Exit code: 1 for a malformed script, an unknown topic or (--check) a stale notebook."""
+    scripts = [ROOT / "solutions" / topic / f"{topic}.py" for topic in options.topics]
+    scripts = scripts or sorted((ROOT / "solutions").glob("*/*.py"))
+    config, status = course_config(), 0
+    for script in scripts:
+        if not script.exists():
+            print(f"no assignment {script.stem}: there is no {script.relative_to(ROOT)}", file=sys.stderr)
+            status = 1
+            continue
+        try:
+            made = build(script, ROOT / "notebooks", config)
+        except ScriptError as error:
+            print(error, file=sys.stderr)
+            status = 1
+            continue
+        stale = [path for path, content in made.items() if not path.exists() or path.read_bytes() != content]
+        for path in stale:
+            name = path.relative_to(ROOT)
+            if options.check:
+                print(f"{name} is stale: edit {script.relative_to(ROOT)}, then run `make notebooks`", file=sys.stderr)
+                status = 1
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(made[path])
+                print(name)
+    return status

@@ -1,0 +1,239 @@
+"""Runs a submission: the student's cells in the kernel, the test cells outside of it (see autograder/outside).
+
+A process that dies, hangs or floods costs that student's points, not the class. A kernel that was started through the
+jail has a folder that both sides see (`provisioner.exchange`); without a jail a folder of our own serves.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+import secrets
+import select
+import shutil
+import symtable
+import tempfile
+import time
+from pathlib import Path
+from queue import Empty
+
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.util import ensure_async, run_sync
+from nbformat.v4 import new_output
+from nbgrader import utils
+from nbgrader.preprocessors import Execute
+
+from autograder.outside import master, package
+from autograder.outside.tester import GONE, Tester
+from autograder.sandbox import modes
+
+MAX_OUTPUT_CHARS = 100_000
+AGAIN_S, TESTS_S = 5, 300  # for a test after one of its exercise ran out of time; for all tests of a notebook
+AFTER = "Later cells did not run."
+DEAD = f"The notebook's process ended while it ran (exit, crash or out of memory). {AFTER}"
+HANGS = f"The notebook's process did not stop after a test had run too long. {AFTER}"
+OUT_OF_TIME = f"The tests of this notebook took {TESTS_S} seconds together, which is all they have."
+PART_OF = re.compile(r"(test|hidden)_(\w+)")
+GARBLED = f"The notebook's process no longer answered as a notebook does. {AFTER}"
+POLL_S, STOP_S = 0.005, 5  # between looks at the tester; for a kernel to end a call that was interrupted
+MAX_SILENT = 3  # tests that a living kernel may leave without an answer: each costs the class time
+
+
+class CourseExecute(Execute):
+    """nbgrader's Execute that tests from outside, goes on after a dead kernel, ignores tags, and lets warnings pass."""
+
+    def preprocess(self, nb, resources=None, km=None):
+        self._dead, self._num_silent = "", 0
+        self._slow, self._left_s = set(), TESTS_S
+        for cell in nb.cells:
+            cell.metadata.pop("tags", None)  # skip-execution on a test cell would give full marks
+        self._idle = idle_cells(nb.cells)
+        order = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in nb.cells]
+        marks = resources["nbgrader"]
+        self._topic = master.load_topic(marks["db_url"], marks["assignment"], marks["notebook"], order)
+        self._own_exchange = None
+        try:
+            return super().preprocess(nb, resources, km)
+        finally:
+            if self._own_exchange:
+                shutil.rmtree(self._own_exchange, ignore_errors=True)
+
+    def preprocess_cell(self, cell, resources, index):
+        if cell.cell_type != "code" or not cell.source.strip() or index in self._idle:
+            return cell, resources
+        if utils.is_grade(cell) and not utils.is_solution(cell):
+            cell.outputs, cell.execution_count = self.examine(cell.metadata.nbgrader.grade_id), None
+            return cell, resources
+        if self._dead:
+            cell.outputs = [error_output("DeadKernelError", self._dead)]
+            return cell, resources
+        try:
+            cell, resources = super().preprocess_cell(cell, resources, index)
+        except Exception as error:  # whatever a kernel sends that is no message of a notebook ends up here too
+            run_sync(self.note_trouble)(error)
+            message = self._dead or "This cell ran too long or wrote too much."
+            cell.outputs = [*cell.get("outputs", []), error_output(type(error).__name__, message)]
+        cell.outputs = trim(cell.outputs)
+        return cell, resources
+
+    def examine(self, grade_id):
+        """The outputs of a test cell, which the tester runs: what it printed, and one error where it failed."""
+        found = PART_OF.fullmatch(grade_id)
+        cell = self._topic.exercises.get(found[2], {}).get(found[1]) if found else None
+        if cell is None:
+            return [error_output("KeyError", f"The gradebook has no test {grade_id}: generate the assignment again.")]
+        if self._dead:
+            return [error_output("DeadKernelError", self._dead)]
+        if self._left_s <= 0:
+            return [error_output("TimeoutError", OUT_OF_TIME)]
+        path = self.exchange() / f"t{secrets.token_hex(8)}"  # a name that nobody could take before
+        confined, seconds, start = modes.require() != "trusted", self.seconds_for(found[2]), time.monotonic()
+        tester = Tester(self._topic, [cell], path, seconds, confined)
+        run_sync(self.attend)(tester, self.kc.execute(package.request(path), silent=True, store_history=False))
+        reason, printed = tester.result()[grade_id]
+        self.count_time(found[2], time.monotonic() - start, seconds)
+        outputs = [new_output("stream", name="stdout", text=printed)] if printed else []
+        if reason:
+            name, _, message = reason.partition(": ")
+            self._num_silent += message == GONE
+            if self._num_silent >= MAX_SILENT and not self._dead:
+                run_sync(self.give_up)(GARBLED)
+            outputs.append(error_output(name, self._dead if name == "StudentProcessError" and self._dead else message))
+        return outputs
+
+    def seconds_for(self, exercise):
+        """How long a test may take: little after one of the same exercise ran out of time, never more than is left."""
+        return min(AGAIN_S if exercise in self._slow else self.timeout or 60, self._left_s)
+
+    def count_time(self, exercise, taken_s, allowed_s):
+        self._left_s -= taken_s
+        if taken_s >= allowed_s:
+            self._slow.add(exercise)
+
+    def exchange(self):
+        """The folder in which the tester listens, seen under one path by both sides."""
+        given = getattr(self.km.provisioner, "exchange", None)
+        if given is None and self._own_exchange is None:
+            self._own_exchange = tempfile.mkdtemp(prefix="exchange-")
+        return Path(given or self._own_exchange)
+
+    async def attend(self, tester, request):
+        """Waits for the tester and then for the kernel, which is interrupted, and given up, where it does not end."""
+        ended, alive_at = False, 0.0
+        clock = asyncio.get_running_loop().time
+        while True:
+            while select.select([tester.read_end], [], [], 0)[0]:
+                if not tester.read():
+                    await self.wait_for_agent(request, ended)
+                    return
+            if tester.is_late():
+                tester.kill()
+            if not ended and clock() > alive_at:
+                alive_at = clock() + 0.5
+                ended = await self.has_ended(request, 0) or not await self._alive()
+                if ended:  # the agent is gone; the tester sees that at once, unless it was never asked
+                    alive_at = clock() + STOP_S
+            elif ended and clock() > alive_at:
+                tester.kill()
+            await self.drain()
+            await asyncio.sleep(POLL_S)
+
+    async def wait_for_agent(self, request, ended):
+        for interrupt in (False, True):
+            if ended or await self.has_ended(request, STOP_S if interrupt else 1):
+                break
+            if not await self._alive():
+                break
+            await ensure_async(self.km.interrupt_kernel())
+            if interrupt:
+                return await self.give_up(HANGS)
+        if not await self._alive():
+            self._dead = self.why_dead()
+
+    async def has_ended(self, request, seconds):
+        """Whether the kernel has answered the request, waiting for it for some seconds."""
+        end = asyncio.get_running_loop().time() + seconds
+        while True:
+            with contextlib.suppress(Empty, KeyError, ValueError):
+                message = await ensure_async(self.kc.get_shell_msg(timeout=0.01))
+                if message["parent_header"].get("msg_id") == request:
+                    return True
+                continue
+            if asyncio.get_running_loop().time() >= end:
+                return False
+            await self.drain()
+
+    async def drain(self):
+        """Takes what the kernel says meanwhile; nothing of it is kept."""
+        with contextlib.suppress(Empty, KeyError, ValueError):
+            for _ in range(1000):
+                await ensure_async(self.kc.get_iopub_msg(timeout=0))
+
+    async def note_trouble(self, error):
+        """After an error in a cell of the student's: is the kernel of any more use?"""
+        if not await self._alive() or isinstance(error, DeadKernelError):
+            self._dead = self.why_dead()
+        elif not isinstance(error, CellTimeoutError | RuntimeError):
+            await self.give_up(GARBLED)
+
+    def why_dead(self):
+        """What the student reads where the process has ended: the limit that ended it, where the jail knows one."""
+        limit = getattr(self.km.provisioner, "why_ended", "")
+        return f"{limit} {AFTER}" if limit else DEAD
+
+    async def give_up(self, why):
+        """Ends the kernel; the cells after this one get `why`."""
+        self._dead = why
+        await ensure_async(self.km.shutdown_kernel(now=True))
+
+    async def _alive(self):
+        return await ensure_async(self.km.is_alive())
+
+
+def idle_cells(cells):
+    """Indices of the course's own try-it cells that the student left as they were: they print or plot, and cost time.
+
+    A cell that binds a name which a later cell of the student's reads is run all the same.
+    """
+    idle, used = set(), set()
+    for index in range(len(cells) - 1, -1, -1):
+        if cells[index].cell_type != "code":
+            continue
+        bound, read = names_of(cells[index].source)
+        if cells[index].metadata.get("as_released") and not bound & used:
+            idle.add(index)
+        else:
+            used |= read
+    return idle
+
+
+def names_of(source):
+    """(bound, read): the module-level names that a cell binds, and those that it reads there or in its functions."""
+    try:
+        tables = [symtable.symtable(source, "<cell>", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set(), set(re.findall(r"\w+", source))
+    symbols = tables[0].get_symbols()
+    bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    read = {s.get_name() for s in symbols if s.is_referenced()}
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        read |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
+    return bound, read
+
+
+def error_output(name, message):
+    return new_output("error", ename=name, evalue=message, traceback=[f"{name}: {message}"])
+
+
+def trim(outputs):
+    """The outputs without what exceeds MAX_OUTPUT_CHARS; errors always stay."""
+    kept, size = [], 0
+    for output in outputs:
+        size += len(json.dumps(output, default=str))
+        if size <= MAX_OUTPUT_CHARS or output.output_type == "error":
+            kept.append(output)
+    if len(kept) < len(outputs):
+        kept.insert(0, new_output("stream", name="stdout", text="... output dropped: too much of it ...\n"))
+    return kept

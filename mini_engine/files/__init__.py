@@ -1,0 +1,1 @@
+"""Model files: fetching the real one, reading GGUF and safetensors."""

@@ -1,0 +1,1 @@
+"""What needs a GPU to pay off: recorded decode steps and Triton kernels. Each runs without one too."""
