@@ -1,5 +1,5 @@
 // Opened from disk, a page may not read the other pages: search then lists its hits without an excerpt of each.
-if (location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
 // Paper cannot open a fold: hints and revealed answers are printed, solutions and checks stay in the book.
 addEventListener("beforeprint", () => {
