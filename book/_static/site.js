@@ -31,13 +31,13 @@ document.addEventListener("DOMContentLoaded", () => {
 (() => {
   const boxes = "article pre, article div.math, article table, .pst-scrollable-table-container, .fig-scroll";
   const mark = () => {
-    for (const box of document.querySelectorAll(boxes)) {
-      if (box.clientWidth && box.scrollWidth > box.clientWidth) box.tabIndex = 0;
-    }
+    // all is measured before anything is written: the page is laid out once
+    const wide = [...document.querySelectorAll(boxes)].filter((box) => box.clientWidth && box.scrollWidth > box.clientWidth);
+    for (const box of wide) box.tabIndex = 0;
   };
   let soon;
   const later = () => { clearTimeout(soon); soon = setTimeout(mark, 150); };
-  addEventListener("load", mark);
+  addEventListener("load", () => (window.requestIdleCallback || setTimeout)(mark));
   // There the arrow keys scroll; the theme would turn the page.
   document.querySelector("article")?.addEventListener("keydown", (event) => {
     const sideways = event.key === "ArrowLeft" || event.key === "ArrowRight";
