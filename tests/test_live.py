@@ -447,6 +447,22 @@ def test_from_disk_the_page_says_how_to_run_code(book, browser):
     page.close()
 
 
+def test_below_a_folder_of_another_site_everything_is_found(book, browser, tmp_path):
+    (tmp_path / "course").symlink_to(book)
+    server = serve.make_server(tmp_path, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    site = f"http://127.0.0.1:{server.server_address[1]}/course"
+    try:
+        with Visit(browser, site) as visit:
+            assert "Not written yet" in check(visit.exercise("03_kv_cache", "kv_bytes_per_token"))
+            assert visit.page.locator(".figure-live .fig-say").first.inner_text().strip()
+            visit.page.goto(f"{site}/search.html?q=rope")
+            visit.page.locator("#search-results li a").first.wait_for()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 # Readable by everyone -------------------------------------------------------------------------------------------------
 
 
