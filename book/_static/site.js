@@ -20,7 +20,9 @@ document.addEventListener("DOMContentLoaded", () => {
   const sidebar = document.querySelector(".bd-sidebar-primary .sidebar-primary-items__start");
   if (sidebar) { sidebar.setAttribute("role", "region"); sidebar.setAttribute("aria-label", "The book"); }
   for (const head of document.querySelectorAll("article th")) {
-    if (head.textContent.trim() || head.children.length) continue;
+    const words = head.textContent.trim();
+    if (head.querySelector("math")) head.setAttribute("aria-label", words);
+    if (words || head.children.length) continue;
     head.replaceWith(Object.assign(document.createElement("td"), { className: head.className }));
   }
   // docutils puts entries of a role that is no list item into a list
