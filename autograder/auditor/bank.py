@@ -117,7 +117,7 @@ def add(bank, line, header, body, reference):
 
 
 def completed(text, reference):
-    """An answer that is written out; where the cell holds several functions, those that it lacks are the reference's."""
+    """An answer that is written out; functions of the cell that it lacks are the reference's."""
     lacks = set(names_given(reference)) - set(names_given(text))
     return f"{reference}\n\n\n{text}" if lacks and names_given(text) else text
 

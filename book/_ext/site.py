@@ -69,6 +69,12 @@ def is_term(link):
     return any("std-term" in child.get("classes", ()) for child in link.findall(nodes.Element))
 
 
+def one_title(app, pagename, templatename, context, doctree):
+    """The front page's title is the book's, once."""
+    if pagename == app.config.root_doc:
+        context["docstitle"] = ""
+
+
 def add_launch_buttons(app, pagename, templatename, context, doctree):
     """Binder and Colab on the chapters that have a notebook."""
     address = app.config.course_repository.rstrip("/")
@@ -91,5 +97,6 @@ def setup(app):
     app.add_config_value("course_repository", "", "html")
     app.connect("config-inited", one_address)
     app.connect("doctree-resolved", add_hover_texts)
+    app.connect("html-page-context", one_title)
     app.connect("html-page-context", add_launch_buttons, priority=502)
     app.add_js_file("terms.js", defer="defer")

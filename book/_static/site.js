@@ -1,5 +1,5 @@
 // Opened from disk, a page may not read the other pages: search then lists its hits without an excerpt of each.
-if (location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
 // Paper cannot open a fold: hints and revealed answers are printed, solutions and checks stay in the book.
 addEventListener("beforeprint", () => {
@@ -14,6 +14,14 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const summary of document.querySelectorAll("nav details > summary")) {
     const page = summary.closest("li")?.querySelector("a")?.textContent.trim();
     summary.setAttribute("aria-label", page ? `Pages under ${page}` : "More pages");
+  }
+  // Names that hide the words a reader sees, a side bar that is no landmark, and head cells without a word.
+  for (const named of document.querySelectorAll("summary[aria-label='Toggle hidden content'], .search-button-field")) named.removeAttribute("aria-label");
+  const sidebar = document.querySelector(".bd-sidebar-primary .sidebar-primary-items__start");
+  if (sidebar) { sidebar.setAttribute("role", "region"); sidebar.setAttribute("aria-label", "The book"); }
+  for (const head of document.querySelectorAll("article th")) {
+    if (head.textContent.trim() || head.children.length) continue;
+    head.replaceWith(Object.assign(document.createElement("td"), { className: head.className }));
   }
   // docutils puts entries of a role that is no list item into a list
   for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.setAttribute("role", "listitem");

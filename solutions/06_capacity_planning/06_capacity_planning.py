@@ -402,7 +402,7 @@ def test_max_batch_size_tp():
         assert "16" in str(error), f"the ValueError should name the tp 16, it says: {error}"
         assert "replicat" in str(error).lower(), f"the message should say that engines replicate KV heads: {error}"
     else:
-        raise AssertionError("tp=16 was accepted for 8 KV heads: refuse it and say what real engines do")
+        raise AssertionError("tp=16 was accepted for 8 KV heads: reject it and say what real engines do")
 
 
 test_max_batch_size_tp()
@@ -457,7 +457,7 @@ hidden_max_batch_size_tp()
 # | `"max_batch"` | whole requests that fit on `tp` GPUs of `gpu_bytes` each, an `int` |
 # | `"message"` | `""`, or, where `max_batch` is 0, one line that holds the word `weights` or `request` (what does not fit) |
 #
-# Both memories are totals over all GPUs. What exercises 3 and 4 refuse, the table refuses too. The engine prints the same rows with `python -m mini_engine capacity --model llama-3-8b`.
+# Both memories are totals over all GPUs. What exercises 3 and 4 reject, the table rejects too. The engine prints the same rows with `python -m mini_engine capacity --model llama-3-8b`.
 #
 # <details><summary>Hint 1</summary>
 #
