@@ -6,7 +6,7 @@ git repository, "" for none: Binder and Colab need one, so without it their butt
 
 import re
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from docutils import nodes
 from sphinx import addnodes
@@ -16,9 +16,10 @@ MAX_WORDS = 45
 
 
 def one_address(app, config):
-    """Opengraph names the same address as the sitemap."""
+    """Opengraph names the same address as the sitemap, and the 404 page, which is shown anywhere, links below it."""
     if config.html_baseurl and "ogp_site_url" in config:
         config.ogp_site_url = config.html_baseurl
+        config.notfound_urls_prefix = urlsplit(config.html_baseurl).path
 
 
 def plain_definition(definition):

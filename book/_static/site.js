@@ -20,7 +20,9 @@ document.addEventListener("DOMContentLoaded", () => {
   const sidebar = document.querySelector(".bd-sidebar-primary .sidebar-primary-items__start");
   if (sidebar) { sidebar.setAttribute("role", "region"); sidebar.setAttribute("aria-label", "The book"); }
   for (const head of document.querySelectorAll("article th")) {
-    if (head.textContent.trim() || head.children.length) continue;
+    const words = head.textContent.trim();
+    if (head.querySelector("math")) head.setAttribute("aria-label", words);
+    if (words || head.children.length) continue;
     head.replaceWith(Object.assign(document.createElement("td"), { className: head.className }));
   }
   // docutils puts entries of a role that is no list item into a list
@@ -31,13 +33,13 @@ document.addEventListener("DOMContentLoaded", () => {
 (() => {
   const boxes = "article pre, article div.math, article table, .pst-scrollable-table-container, .fig-scroll";
   const mark = () => {
-    for (const box of document.querySelectorAll(boxes)) {
-      if (box.clientWidth && box.scrollWidth > box.clientWidth) box.tabIndex = 0;
-    }
+    // all is measured before anything is written: the page is laid out once
+    const wide = [...document.querySelectorAll(boxes)].filter((box) => box.clientWidth && box.scrollWidth > box.clientWidth);
+    for (const box of wide) box.tabIndex = 0;
   };
   let soon;
   const later = () => { clearTimeout(soon); soon = setTimeout(mark, 150); };
-  addEventListener("load", mark);
+  addEventListener("load", () => (window.requestIdleCallback || setTimeout)(mark));
   // There the arrow keys scroll; the theme would turn the page.
   document.querySelector("article")?.addEventListener("keydown", (event) => {
     const sideways = event.key === "ArrowLeft" || event.key === "ArrowRight";

@@ -742,7 +742,7 @@ hidden_littles_law()
 # | `"sequences"` | sequences that fit if all of the memory may be used |
 # | `"sequences_90"` | the same with 90 percent of each GPU, as engines do |
 # | `"sequences_8bit_kv"` | all of the memory, KV cache in 8 bit |
-# | `"weight_floor_ms"` | time to read the weights once at the full data-sheet bandwidth of eight GPUs |
+# | `"weight_floor_ms"` | time to read all weights once at the full data-sheet bandwidth of eight GPUs (count the embedding too, although a step only looks up its rows) |
 # | `"step_ms"` | a decode step with `sequences_90` full sequences at `BANDWIDTH_SHARE` of that bandwidth |
 # | `"sequences_itl"` | the most sequences that fit in 90 percent of the memory **and** keep the step within 50 ms at that share |
 # | `"ttft_s"` | prefill of one prompt, 7168 tokens, alone on the machine, at `FLOPS_SHARE` of the peak of eight GPUs |
