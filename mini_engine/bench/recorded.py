@@ -29,5 +29,5 @@ def measured(name, measure, path=PAGES):
 
 
 def _where(entry):
-    m = entry["machine"]
-    return f"{m['date']} on {m['name']}, {m['num_threads']} threads, torch {m['torch']}"
+    where = entry["machine"]
+    return f"{where['date']} on {where['name']}, {where['num_threads']} threads, torch {where['torch']}"
