@@ -478,8 +478,8 @@ def axe():
 # rules that are not asked for: contrast of level AAA, and an experiment that wants a role on every box that scrolls
 NOT_ASKED = ["color-contrast-enhanced", "focus-order-semantics"]
 AXE_RUN = """async (left_out) => {
-  const asked = ({ ruleId }) => [ruleId, { enabled: !left_out.includes(ruleId) }];
-  const rules = Object.fromEntries(axe.getRules().map(asked));
+  const rule = ({ ruleId }) => [ruleId, { enabled: !left_out.includes(ruleId) }];
+  const rules = Object.fromEntries(axe.getRules().map(rule));
   const { violations } = await axe.run(document, { resultTypes: ["violations"], preload: false, rules });
   return violations.filter(({ tags }) => !tags.includes("deprecated"))
     .flatMap(({ id, help, nodes }) => nodes.map((node) => `${id}: ${help}: ${node.target.join(" ")} ${node.html}`));
