@@ -27,9 +27,14 @@ def kernel(function):
     return numba.njit(**OPTIONS)(function)
 
 
+def parallel(function):
+    """A kernel whose loops over numba.prange are shared among the threads."""
+    return numba.njit(parallel=True, **OPTIONS)(function)
+
+
 def entry(function):
     """A function that Python calls: compiled once for each machine and number format, with a bar, and kept on disk."""
-    compiled = numba.njit(parallel=True, **OPTIONS)(function)
+    compiled = numba.njit(**OPTIONS)(function)
     compiled._cache = EngineCache(function)
 
     @functools.wraps(function)
