@@ -60,8 +60,9 @@ class Announcer(event.Listener):
     def on_start(self, happened):
         """A function is about to be compiled: it was not found on disk."""
         if happened.kind == "numba:compile" and self.bar is None:
-            print("compiling the kernels for this processor: once, about half a minute", file=sys.stderr)
-            self.bar = tqdm(total=NUM_PASSES, desc="compiling", leave=False, bar_format="{desc} {bar} {elapsed}")
+            say("compiling the kernels for this processor: once, about half a minute")
+            # disable=None: no bar where stderr is no terminal
+            self.bar = tqdm(total=NUM_PASSES, leave=False, bar_format="{bar} {elapsed}", disable=None)
 
     def on_end(self, happened):
         """A pass has ended."""
@@ -79,6 +80,12 @@ def announced():
         finally:
             if announcer.bar is not None:
                 announcer.bar.close()
+
+
+@functools.cache
+def say(line):
+    """Print a line on stderr, once in a process."""
+    print(line, file=sys.stderr)
 
 
 @functools.cache
@@ -121,7 +128,7 @@ class EngineCache(FunctionCache):
         try:
             return super().load_overload(signature, target)
         except Exception as error:  # a damaged file can raise anything
-            print(f"cannot use the compiled code in {self.cache_path}: {error!r}; compiling again", file=sys.stderr)
+            say(f"cannot use the compiled code in {self.cache_path}, compiling again: {error!r}")
             return None
 
     def save_overload(self, signature, data):
@@ -129,4 +136,4 @@ class EngineCache(FunctionCache):
         try:
             super().save_overload(signature, data)
         except OSError as error:
-            print(f"cannot keep compiled code, so the next start compiles again: {error}", file=sys.stderr)
+            say(f"cannot keep compiled code, so the next start compiles again: {error}")

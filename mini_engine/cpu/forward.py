@@ -11,6 +11,7 @@ from mini_engine.cpu.pointwise import rms_norm, rope, swiglu
 from mini_engine.cpu.products import product_part
 
 FEW = 8  # rows up to which one thread computes what stands between the products: waking the others takes longer
+SMALL = 1 << 17  # multiplications up to which a product is computed by one thread
 SHORT = 256  # positions, over all rows, up to which attention is computed by one thread
 
 
@@ -67,6 +68,9 @@ class Scratch(NamedTuple):
 @parallel
 def product(matrix, layer, x, num_in, y, add, tiles, num_parts):
     """y = x @ matrix[layer], or y += where add is set, the outputs shared among the threads."""
+    if len(x) * num_in * y.shape[1] <= SMALL:
+        product_part(matrix, layer, x, num_in, y, add, tiles[0], 0, 1)
+        return
     for part in numba.prange(num_parts):
         product_part(matrix, layer, x, num_in, y, add, tiles[part], part, num_parts)
 
