@@ -4,7 +4,7 @@ import functools
 import hashlib
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numba
@@ -129,6 +129,8 @@ class EngineCache(FunctionCache):
             return super().load_overload(signature, target)
         except Exception as error:  # a damaged file can raise anything
             say(f"cannot use the compiled code in {self.cache_path}, compiling again: {error!r}")
+            with suppress(OSError):
+                self.flush()
             return None
 
     def save_overload(self, signature, data):
