@@ -90,7 +90,7 @@ class CourseExecute(Execute):
         confined, seconds, start = modes.require() != "trusted", self.seconds_for(found[2]), time.monotonic()
         tester = Tester(self._topic, [cell], path, seconds, confined)
         run_sync(self.attend)(tester, self.kc.execute(package.request(path), silent=True, store_history=False))
-        reason, printed = tester.result()[grade_id]
+        reason, printed, tried = tester.result()[grade_id]
         self.count_time(found[2], time.monotonic() - start, seconds)
         outputs = [new_output("stream", name="stdout", text=printed)] if printed else []
         if reason:
@@ -98,7 +98,8 @@ class CourseExecute(Execute):
             self._num_silent += message == GONE
             if self._num_silent >= MAX_SILENT and not self._dead:
                 run_sync(self.give_up)(GARBLED)
-            outputs.append(error_output(name, self._dead if name == "StudentProcessError" and self._dead else message))
+            message = self._dead if name == "StudentProcessError" and self._dead else message
+            outputs.append(error_output(name, message, tried))
         return outputs
 
     def seconds_for(self, exercise):
@@ -223,8 +224,10 @@ def names_of(source):
     return bound, read
 
 
-def error_output(name, message):
-    return new_output("error", ename=name, evalue=message, traceback=[f"{name}: {message}"])
+def error_output(name, message, tried=""):
+    """tried: what a test asked of the student's code last; the feedback finds it in the traceback's second line."""
+    traceback = [f"{name}: {message}", *([tried] if tried else [])]
+    return new_output("error", ename=name, evalue=message, traceback=traceback)
 
 
 def trim(outputs):

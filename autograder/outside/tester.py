@@ -38,6 +38,9 @@ class Answers:
     def __contains__(self, name):
         if name not in self.found:
             self.found[name] = self.peer.ask({"op": "find", "name": name})
+            for value in self.found[name]:
+                if self.peer.hub.is_remote(value):
+                    self.peer.hub.tried.names[object.__getattribute__(value, "__dict__")["number"]] = name
         return bool(self.found[name])
 
     def __getitem__(self, name):
@@ -63,7 +66,7 @@ def trace_in_student(hub, peer):
 
 
 def run_cells(topic, cells, listener):
-    """{grade_id: [reason, output]} of test cells; the student's agent connects to the listener."""
+    """{grade_id: [reason, output, what was tried]} of test cells; the student's agent connects to the listener."""
     listener.settimeout(CONNECT_S)
     sock, _ = listener.accept()
     sock.settimeout(None)
@@ -75,11 +78,13 @@ def run_cells(topic, cells, listener):
     answers, results = Answers(peer), {}
     for cell in cells:
         output = io.StringIO()
+        hub.tried.start()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()):
             reason = topic.run_test(cell, answers)
         if peer.broken:
             reason = f"StudentProcessError: {GONE} ({peer.broken})"
-        results[cell.grade_id] = [reason[:MAX_MESSAGE_CHARS], output.getvalue()[:MAX_OUTPUT_CHARS]]
+        tried = "" if peer.broken else hub.tried.sentence(reason)
+        results[cell.grade_id] = [reason[:MAX_MESSAGE_CHARS], output.getvalue()[:MAX_OUTPUT_CHARS], tried]
     with contextlib.suppress(Exception):
         peer.send({"op": "end"}, dict)
     return results
@@ -144,7 +149,7 @@ class Tester:
         return time.monotonic() > self.deadline
 
     def result(self):
-        """{grade_id: [reason, output]}; a child that was killed or died has a reason for every cell.
+        """{grade_id: [reason, output, what was tried]}; a child that was killed or died has a reason for every cell.
 
         Raises NoJail where the child could not be confined: that is no fault of the student's.
         """
@@ -165,4 +170,4 @@ class Tester:
                 if late
                 else f"StudentProcessError: {GONE}"
             )
-            return {cell.grade_id: [why, ""] for cell in self.cells}
+            return {cell.grade_id: [why, "", ""] for cell in self.cells}
