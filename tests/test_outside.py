@@ -715,7 +715,7 @@ HOSTILE = {
     "a way round": answer(["name", "numpy", "ctypeslib.np.os.system"]),
     "a private name": answer(["name", "collections", "abc.__loader__"]),
     "a class of another module": answer(["name", "subprocess", "Popen"]),
-    "a class that a listed module imported": answer(["name", "mini_engine.fetch", "subprocess.Popen"]),
+    "a class that a listed module imported": answer(["name", "mini_engine.files.fetch", "subprocess.Popen"]),
     "a file": answer(["name", "collections", "_sys.stdout"]),
     "a caller of methods": answer(["name", "operator", "methodcaller"]),
     "a mapped file": answer(["name", "numpy", "memmap"]),

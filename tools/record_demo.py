@@ -8,11 +8,11 @@ values of all tokens so far (mini_engine.accounting). Greedy, float32; no time i
 
 from pathlib import Path
 
-from mini_engine.fetch import GGUF_SHA256
-
 from mini_engine.accounting import kv_bytes_per_token, weight_bytes
-from mini_engine.bench import write_json
-from mini_engine.generate import generate, load
+from mini_engine.bench.timing import write_json
+from mini_engine.files.fetch import GGUF_SHA256
+from mini_engine.generate import generate
+from mini_engine.loading import load
 
 TARGET = Path(__file__).resolve().parents[1] / "book" / "data" / "demo.json"
 QUESTION = "In one sentence, what is a language model?"

@@ -84,7 +84,7 @@ def main():
     train(model, ids, args.steps)
     model.save_pretrained(args.folder)
     print(f"{args.steps * TOKENS * BATCH / len(ids):.1f} times through the text. Now:")
-    print(f"python -m mini_engine quality --weights {args.folder} --text {args.folder}/held_out.txt", end=" ")
+    print(f"python -m mini_engine quality --model {args.folder} --text {args.folder}/held_out.txt", end=" ")
     print(f"--calibration {args.folder}/calibration.txt --output mini_engine/data/quality_float.json")
 
 

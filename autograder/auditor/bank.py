@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autograder.assignment.cells import names_given
+
 HEADER = re.compile(
     r"== (?P<kind>wrong|right|equivalent)(?: (?P<name>\w+))?(?: (?P<whole>whole)| of (?P<base>\w+))?"
     r"(?:, caught by (?P<check>test|hidden)(?:: (?P<fragment>.+))?)?"
@@ -100,7 +102,7 @@ def add(bank, line, header, body, reference):
     if kind == "wrong" and not header["check"]:
         raise BankError(line, f"wrong {name} does not say which check catches it: `, caught by hidden: words`")
     if kind == "right" or header["whole"]:
-        source = "\n".join(body[1:])
+        source = completed("\n".join(body[1:]), reference)
     elif header["base"] and header["base"] not in bank.right:
         raise BankError(line, f"wrong {name} is an edit of right {header['base']}, which is not there")
     else:
@@ -112,6 +114,12 @@ def add(bank, line, header, body, reference):
         raise BankError(line, f"{kind} {name} is not Python: {error}") from error
     answer = Answer(name, line, body[0].strip(), source, header["check"] or "", header["fragment"] or "")
     getattr(bank, kind)[name] = answer
+
+
+def completed(text, reference):
+    """An answer that is written out; functions of the cell that it lacks are the reference's."""
+    lacks = set(names_given(reference)) - set(names_given(text))
+    return f"{reference}\n\n\n{text}" if lacks and names_given(text) else text
 
 
 def read_equivalent(number, text):

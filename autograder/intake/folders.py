@@ -20,7 +20,7 @@ MAX_DATA_FILES = 200
 MAX_WITH_OUTPUTS = 512 << 20  # of a notebook, before its saved outputs are taken out
 # what nbgrader takes for a pattern, a database or a file system refuses, a browser takes for HTML, or turns text around
 UNFIT = re.compile('[][*?<>&"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
-RUNS_IN_BROWSER = re.compile("html|xml|javascript")  # in the kind of file that its name stands for
+RUNS_IN_BROWSER = re.compile("html|[/+]xml|javascript")  # in the kind of file that its name stands for
 
 
 def submission_folders(course):

@@ -13,7 +13,7 @@ from sphinx.transforms import SphinxTransform
 from book._ext.assignment import exercise_efforts
 from book._ext.course_path import hours
 from book._ext.engine_map import small_map
-from book._ext.html_element import element, text
+from book._ext.html_element import aside_element, element, text
 from book._ext.nbexercise import exercise_card
 
 NUMBERED = re.compile(r"book/(\d\d)_\w+")
@@ -83,7 +83,9 @@ class ChapterHead(SphinxTransform):
         )
         lines = element("div", text("p", " · ".join(filter(None, facts)), class_="chapter-facts"), bar)
         front = self.app.builder.get_relative_uri(self.env.docname, self.config.root_doc)
-        return element("div", lines, *small_map(self.env, topic, front), class_="chapter-head")
+        return aside_element(
+            "", lines, *small_map(self.env, topic, front), tag="div", attrs={"class": "chapter-head"}, scripts=[]
+        )
 
 
 def setup(app):

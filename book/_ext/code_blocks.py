@@ -4,6 +4,7 @@ What runs is untouched: this acts on the page. A comment or a text that is longe
 """
 
 import ast
+import re
 import subprocess
 import sys
 import textwrap
@@ -82,7 +83,7 @@ def set_texts(source):
     for mark, group in groupby(range(len(lines)), key=kind):
         paragraph = [lines[i] for i in group]
         done += paragraph if mark is None else reflow(paragraph, mark)
-    return "\n".join(done)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(done))
 
 
 def readable(source):

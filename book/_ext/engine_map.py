@@ -33,7 +33,7 @@ PARTS = {
 SIZES = ((760, 340), (360, 626))
 # the way of a token through the wide drawing, as SVG paths that end in an arrow
 ARROWS = (
-    "M65 46V78", "M130 113H156", "M310 113H336", "M490 113H516", "M695 82V50",
+    "M65 46V78", "M130 113H156", "M310 113H336", "M490 113H516", "M575 82V50",
     "M575 144V162H415V148", "M235 180V162H390V148",
 )  # fmt: skip
 CAPTION = (

@@ -48,7 +48,8 @@ def needs_torch(module, root, seen=None):
         if isinstance(node, ast.Import):
             wanted = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            wanted = [f"mini_engine.{node.module}" if node.level else node.module]
+            here = module.split(".")[: -node.level] if node.level else []
+            wanted = [".".join([*here, *filter(None, [node.module])])]
         else:
             continue
         # loading weights names tokenizers and tqdm only to fetch them, which no exercise of the page does

@@ -35,7 +35,7 @@ ROWS = {
     "int4-g128": ("int4 g128", rounding(4, 128)),
     "int4-g128-gptq": ("int4 g128, GPTQ-style", rounding(4, 128) | {"method": gptq}),
     "int4-g128-awq": ("int4 g128, AWQ-style", rounding(4, 128) | {"method": awq}),
-    "int4-g32-asym": ("int4 g32 asymmetric: the file's own grid", rounding(4, 32, False)),
+    "int4-g32-asym": ("int4 g32 asymmetric", rounding(4, 32, False)),
     "int4-g128-asym": ("int4 g128 asymmetric", rounding(4, 128, False)),
     "int4-g128-asym-gptq": ("int4 g128 asymmetric, GPTQ-style", rounding(4, 128, False) | {"method": gptq}),
     "int4-g128-asym-awq": ("int4 g128 asymmetric, AWQ-style", rounding(4, 128, False) | {"method": awq}),

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from mini_engine.device import describe
+from mini_engine.bench.machine import machine
 from mini_engine.weights import smollm2_is_cached
 
 PAGES = Path(__file__).parents[1] / "data" / "pages.json"
@@ -22,12 +22,12 @@ def measured(name, measure, path=PAGES):
     if not smollm2_is_cached():
         entry = recorded[name]
         return entry["result"], f"Recorded {_where(entry)}; the model was not on the machine that built this page."
-    entry = {"machine": describe("cpu"), "result": json.loads(json.dumps(measure()))}
+    entry = {"machine": machine(), "result": json.loads(json.dumps(measure()))}
     if os.environ.get(RECORD):
         path.write_text(json.dumps(recorded | {name: entry}, indent=1) + "\n", encoding="utf-8")
     return entry["result"], f"Measured {_where(entry)}, when this page was built."
 
 
 def _where(entry):
-    machine = entry["machine"]
-    return f"{machine['date']} on {machine['name']}, {machine['num_threads']} threads, torch {machine['torch']}"
+    where = entry["machine"]
+    return f"{where['date']} on {where['name']}, {where['num_threads']} threads, torch {where['torch']}"

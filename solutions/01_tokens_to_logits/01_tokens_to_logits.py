@@ -364,7 +364,7 @@ hidden_stream_text()
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `np.asarray([])` is an array of floats, which NumPy refuses as an index: say that you want integers. An empty array has no minimum, so go through the ids or ask for their number first.
+# `np.asarray([])` is an array of floats, which NumPy rejects as an index: say that you want integers. An empty array has no minimum, so go through the ids or ask for their number first.
 #
 # </details>
 

@@ -402,7 +402,7 @@ def test_max_batch_size_tp():
         assert "16" in str(error), f"the ValueError should name the tp 16, it says: {error}"
         assert "replicat" in str(error).lower(), f"the message should say that engines replicate KV heads: {error}"
     else:
-        raise AssertionError("tp=16 was accepted for 8 KV heads: refuse it and say what real engines do")
+        raise AssertionError("tp=16 was accepted for 8 KV heads: reject it and say what real engines do")
 
 
 test_max_batch_size_tp()
@@ -457,7 +457,7 @@ hidden_max_batch_size_tp()
 # | `"max_batch"` | whole requests that fit on `tp` GPUs of `gpu_bytes` each, an `int` |
 # | `"message"` | `""`, or, where `max_batch` is 0, one line that holds the word `weights` or `request` (what does not fit) |
 #
-# Both memories are totals over all GPUs. What exercises 3 and 4 refuse, the table refuses too. The engine prints the same rows with `python -m mini_engine capacity --model llama-3-8b`.
+# Both memories are totals over all GPUs. What exercises 3 and 4 reject, the table rejects too. The engine prints the same rows with `python -m mini_engine capacity --model llama-3-8b`.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -742,7 +742,7 @@ hidden_littles_law()
 # | `"sequences"` | sequences that fit if all of the memory may be used |
 # | `"sequences_90"` | the same with 90 percent of each GPU, as engines do |
 # | `"sequences_8bit_kv"` | all of the memory, KV cache in 8 bit |
-# | `"weight_floor_ms"` | time to read the weights once at the full data-sheet bandwidth of eight GPUs |
+# | `"weight_floor_ms"` | time to read all weights once at the full data-sheet bandwidth of eight GPUs (count the embedding too, although a step only looks up its rows) |
 # | `"step_ms"` | a decode step with `sequences_90` full sequences at `BANDWIDTH_SHARE` of that bandwidth |
 # | `"sequences_itl"` | the most sequences that fit in 90 percent of the memory **and** keep the step within 50 ms at that share |
 # | `"ttft_s"` | prefill of one prompt, 7168 tokens, alone on the machine, at `FLOPS_SHARE` of the peak of eight GPUs |

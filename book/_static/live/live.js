@@ -44,6 +44,7 @@
     worker.onmessage = ({ data }) => {
       if (data.ready) {
         python.ready = true;
+        try { sessionStorage.setItem(USED, "1"); } catch (error) { /* as above */ }
         python.pending?.onReady();
       } else if (data.broken) stopPython({ broken: data.broken });
       else if (data.id === python.jobs) settle(data.answer);
@@ -57,6 +58,14 @@
       },
     });
     python.worker = worker;
+  }
+
+  // Python lives as long as its page. Who has used it in this tab finds it started when a card opens.
+  const USED = "course-python";
+  function warmUp(address) {
+    try {
+      if (sessionStorage.getItem(USED) && !python.worker) startPython(address);
+    } catch (error) { /* a browser that keeps nothing starts Python at the first use */ }
   }
 
   // One request at a time; resolves to the runner's answer, {stopped: true} or {broken: "why"}.
@@ -326,6 +335,7 @@
 
     // The editor comes when the card is opened, so that the page itself waits for nothing.
     async function open() {
+      warmUp(box.dataset.python);
       const wanted = {
         label,
         text: Work.get(topic, name).code ?? starter,

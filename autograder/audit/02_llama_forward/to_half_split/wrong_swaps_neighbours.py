@@ -1,9 +1,0 @@
-"""exchanges the two columns of each pair"""
-
-
-def to_half_split(w, head_dim):
-    num_rows, num_columns = w.shape
-    if head_dim < 2 or head_dim % 2 or num_columns % head_dim:
-        raise ValueError(f"head_dim must be even and divide the {num_columns} columns, got {head_dim}")
-    pairs = w.reshape(num_rows, -1, head_dim // 2, 2)[..., ::-1]
-    return pairs.reshape(num_rows, num_columns).copy()

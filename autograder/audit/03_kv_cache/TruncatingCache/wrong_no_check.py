@@ -1,6 +1,0 @@
-"""accepts any length"""
-
-
-class TruncatingCache(KVCache):
-    def truncate(self, length):
-        self.counts = [length] * len(self.counts)
