@@ -65,6 +65,8 @@ def ask(model, op, name, *arguments):
         fields_of(model)["hub"].peer().ask({"op": op, "on": fields_of(model)["number"], "name": name}, arguments)
     except AttributeError:
         return False
+    except TypeError:
+        pass  # it was called, with the wrong arguments
     return True
 
 

@@ -95,7 +95,7 @@ def written_answer(cell, marks):
 
 def add_check(section, cell, marks, hidden_ran):
     hidden = marks["grade_id"].startswith("hidden_")
-    masked = hidden_words(cell) if hidden_ran else message_of(cell)
+    masked = hidden_words(cell, is_visible=not hidden) if hidden_ran else message_of(cell)
     section["checks"].append(
         {
             "hidden": hidden,

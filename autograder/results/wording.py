@@ -14,6 +14,7 @@ DATA = re.compile(
     r"|(?<![\w.])(?<!\w-)[-+]?\d[\d_]*(?:\.\d+)?(?:e[-+]?\d+)?"  # a number, not those in float32 and Llama-2-7B
 )
 GAP = "…"
+VISIBLE = "the check failed."
 GENERAL = "a result is not what it should be, on inputs that the checks in the notebook do not try."
 ENDED = "the notebook's process had ended (exit, crash or out of memory)."
 ENDINGS = ("DeadKernelError", "StudentProcessError")
@@ -33,8 +34,8 @@ def error_of(cell):
     return next((output for output in cell.get("outputs", []) if output.output_type == "error"), None)
 
 
-def hidden_words(cell):
-    """Why a check failed, in words of its source; "" where it passed."""
+def hidden_words(cell, is_visible=False):
+    """Why a check failed, in words of its source; "" where it passed. A visible one's own numbers may be read."""
     error = error_of(cell)
     if error is None:
         return ""
@@ -46,7 +47,8 @@ def hidden_words(cell):
     if tried.startswith("with "):
         return f"it cannot go on {tried}."
     if error.ename == "AssertionError":
-        words = best_wording(wordings(cell.source), ANSI.sub("", error.evalue).strip())
+        words = best_wording(wordings(cell.source), ANSI.sub("", error.evalue).strip(), is_visible)
+        words = words or (VISIBLE if is_visible else "")
     return words or SENTENCES.get(error.ename) or f"your code raises {known_name(error.ename)} there."
 
 
@@ -106,14 +108,14 @@ def alternatives(node, named, depth=3):
     return [[None]]
 
 
-def best_wording(found, text):
+def best_wording(found, text, is_visible=False):
     """The words of the message that `text` was made from, without any data; "" where none fits."""
     best, most = "", MIN_WORDS - 1
     for parts, whole in found:
         texts = [part for part in parts if part is not None]
         letters = sum(map(str.isalpha, "".join(texts)))
         if letters > most and fits(parts, text, whole):
-            shown = GAP.join(DATA.sub(GAP, part) for part in joined(parts))
+            shown = GAP.join(part if is_visible else DATA.sub(GAP, part) for part in joined(parts))
             best, most = re.sub(rf"{GAP}(?:[\s,;()\[\]]*{GAP})+", GAP, shown).strip(), letters
     return best
 

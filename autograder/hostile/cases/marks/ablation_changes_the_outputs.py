@@ -1,4 +1,4 @@
-"""Clears the lists of tokens that a toy engine gives out, in place, so that every stage would write the same text.
+"""Clears the lists of tokens that a toy engine gives out, in place, and says that every stage writes the same text.
 
 topic: 12_mini_server
 score: 0
@@ -11,12 +11,27 @@ def ablation(engine_factory, workload):
     rows = []
     for stage in STAGES:
         engine = engine_factory(stage)
-        engine.clock()
-        for prompt, count in workload:
-            engine.add(prompt, count)
+        start, added, times = engine.clock(), {}, {}
+        for prompt, max_tokens in workload:
+            now = engine.clock()
+            request = engine.add(prompt, max_tokens)
+            added[request], times[request] = now, []
         while engine.has_unfinished:
-            for _, tokens in engine.step():
+            outputs = engine.step()
+            for request, tokens in outputs:
+                times[request] += [engine.clock()] * len(tokens)
                 tokens.clear()
-        rows.append({"stage": stage, "tokens_per_s": 0.0, "ttft_s": 0.0, "tpot_s": None, "num_same_text": len(workload)})
-        rows[-1]["peak_kv_bytes"] = engine.peak_kv_bytes
+            outputs.clear()
+        gaps = [(t[-1] - t[0]) / (len(t) - 1) for t in times.values() if len(t) > 1]
+        every = [t for row in times.values() for t in row]
+        rows.append(
+            {
+                "stage": stage,
+                "tokens_per_s": len(every) / (max(every) - start),
+                "ttft_s": sum(t[0] - added[i] for i, t in times.items()) / len(times),
+                "tpot_s": sum(gaps) / len(gaps) if gaps else None,
+                "peak_kv_bytes": engine.peak_kv_bytes,
+                "num_same_text": len(workload),
+            }
+        )
     return rows
