@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from .candidates import ROOT, candidates_of, load_topic, scratch_folder
 from .children import score_all
+from .wrappers import recorded_kinds, wrappers
 
 REFERENCE_CPU_S = 2.0  # a test cell ends within two seconds on one core
 UNRUN = ("NameError", "SyntaxError", "IndentationError", "ImportError", "ModuleNotFoundError", "NotImplementedError")
@@ -70,11 +71,20 @@ def score_candidates(topic, banks, rows, jobs, progress=None):
             kind = key[0]
             limit = {"right": 30, "mutant": 0.3}.get(kind, 3) + 10 * row.cpu_s
             work.append((key, answers, [exercise], limit, kind == "mutant"))
+        work += wrapped_candidates(topic, exercise, 3 + 10 * row.cpu_s)
     for done, ((kind, exercise, name), run) in enumerate(score_all(topic, jobs, work), 1):
         outcomes[exercise].append((kind, name, run))
         if progress:
             progress(done, len(work))
     return outcomes
+
+
+def wrapped_candidates(topic, exercise, limit):
+    """What score_all takes, for every wrapper around one exercise's reference."""
+    parts = topic.exercises[exercise]
+    tests = parts["test"].source + parts["hidden"].source
+    for mutant in wrappers(exercise, parts["solution"].source, recorded_kinds(topic, exercise), tests):
+        yield ("mutant", exercise, mutant.change), {exercise: mutant.source}, [exercise], limit, True
 
 
 def judge(row, outcomes, bank):

@@ -237,6 +237,12 @@ def hidden_layer_norm():
     # float16 holds three digits, so 2e-3
     message = "float16 of size 500: the square does not fit; compute in float32"
     np.testing.assert_allclose(got.astype(float), want, rtol=2e-3, atol=2e-3, err_msg=message)
+    x = (1000 + rng.standard_normal((3, 16))).astype(np.float32)
+    wide = x.astype(np.float64)
+    want = (wide - wide.mean(axis=-1, keepdims=True)) / wide.std(axis=-1, keepdims=True)
+    got = layer_norm(x, np.ones(16, np.float32), np.zeros(16, np.float32), 0.0)
+    message = "float32 around 1000: subtract the mean before you square; mean of squares minus square of mean cancels"
+    np.testing.assert_allclose(got, want, atol=5e-3, err_msg=message)
     got = layer_norm(np.ones((2, 4), dtype=np.float32), np.ones(4), np.zeros(4), 1e-5)
     assert got.dtype == np.float32, f"float32 in should give float32 out, you returned {got.dtype}"
     for x in (np.array([1, 2, 2, 1, 4]), [1.0, 2.0, 2.0, 1.0, 4.0]):
@@ -538,6 +544,12 @@ def hidden_causal_attention():
         rtol=1e-8,
         err_msg="rows with scores of 1000 and of -1000: each has its own maximum",
     )
+    got = causal_attention(np.ones((1, 2, 1)), np.array([[[1.0], [5000.0]]]), np.array([[[1.0], [3.0]]]))
+    np.testing.assert_allclose(
+        got[0, :, 0],
+        [1, 3],
+        err_msg="a key of the future has by far the largest score: take the maximum after the mask, of what is visible",
+    )
     try:
         causal_attention(np.zeros((2, 5, 4)), np.zeros((2, 4, 4)), np.zeros((2, 4, 4)))
     except ValueError:
@@ -649,6 +661,12 @@ def hidden_rope_tables():
                         f"theta {theta}, position {positions[n]}, feature {j} of {head_dim}: off by {off:.2g}; "
                         "pair i turns by position / theta**(2 i / head_dim), the block of angles stands twice"
                     )
+    positions = [4001, 8191, 2049]
+    cos, sin = rope_tables(8, np.array(positions), 10000.0)
+    for n, position in enumerate(positions):
+        off = abs(sin[n][1] - math.sin(position * 0.1))
+        # float32 is off by 1e-4 at such angles; float16 knows no odd number above 2048
+        assert off < 5e-3, f"position {position}, pair 1: off by {off:.2g} (angles in too few bits?)"
     cos, sin = rope_tables(4, [57], 10000.0)
     assert np.shape(cos) == (1, 4) and abs(sin[0][0] - math.sin(57)) < 1e-4, (
         "a list with the one position 57 should work"

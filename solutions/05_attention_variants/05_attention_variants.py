@@ -587,7 +587,7 @@ hidden_concurrency_gain()
 # %% [markdown] task="score_matrix_bytes" stars=1 minutes=5
 # ## 6. The matrix that standard attention writes
 #
-# Textbook attention computes all scores first, then their softmax, then the product with $v$. Write `score_matrix_bytes(batch, heads, tokens, bytes_per)`: the bytes of one such matrix of scores for a prompt of `tokens` tokens, over all heads and requests of one layer. Return an `int`.
+# Textbook attention computes all scores first, then their softmax, then the product with $v$. Write `score_matrix_bytes(batch, heads, tokens, bytes_per)`: the bytes of one such matrix of scores for a prompt of `tokens` tokens, over all heads and requests of one layer. Return an `int`; where `bytes_per` is a fraction (4 bits are 0.5), round the sum up to whole bytes.
 #
 # Example: 1 request, 1 head, 3 tokens, 2 bytes: $3 \cdot 3 \cdot 2 = 18$. The probabilities after the softmax are a second matrix of the same size, which is not counted here.
 #
@@ -683,7 +683,7 @@ hidden_score_matrix_bytes()
 #
 # and after the last block the answer is $o / \ell$. It starts with $m = -\infty$, $\ell = 0$, $o = 0$.
 #
-# `q` is `[N, d_h]`, `k` is `[S, d_h]`, `v` is `[S, d_v]`, with any number of equal axes in front (heads, batch); every query sees every key, scaled by $1/\sqrt{d_h}$. The last block may be shorter. The result is `[..., N, d_v]`, exact up to rounding.
+# `q` is `[N, d_h]`, `k` is `[S, d_h]`, `v` is `[S, d_v]`, with any number of equal axes in front (heads, batch); every query sees every key, scaled by $1/\sqrt{d_h}$. Take the keys and values only as slices of at most `block_size` tokens, `k[..., a:b, :]` and `v[..., a:b, :]`, each token once: the checks count what you read, with a `k` and `v` that have nothing but `shape`, `dtype` and such slices. The last block may be shorter. The result is `[..., N, d_v]`, exact up to rounding.
 #
 # Example, one query with scores 1, 3 in blocks of one: after the first block $m = 1, \ell = 1, o = v_1$; after the second $m = 3, \ell = e^{-2} + 1, o = e^{-2} v_1 + v_2$.
 #
@@ -840,6 +840,40 @@ def hidden_online_softmax_attention():
     )
     want = expected(q[None], k[None], v[None])[0]
     np.testing.assert_allclose(got, want, atol=1e-5, err_msg="float32, 2500 keys in blocks of 50")
+
+    class Served:
+        """Keys or values in slow memory: `shape`, `dtype`, and slices [..., a:b, :] of at most one block."""
+
+        lends = ("shape", "dtype", "ndim")
+
+        def __init__(self, rows, block):
+            self.rows, self.block, self.reads = rows, block, [0] * rows.shape[-2]
+            self.shape, self.dtype, self.ndim = rows.shape, rows.dtype, rows.ndim
+
+        def __getitem__(self, index):
+            index = index if isinstance(index, tuple) else (index,)
+            front = len(self.shape) - 2
+            if index[0] is Ellipsis or len(index) < front + 1 or len(index) == 1:
+                part = index[1] if index[0] is Ellipsis and len(index) > 1 else index[0]
+            else:
+                part = index[front]
+            assert isinstance(part, slice), f"take k[..., a:b, :], a slice of tokens, not {index}"
+            taken = range(len(self.reads))[part]
+            assert len(taken) <= self.block, f"{len(taken)} tokens were read at once, block_size is {self.block}"
+            for token in taken:
+                self.reads[token] += 1
+            return self.rows[..., part, :].copy()
+
+    for lead, s, block in (((), 11, 4), ((2,), 6, 2), ((), 5, 5)):
+        q, k, v = (rng.standard_normal((*lead, *shape)) for shape in ((3, 4), (s, 4), (s, 2)))
+        keys, values = Served(k, block), Served(v, block)
+        got = online_softmax_attention(q, keys, values, block)
+        np.testing.assert_allclose(got, expected(q, k, v), atol=1e-10, err_msg="keys that are served in blocks")
+        for name, served in (("key", keys), ("value", values)):
+            assert set(served.reads) == {1}, (
+                f"{s} tokens in blocks of {block}: each {name} is read once, yours were read {served.reads} times "
+                "(a first pass for the maximum, or one pass per query?)"
+            )
 
 
 hidden_online_softmax_attention()
@@ -1249,6 +1283,9 @@ def hidden_RollingKVCache():
     mask = torch.from_numpy((distance >= 0) & (distance < 5))
     tensors = [torch.from_numpy(x)[None] for x in (q, k, v)]
     want = torch.nn.functional.scaled_dot_product_attention(*tensors, attn_mask=mask)[0].numpy()
+    cache = RollingKVCache(2, 2, 4, window=5)
+    cache.append(1, k[:, :3], v[:, :3])
+    assert cache.length == 0, f"layer 0 has seen nothing yet: length should be 0, it is {cache.length}"
     cache, start = RollingKVCache(1, 2, 4, window=5, dtype=np.float64), 0
     for chunk in (3, 1, 7, 1, 6, 2):
         keys, values = cache.append(0, k[:, start : start + chunk], v[:, start : start + chunk])

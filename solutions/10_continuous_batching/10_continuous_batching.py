@@ -1482,7 +1482,7 @@ hidden_broken_rules()
 # 2. **Running prefills**, in the same order: a row with as many tokens as are left to compute and as the budget allows (no row when it allows none). Their blocks they have.
 # 3. **The queue**, from its head, if no request was preempted in this step: while fewer than `max_num_seqs` run and some of the budget is left, the first one joins if the blocks for *all* its tokens are free; it takes them and gets a row as in 2. The first that does not fit ends it.
 #
-# All rows together stay within `token_budget`; you may rely on `max_num_seqs` ≤ `token_budget`, so that the decodes always fit, and on every sequence fitting into the cache alone. Raise `ValueError` with the value in the message when a size is below 1 or `max_num_seqs` exceeds `token_budget`.
+# All rows together stay within `token_budget`; you may rely on `max_num_seqs` ≤ `token_budget`, so that the decodes always fit, and on every sequence fitting into the cache alone. Raise `ValueError` when a size is below 1, with that size in the message, or when `max_num_seqs` exceeds `token_budget`, with the `token_budget` in it.
 #
 # Example: 4 blocks of 2, 2 places, budget 4. `add(0, 6)`, `step()` → `{"rows": [[0, 4]], "preempted": []}`, `step()` → `[[0, 2]]`, then `token(0)` and `step()` → `[[0, 1]]`: seven tokens, it took its fourth block.
 #
@@ -1704,6 +1704,31 @@ def hidden_BatchScheduler():
     plan.finish(0)
     got = [list(row) for row in plan.step()["rows"]]
     assert got == [[2, 4]], f"0 (running) and 1 (waiting) have gone: 2 is next, you returned {got}"
+    # A user goes away after a preemption: the blocks were given back then, and only once.
+    plan = BatchScheduler(4, 2, 2, 4)
+    for seq_id in (0, 1):
+        plan.add(seq_id, 4)
+        plan.step()
+    for seq_id in (0, 1):
+        plan.token(seq_id)
+    got = plan.step()
+    assert list(got["preempted"]) == [1], f"sequence 0 needs a third block: 1 is preempted, you returned {got}"
+    plan.finish(1)
+    plan.add(2, 6)
+    got = [list(row) for row in plan.step()["rows"]]
+    assert got == [], f"one block is free and sequence 2 needs three; you returned {got} (were blocks freed twice?)"
+    # Two are preempted in one step: the one that joined first is first in the queue again.
+    plan = BatchScheduler(4, 2, 4, 8)
+    for seq_id in range(4):
+        plan.add(seq_id, 2)
+    plan.step()
+    for seq_id in (0, 1):
+        plan.token(seq_id)
+    got = plan.step()
+    assert list(got["preempted"]) == [3, 2], f"0 takes the block of 3 and 1 that of 2, you returned {got}"
+    plan.finish(0)
+    got = [list(row) for row in plan.step()["rows"]]
+    assert got == [[2, 2], [3, 2]], f"2 joined before 3 and stands before it in the queue again, you returned {got}"
     for bad in ((4, 0, 2, 4), (4, 2, 0, 4), (4, 2, 2, -1), (4, 2, 4, 3)):
         try:
             BatchScheduler(*bad)

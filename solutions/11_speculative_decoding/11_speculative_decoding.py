@@ -608,7 +608,7 @@ hidden_first_token_law()
 #
 # Go through the drafted tokens in order. Accept token $x = $ `draft_tokens[i]` with chance $\min(1, p_i(x)/q_i(x))$. At the first rejection, draw a replacement from $\max(p_i - q_i, 0)$, divided by its sum, and stop. If all are accepted, draw one **bonus token** from the last row of `p`. Return a list of 1 to $k + 1$ ints: the accepted tokens and the one drawn. (Leviathan and others 2023, algorithm 1; Chen and others 2023, algorithm 2, with p and q swapped.)
 #
-# **Chance.** Draw only by `rng.random()`, without arguments: a number $u$, uniform in $[0, 1)$. Accept when $u < p/q$. To draw from a distribution, take one $u$ and find the token in whose stretch of the cumulative sum it falls. The checks replace `rng` by a list of numbers and go through *all* of them, so your output law is computed exactly and not sampled. How many numbers you take, and in which order you lay the tokens on the stretch from 0 to 1, is yours.
+# **Chance.** Draw only by `rng.random()`, without arguments: a number $u$, uniform in $[0, 1)$. Each draft needs a number of its own: accept when $u < p/q$. To draw from a distribution, take one $u$ and find the token in whose stretch of the cumulative sum it falls. The checks replace `rng` by a list of numbers and go through *all* of them, so your output law is computed exactly and not sampled. How many numbers you take, and in which order you lay the tokens on the stretch from 0 to 1, is yours.
 #
 # Worked example: $p_0 = (0.5, 0.5, 0)$, $q_0 = (0.25, 0.25, 0.5)$, one draft. Token 0: $p/q = 2$, accepted whatever $u$ is. Token 2: $p/q = 0$, rejected, and the replacement is 0 or 1 with one half each.
 #
@@ -763,6 +763,15 @@ def hidden_speculative_step():
                 f"k={k}: the text {string} comes out with probability {a:.6f}, the target alone gives {b:.6f} "
                 "(always accepted, replacement from p, or a row off by one?)"
             )
+
+    # Two drafts that are each accepted with one half: both together with a quarter, since each has its own number.
+    even, skewed = np.full((2, 2), 0.5), np.array([[0.25, 0.75], [0.25, 0.75], [0.0, 1.0]])
+    found = outcomes(skewed, even, (0, 0))
+    for out, want in (((0, 0, 1), 0.25), ((0, 1), 0.25), ((1,), 0.5)):
+        assert abs(found.get(out, 0.0) - want) < 1e-12, (
+            f"two drafts with p/q = 1/2 each: {out} should come out with {want}, yours with {found.get(out, 0.0)} "
+            "(is one number used for both decisions?)"
+        )
 
     almost_one = float(np.nextafter(1.0, 0.0))
     for dtype in (np.float64, np.float32):
