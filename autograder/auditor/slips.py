@@ -187,19 +187,15 @@ def through_torch(function):
 
 
 def shared_state(cls, attribute):
-    """All objects share what the first one put into an attribute, where a later one begins alike."""
-    start, first = cls.__init__, []
+    """Objects share a list, dict or array that an earlier one of the same size put into an attribute."""
+    start, known = cls.__init__, {}
 
     @functools.wraps(start)
     def wrapped(self, *args, **kwargs):
         start(self, *args, **kwargs)
         own = vars(self).get(attribute)
-        if not isinstance(own, list | dict | set | deque | np.ndarray):
-            return
-        if first and type(first[0]) is type(own) and getattr(own, "shape", 0) == getattr(first[0], "shape", 0):
-            setattr(self, attribute, first[0])
-        elif not first:
-            first.append(own)
+        if isinstance(own, list | dict | set | deque | np.ndarray):
+            setattr(self, attribute, known.setdefault((type(own), np.shape(own) or len(own)), own))
 
     cls.__init__ = wrapped
     return cls
@@ -223,6 +219,8 @@ def recorded(function, log):
             if before[name] != frozen(value):
                 log.append((name, "changes"))
         log.append(("return", kind_of(result)))
+        if function.__name__ == "__init__":
+            log.extend((f"self.{name}", kind_of(value)) for name, value in vars(args[0]).items())
         return result
 
     return wrapped

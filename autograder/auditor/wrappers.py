@@ -16,6 +16,7 @@ from . import slips
 from .mutants import Mutant
 
 ARRAY = re.compile(r"(float|int|uint|bool)\d* \d+")
+MUTABLE = re.compile(r"(list|dict) of |(set|deque)$|(float|int|uint|bool)\d* \d+$")
 CONTAINER = re.compile(r"(list|tuple|dict) of ")
 LARGE = re.compile(r"bytes|flops")  # counts that leave 32 bits
 
@@ -25,7 +26,10 @@ def wrappers(name, source, kinds, tests):
     tree = ast.parse(source)
     node = next((n for n in tree.body if getattr(n, "name", "") == name), None)
     if isinstance(node, ast.ClassDef):
-        for attribute in sorted(attributes_of(node)):
+        made = kinds.get(f"{name}.__init__", {})
+        for attribute in sorted(set(attributes_of(node))):
+            if not any(MUTABLE.match(kind) for kind in made.get(f"self.{attribute}", [])):
+                continue
             yield wrapper(source, f"{name}", f"self.{attribute} shared", f"shared_state({name}, {attribute!r})")
         for method in methods_of(node):
             target = f"{name}.{method.name}"

@@ -139,6 +139,9 @@ def hidden_rms_norm():
         got = rms_norm(x, [1, 1], 0.0)
         message = f"{x} should give floats, as the same numbers in a float array do"
         np.testing.assert_allclose(got, [0.848528137, 1.131370850], rtol=1e-6, err_msg=message)
+    weight = np.array([1.0, 2, 3])
+    rms_norm(np.array([[1.0, 5, 2]]), weight, 1e-5)
+    assert weight.tolist() == [1, 2, 3], "rms_norm changed the weight"
 
 
 hidden_rms_norm()
@@ -249,6 +252,9 @@ def hidden_layer_norm():
         got = layer_norm(x, [1] * 5, [0] * 5, 0.0)
         want = np.array([-1, 0, 0, -1, 2]) / 1.2**0.5
         np.testing.assert_allclose(got, want, rtol=1e-6, err_msg=f"{x} should give floats, as a float array does")
+    weight, bias = np.array([1.0, 2, 3]), np.array([3.0, 2, 1])
+    layer_norm(np.array([[1.0, 5, 2]]), weight, bias, 1e-5)
+    assert weight.tolist() == [1, 2, 3] and bias.tolist() == [3, 2, 1], "layer_norm changed the weight or the bias"
 
 
 hidden_layer_norm()
@@ -340,6 +346,9 @@ def hidden_split_heads():
         except ValueError:
             continue
         raise AssertionError(f"6 features in {bad} heads were accepted")
+    for sign in (1, -1):
+        got = split_heads(sign * x, 2)
+        assert np.array_equal(got[1], sign * x[:, 3:]), "other numbers of the same shape give other heads"
 
 
 hidden_split_heads()
@@ -407,6 +416,10 @@ def hidden_merge_heads():
             for i in range(n):
                 for j in range(dh):
                     assert got[i, h * dh + j] == x[h, i, j], f"token {i}: head {h} is not at its place in the row"
+    x = rng.standard_normal((2, 3, 4))
+    kept = x.copy()
+    merge_heads(x)
+    assert np.array_equal(x, kept), "merge_heads changed its input"
 
 
 hidden_merge_heads()
@@ -677,6 +690,13 @@ def hidden_rope_tables():
         except ValueError:
             continue
         raise AssertionError(f"head_dim={bad} was accepted")
+    positions = np.array([3, 1])
+    first, _ = rope_tables(4, positions, 100.0)
+    assert positions.tolist() == [3, 1], "rope_tables changed the positions"
+    second, _ = rope_tables(4, np.array([1, 3]), 100.0)
+    assert np.allclose(second, np.asarray(first)[::-1], atol=1e-4), (
+        "positions 1, 3 give the rows of 3, 1 in turned order"
+    )
 
 
 hidden_rope_tables()
@@ -800,6 +820,10 @@ def hidden_apply_rope():
     x = rng.standard_normal((2, 3, 4)).astype(np.float32)
     got = apply_rope(x, *tables(4, [0, 1, 2]))
     assert got.dtype == np.float32, f"float32 in should give float32 out, you returned {got.dtype}"
+    cos, sin = tables(4, [0, 1, 2])
+    kept = cos.copy(), sin.copy()
+    apply_rope(x, cos, sin)
+    assert np.array_equal(cos, kept[0]) and np.array_equal(sin, kept[1]), "apply_rope changed the tables"
 
 
 hidden_apply_rope()
@@ -1006,6 +1030,9 @@ def hidden_swiglu():
     w = np.ones((3, 3), dtype=np.float32)
     got = swiglu(x, w, w, w)
     assert got.dtype == np.float32, f"float32 in should give float32 out, you returned {got.dtype}"
+    x = np.array([[1.0, -2, 3]])
+    swiglu(x, *np.ones((3, 3, 3)))
+    assert x.tolist() == [[1, -2, 3]], "swiglu changed its input"
 
 
 hidden_swiglu()
@@ -1364,6 +1391,13 @@ def hidden_llama_forward():
                 except IndexError:
                     continue
                 raise AssertionError(f"ids {bad} were accepted for a vocabulary of {vocab}")
+    from dataclasses import replace
+
+    many = 40_000 // vocab + 1
+    tall = weights | {"embedding": np.tile(weights["embedding"], (many, 1))}  # row i is also row i + vocab
+    first, far = ids[0], ids[0] + vocab * (many - 1)
+    got, want = (llama_forward([i], tall, replace(config, vocab_size=vocab * many)) for i in (far, first))
+    np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6, err_msg="an id above 32,767 has the row of another id")
 
 
 hidden_llama_forward()

@@ -1252,6 +1252,9 @@ def hidden_admit_waiting():
         assert mine == positions, f"{case}: your rows {got} compute {mine}, expected {positions}"
         assert all(row[2] > 0 for row in got), f"{case}: a row without tokens: {got}"
         assert waiting == before, "the waiting list was changed"
+    hits = {0: 2, 1: 3}
+    admit_waiting([{"id": 0, "tokens": 5, "computed": 0}], hits, 9)
+    assert hits == {0: 2, 1: 3}, f"hits was changed to {hits}"
 
 
 hidden_admit_waiting()
@@ -1458,6 +1461,10 @@ def hidden_broken_rules():
         {"sequences": [], "rows": []}, {"max_num_seqs": 1, "token_budget": 1, "num_blocks": 1, "block_size": 1}
     )
     assert list(got) == [], f"an empty step breaks nothing, you name {got}"
+    step = {"sequences": [{"id": 0, "tokens": 2, "computed": 0, "blocks": [0]}], "rows": [[0, 0, 2]]}
+    broken_rules(step, {"max_num_seqs": 1, "token_budget": 2, "num_blocks": 1, "block_size": 2})
+    want = {"sequences": [{"id": 0, "tokens": 2, "computed": 0, "blocks": [0]}], "rows": [[0, 0, 2]]}
+    assert step == want, f"the step was changed to {step}"
 
 
 hidden_broken_rules()
@@ -1756,6 +1763,20 @@ def hidden_BatchScheduler():
             f"the engine under your scheduler wrote {seq.output_token_ids}, one at a time it is {want}"
         )
     assert manager.num_free_blocks == 14, f"all 14 blocks should be free at the end, {manager.num_free_blocks} are"
+    first, second = BatchScheduler(4, 2, 2, 4), BatchScheduler(4, 2, 2, 4)
+    first.add(0, 3)
+    assert [list(row) for row in second.step()["rows"]] == [], "two schedulers share their queue"
+    second.add(0, 2)
+    got = [[list(row) for row in plan.step()["rows"]] for plan in (first, second)]
+    assert got == [[[0, 3]], [[0, 2]]], f"two schedulers with a sequence 0 of 3 and of 2 tokens: their rows are {got}"
+    first.token(0)
+    second.token(0)
+    got = [[list(row) for row in plan.step()["rows"]] for plan in (first, second)]
+    assert got == [[[0, 1]], [[0, 1]]], f"each of the two decodes its own sequence: their rows are {got}"
+    first.finish(0)
+    first.add(1, 8)
+    got = [list(row) for row in first.step()["rows"]]
+    assert got == [[1, 4]], f"all 4 blocks of the first scheduler are free again, whatever the second holds; rows {got}"
 
 
 hidden_BatchScheduler()

@@ -590,6 +590,9 @@ def hidden_first_token_law():
         np.testing.assert_array_equal(q, kept_q, err_msg="q was changed")
     accepted, resampled = first_token_law([0.5, 0.5], [1.0, 0.0])
     assert list(accepted) == [0.5, 0] and list(resampled) == [0, 0.5], "lists should do as well as arrays"
+    p, q = rng.dirichlet(np.ones(9)), rng.dirichlet(np.ones(9))
+    worst = float(np.abs(np.add(*first_token_law(p, q)) - p).max())
+    assert worst < 1e-12, f"accepted and resampled together are p to the last digits; yours are off by {worst:.1e}"
 
 
 hidden_first_token_law()
@@ -796,6 +799,10 @@ def hidden_speculative_step():
         except ValueError:
             continue
         raise AssertionError(f"{p_rows} rows of p and {q_rows} of q for one drafted token: raise ValueError")
+    given, q = [0], np.array([[0.3, 0.7]])  # p/q = 1/3; in float16 q is 0.30005 and 0.3333 would be rejected
+    got = speculative_step(np.array([[0.1, 0.9], [0.0, 1.0]]), q, given, ScriptedRng([0.3333, 0.5, 0.5]))
+    assert got == [0, 1], f"u = 0.3333 is below p/q = 1/3: accepted, and 1 is the bonus token; you returned {got}"
+    assert given == [0], f"draft_tokens was changed from [0] to {given}"
 
 
 hidden_speculative_step()
@@ -943,6 +950,11 @@ def hidden_speculative_generate():
             assert not model.calls, "reject before any work"
             continue
         raise AssertionError(f"ids={ids}, k={k}, max_new={new} was accepted: raise ValueError")
+    want = [40_000, 41_000]
+    for _ in range(3):
+        want.append(CountingModel(50_000).next_token(want))
+    got, _ = speculative_generate(CountingModel(50_000), CountingModel(50_000, (3,)), [40_000, 41_000], 2, 3)
+    assert got == want, f"ids above 32,767: plain greedy writes {want}, you wrote {got}"
 
 
 hidden_speculative_generate()
@@ -1050,6 +1062,8 @@ def hidden_ngram_draft():
         except ValueError:
             continue
         raise AssertionError(f"ngram_draft{bad} was accepted: raise ValueError")
+    got = ngram_draft([40_000, 50_000, 7, 40_000], 1, 2)
+    assert got == [50_000, 7], f"ids above 32,767: after 40000 came 50000 and 7, you returned {got}"
 
 
 hidden_ngram_draft()
