@@ -712,6 +712,9 @@ def hidden_KVCache():
                 ValueError, f"{name}={value}", lambda name=name, value=value: KVCache(**{**good, name: value})
             )
             assert str(value) in text, f"{name}={value}: the message should hold the bad value: {text}"
+    cache = KVCache(2, 1, 2, 3)
+    cache.append(1, np.ones((1, 1, 2)), np.ones((1, 1, 2)))
+    assert cache.length == 0, f"layer 0 holds nothing yet: length should be 0, it is {cache.length}"
     a, b = KVCache(**good), KVCache(**good)
     a.append(0, np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 2)))
     assert b.length == 0, "an append to one cache changed another: make the arrays in __init__, not in the class"
