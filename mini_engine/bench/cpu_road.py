@@ -138,14 +138,28 @@ def product_steps(weight, x, num_threads):
     return steps
 
 
+def weights_of(name, weight):
+    """The weights that a step really uses, in float64 [in, out]: rounded where its name says so."""
+    if "int" not in name:
+        return weight.astype(np.float64)
+    if "int4" in name:
+        packed, *halves = matrices.as_int4_groups(weight)
+        scales, minima = (
+            np.repeat(part.view(np.float16), matrices.GROUP_SIZE, 1).astype(np.float64) for part in halves
+        )
+        q = np.stack([packed & 15, packed >> 4], 2).reshape(scales.shape)
+        used = q * scales + minima
+    else:
+        q, scales = matrices.as_int8(weight)
+        used = q * scales[:, None].astype(np.float64)
+    return used.swapaxes(0, 1).reshape(len(weight), -1)
+
+
 def checked(steps, weight, x):
     """{name: largest error relative to the largest output}, against float64 with the weights that the step has."""
     errors = {}
     for name, (run, _, num_rows, threads, _) in steps.items():
-        used = weight.astype(np.float64)
-        if "int" in name and "int4" not in name:
-            q, scales = matrices.as_int8(weight)
-            used = (q * scales[:, None]).swapaxes(0, 1).reshape(len(weight), -1).astype(np.float64)
+        used = weights_of(name, weight)
         expected = x[:num_rows] @ used
         got = on(threads, run)()
         count = min(got.shape[1], weight.shape[1])
