@@ -114,7 +114,7 @@ def hidden_half():
 
 hidden_half()
 '''
-STRONG = "half(2 * d) == d and half(-1) == -0.5"
+STRONG = "half(2 * d) == d and half(-1) == -0.5 and half(0.123456789) == 0.0617283945"
 WRONG = """
 == wrong minus, caught by hidden: hidden
 Takes away instead.
@@ -160,6 +160,7 @@ def test_a_weak_test_is_caught(tmp_path):
     found, row = faults(course(tmp_path, hidden="half(4) == 2"))
     assert "01_x/half.txt:2: wrong minus gets all points: a test is missing" in found
     assert "mutant survives: return x / 2 => return 2" in found
+    assert "mutant survives: half => result in float32" in found
     assert row.wrong_caught == 0
 
 
