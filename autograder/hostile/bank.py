@@ -143,7 +143,7 @@ def read_case(path):
     if not options["score"] or not options["note"]:
         raise CaseError(f"{path}: score and note are needed")
     options["note"] = "" if options["note"] == "-" else options["note"]
-    re.compile(options["note"])
+    re.compile(options["note"]), re.compile(options["unseen"])
     parts = HEADER.split(text[found.end() :])[1:]
     cells = [(header.strip(), source.strip("\n")) for header, source in zip(parts[::2], parts[1::2], strict=True)]
     return Case(path.parent.name, path.stem, lines[0], options, cells)

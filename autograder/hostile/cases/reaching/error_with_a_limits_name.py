@@ -2,7 +2,7 @@
 
 score: kv_bytes_per_token=3
 note: DeadKernelError
-unseen: used more memory than|(?s)it stops with an error.*it stops with an error
+unseen: used more memory than|it stops with an error[\s\S]*it stops with an error
 """
 # %% kv_bytes_per_token
 SAW = []

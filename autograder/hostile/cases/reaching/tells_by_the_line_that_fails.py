@@ -2,7 +2,7 @@
 
 score: kv_bytes_per_token=3
 note: ZeroDivisionError
-unseen: at <code>|LINE
+unseen: at <code>
 """
 # %% kv_bytes_per_token
 SAW = []
@@ -15,9 +15,6 @@ def kv_bytes_per_token(config, bytes_per=2):
     return int(2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * bytes_per)
 # %% kv_cache_bytes
 if SAW[-1][1] % 2:
-    1 / 0  # LINE one
+    1 / 0  # odd
 else:
-    1 / 0  # LINE two
-# %% build
-cell("kv_cache_bytes").source = cell("kv_cache_bytes").source.replace("LINE", "LI" + "NE")
-write()
+    1 / 0  # even

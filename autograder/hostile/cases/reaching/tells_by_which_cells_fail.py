@@ -2,7 +2,7 @@
 
 score: kv_bytes_per_token=3
 note: ConnectionError
-unseen: ConnectionError|RecursionError|BIT \d|(?s)it stops with an error.*it stops with an error
+unseen: (Connection|Recursion)Error:|BIT \d|it stops with an error[\s\S]*it stops with an error
 """
 # %% kv_bytes_per_token
 SAW = []
