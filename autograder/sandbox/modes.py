@@ -165,13 +165,31 @@ def remove(cell):
 
 def warden_orders(mode, cell, command, control, keep_output=False):
     """The command that starts warden.py with everything it must know."""
+    program, step = MODES[mode].plan(cell, command)
+    orders = watch_orders(mode, cell, keep_output) | {"command": [*program, json.dumps(step)], "control": control}
+    return [*PYTHON, str(HERE / "warden.py"), json.dumps(orders)]
+
+
+def warm_orders(mode, cell, command, keep_output=False):
+    """What warm.py must know to make the same of a fork; `command` starts with the interpreter."""
+    program, step = MODES[mode].plan(cell, command)
+    space = program if MODES[mode] is Bubblewrap else None
+    orders = {
+        "environment": jail_environment(mode, cell),
+        "space": space,
+        "holder": step,
+        "inside": step | {"copy": []} if space else step,
+    }
+    return watch_orders(mode, cell, keep_output) | orders | {"namespaced": False}
+
+
+def watch_orders(mode, cell, keep_output):
+    """What the warden does once the kernel runs."""
     jail = MODES[mode]
     if cell.uid is not None:
         give_to_its_user(cell)
     limits = cell.limits
-    orders = {
-        "command": jail.command(cell, command),
-        "control": control,
+    return {
         "run": str(cell.run),
         "watched": {str(cell.exchange): limits.exchange_bytes} | jail.watched(cell),
         "memory_bytes": limits.memory_bytes,
@@ -181,7 +199,6 @@ def warden_orders(mode, cell, command, control, keep_output=False):
         "keep_output": keep_output,
         "uid": cell.uid if cell.uid != NOBODY else None,
     }
-    return [*PYTHON, str(HERE / "warden.py"), json.dumps(orders)]
 
 
 def own_uid():
@@ -315,7 +332,8 @@ class Bubblewrap:
         return {}
 
     @staticmethod
-    def command(cell, command):
+    def plan(cell, command):
+        """(what starts inside.py, the orders for it)."""
         limits = cell.limits
         options = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
         options += ["--die-with-parent", "--new-session", "--hostname", "jail", "--cap-drop", "ALL"]
@@ -359,8 +377,7 @@ class Bubblewrap:
         if landlock.version():  # without it the warden alone watches what is written into the exchange
             written = ["/tmp", "/dev/shm", "/submission", "/dev/null", "/dev/zero", "/dev/full", "/dev/pts"]
             orders["landlock"] = {"read": ["/"], "write": written, "sockets": [str(cell.exchange)], "isolate": False}
-        step = [*PYTHON, "/course/sandbox/inside.py", json.dumps(orders)]
-        return [shutil.which("bwrap"), *options, "--", *step]
+        return [shutil.which("bwrap"), *options, "--", *PYTHON, "/course/sandbox/inside.py"], orders
 
 
 class Landlock:
@@ -397,7 +414,7 @@ class Landlock:
         return {str(folder): cell.limits.disk_bytes for folder in (cell.submission, cell.run / "t")}
 
     @staticmethod
-    def command(cell, command):
+    def plan(cell, command):
         library = cell.run / "lib"
         library.mkdir()
         (library / "mini_engine").symlink_to(ROOT / "mini_engine")
@@ -418,7 +435,7 @@ class Landlock:
             },
             "command": command,
         }
-        return [*PYTHON, str(HERE / "inside.py"), json.dumps(orders)]
+        return [*PYTHON, str(HERE / "inside.py")], orders
 
 
 def everyone_reads(paths):

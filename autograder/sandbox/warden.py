@@ -33,15 +33,15 @@ STDERR_BYTES = 4000
 START_S = 5
 
 
-def main(orders):
-    libc = ctypes.CDLL(None)
-    libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: what forks away from its parent stays ours
+def main(orders, start=None):
+    """start: what starts the kernel, see warm.py; else `start_anew`."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: what forks away from its parent stays ours
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a Ctrl-C meant for nbgrader reaches us by the end of `control`
     started = time.monotonic()
     deadline = started + orders["wall_s"]
     door = open_door() if orders["door"] else None
-    child, stderr = start(orders, libc)
+    child, stderr = (start or start_anew)(orders)
     said, code, orphaned = b"", None, False
     while code is None:
         listened = [source for source in (orders["control"], stderr, door) if source is not None]
@@ -72,7 +72,7 @@ def main(orders):
     return code
 
 
-def start(orders, libc):
+def start_anew(orders):
     """(pid, read end of its standard error)."""
     read_end, write_end = os.pipe()
     parent = os.getpid()
@@ -81,17 +81,27 @@ def start(orders, libc):
         os.close(write_end)
         return child, read_end
     try:
-        os.close(orders["control"])
-        null = os.open(os.devnull, os.O_RDWR)
-        for stream, target in ((0, null), (1, 1 if orders["keep_output"] else null), (2, write_end)):
-            os.dup2(target, stream)
-        libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
-        if os.getppid() == parent:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_DFL)
-            os.execv(orders["command"][0], orders["command"])
+        become(orders, write_end, parent)
+        os.execv(orders["command"][0], orders["command"])
     finally:
         os._exit(127)
+
+
+def become(orders, stderr, parent):
+    """What a child does before it starts its program."""
+    os.close(orders["control"])
+    set_streams(orders, stderr)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(127)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def set_streams(orders, stderr):
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream, target in ((0, null), (1, 1 if orders["keep_output"] else null), (2, stderr)):
+        os.dup2(target, stream)
 
 
 def open_door():
