@@ -32,6 +32,8 @@ HANGS = "The notebook's process did not stop after a test had run too long; late
 PART_OF = re.compile(r"(test|hidden)_(\w+)")
 GARBLED = "The notebook's process no longer answered as a notebook does; later cells did not run."
 POLL_S, STOP_S = 0.005, 5  # between looks at the tester; for a kernel to end a call that was interrupted
+TEST_S, LATER_S = 20, 3  # for a test; for those of an exercise after one of its tests took longer
+MAX_LATE_S = 45  # lost by one notebook to what ran too long; then all that is left gets LATER_S
 MAX_SILENT = 3  # tests that a living kernel may leave without an answer: each costs the class time
 
 
@@ -40,9 +42,12 @@ class CourseExecute(Execute):
 
     def preprocess(self, nb, resources=None, km=None):
         self._dead, self._num_silent = "", 0
+        self._slow, self._late_s, self._found = set(), 0, {}
+        self._cell_s = self.timeout or 60
         for cell in nb.cells:
             cell.metadata.pop("tags", None)  # skip-execution on a test cell would give full marks
         self._idle = idle_cells(nb.cells)
+        self._together = tests_together(nb.cells, self._idle)
         order = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in nb.cells]
         marks = resources["nbgrader"]
         self._topic = master.load_topic(marks["db_url"], marks["assignment"], marks["notebook"], order)
@@ -50,6 +55,7 @@ class CourseExecute(Execute):
         try:
             return super().preprocess(nb, resources, km)
         finally:
+            self.timeout = self._cell_s
             if self._own_exchange:
                 shutil.rmtree(self._own_exchange, ignore_errors=True)
 
@@ -65,6 +71,8 @@ class CourseExecute(Execute):
         try:
             cell, resources = super().preprocess_cell(cell, resources, index)
         except Exception as error:  # whatever a kernel sends that is no message of a notebook ends up here too
+            if isinstance(error, CellTimeoutError):
+                self.lose(self.timeout)
             run_sync(self.note_trouble)(error)
             message = self._dead or "This cell ran too long or wrote too much."
             cell.outputs = [*cell.get("outputs", []), error_output(type(error).__name__, message)]
@@ -77,21 +85,41 @@ class CourseExecute(Execute):
         cell = self._topic.exercises.get(found[2], {}).get(found[1]) if found else None
         if cell is None:
             return [error_output("KeyError", f"The gradebook has no test {grade_id}: generate the assignment again.")]
-        if self._dead:
+        if grade_id not in self._found:
+            tests = self._topic.exercises[found[2]]
+            self.run_tests(found[2], [tests[part] for part in self._together[grade_id] if part in tests])
+        if grade_id not in self._found:
             return [error_output("DeadKernelError", self._dead)]
-        path = self.exchange() / f"t{secrets.token_hex(8)}"  # a name that nobody could take before
-        confined = modes.require() != "trusted"
-        tester = Tester(self._topic, [cell], path, self.timeout or 60, confined)
-        run_sync(self.attend)(tester, self.kc.execute(package.request(path), silent=True, store_history=False))
-        reason, printed = tester.result()[grade_id]
+        reason, printed = self._found[grade_id]
         outputs = [new_output("stream", name="stdout", text=printed)] if printed else []
         if reason:
             name, _, message = reason.partition(": ")
-            self._num_silent += message == GONE
-            if self._num_silent >= MAX_SILENT and not self._dead:
-                run_sync(self.give_up)(GARBLED)
             outputs.append(error_output(name, self._dead if name == "StudentProcessError" and self._dead else message))
         return outputs
+
+    def run_tests(self, exercise, cells):
+        """Runs tests that stand together in one tester, and in another what is left after one of them ended it."""
+        confined = modes.require() != "trusted"
+        while cells and not self._dead:
+            path = self.exchange() / f"t{secrets.token_hex(8)}"  # a name that nobody could take before
+            is_short = exercise in self._slow or self._late_s >= MAX_LATE_S
+            tester = Tester(self._topic, cells, path, LATER_S if is_short else min(TEST_S, self._cell_s), confined)
+            run_sync(self.attend)(tester, self.kc.execute(package.request(path), silent=True, store_history=False))
+            found = tester.result()
+            if tester.was_late:
+                self._slow.add(exercise)
+                self.lose(tester.limit_s)
+            self._num_silent += sum(GONE in reason for reason, _ in found.values())
+            if self._num_silent >= MAX_SILENT and not self._dead:
+                run_sync(self.give_up)(GARBLED)
+            self._found |= found
+            cells = [cell for cell in cells if cell.grade_id not in found]
+
+    def lose(self, seconds):
+        """Counts time that something took without an end."""
+        self._late_s += seconds
+        if self._late_s >= MAX_LATE_S:
+            self.timeout = min(LATER_S, self._cell_s)
 
     def exchange(self):
         """The folder in which the tester listens, seen under one path by both sides."""
@@ -183,6 +211,23 @@ def idle_cells(cells):
         else:
             used |= read
     return idle
+
+
+def tests_together(cells, idle):
+    """{grade_id of a test: parts ("test", "hidden") of its exercise that stand together, nothing running between}."""
+    groups, last = {}, None
+    for index, cell in enumerate(cells):
+        if cell.cell_type != "code" or not cell.source.strip() or index in idle:
+            continue
+        found = PART_OF.fullmatch(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+        if not (found and utils.is_grade(cell) and not utils.is_solution(cell)):
+            last = None
+            continue
+        group = groups[last] if last and PART_OF.fullmatch(last)[2] == found[2] else []
+        group.append(found[1])
+        last = cell.metadata.nbgrader.grade_id
+        groups[last] = group
+    return groups
 
 
 def names_of(source):

@@ -32,7 +32,7 @@ class Parent:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, str(modes.HERE / "warm.py"), str(theirs.fileno())],
+                [sys.executable, str(modes.HERE / "warm.py"), str(theirs.fileno()), str(cell.run)],
                 env=environment,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -40,7 +40,6 @@ class Parent:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self.cell = cell
 
     def fork(self, orders, *streams):
         """A Fork for the orders of modes.warm_orders. Raises OSError where the parent has ended."""
@@ -56,14 +55,11 @@ class Parent:
         except OSError:
             ours.close()
             raise
-        finally:
-            if self.cell:
-                modes.remove(self.cell)
-                self.cell = None
         return Fork(ours, pid)
 
     def close(self):
         self.socket.close()
+        self.process.kill()
         self.process.wait()
 
 
@@ -103,6 +99,16 @@ def parent():
     return Parent()
 
 
+def fork(orders, *streams):
+    """A Fork of this process's warm parent, which is started again where it has ended."""
+    try:
+        return parent().fork(orders, *streams)
+    except OSError:
+        parent().close()
+        parent.cache_clear()
+        return parent().fork(orders, *streams)
+
+
 def run_in(mode, command, limits=None, timeout=60, cell=None):
     """Like modes.run_in, in a fork of the warm parent; the command is one of the interpreter's."""
     cell = cell or modes.new_cell(limits)
@@ -110,7 +116,7 @@ def run_in(mode, command, limits=None, timeout=60, cell=None):
     try:
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             orders = modes.warm_orders(mode, cell, command, keep_output=True)
-            code = parent().fork(orders, out.fileno(), err.fileno()).wait(timeout + 30)
+            code = fork(orders, out.fileno(), err.fileno()).wait(timeout + 30)
             for file in (out, err):
                 file.seek(0)
             return subprocess.CompletedProcess(command, code, out.read(), err.read())

@@ -19,7 +19,7 @@ from nbgrader.converters import Autograde
 from nbgrader.converters.base import NbGraderException
 from traitlets import Bool, Float, Integer
 
-from . import forks, modes
+from . import cells, forks, modes
 from .client import BoundedClient
 from .warden import ENDED
 
@@ -43,7 +43,7 @@ class JailProvisioner(LocalProvisioner):
     cpu_s = Integer(600, help="Processor seconds of one process").tag(config=True)
     num_processes = Integer(64, help="Processes and threads of one submission").tag(config=True)
     disk_mb = Integer(256, help="Files in the notebook's folder, and as much for temporary files").tag(config=True)
-    patience_s = Float(10.0, help="Seconds for a kernel to come back from an interrupt").tag(config=True)
+    patience_s = Float(6.0, help="Seconds for a kernel to come back from an interrupt").tag(config=True)
     warm = Bool(True, help="Fork kernels of one process that has loaded what they need").tag(config=True)
     exchange = None
     fork = None
@@ -62,7 +62,7 @@ class JailProvisioner(LocalProvisioner):
         """Makes the cell; returns the arguments that start the warden."""
         self.mode = modes.require()
         self.cell = modes.new_cell(
-            modes.Limits(
+            cells.Limits(
                 memory_bytes=self.memory_mb << 20,
                 wall_s=self.wall_s,
                 cpu_s=self.cpu_s,
@@ -91,7 +91,7 @@ class JailProvisioner(LocalProvisioner):
         forks.lay_out_start(self.cell.run / "t")
         if self.warm:
             orders = modes.warm_orders(self.mode, self.cell, kwargs["cmd"])
-            self.fork = forks.parent().fork(orders)
+            self.fork = forks.fork(orders)
             self.control = os.dup(self.fork.connection.fileno())
             return kwargs
         read_end, self.control = os.pipe()
@@ -207,6 +207,8 @@ def install():
             raise NbGraderException(str(error)) from None
         if mode == "trusted":
             converter.log.warning(modes.TRUSTED_WARNING)
+        elif JailProvisioner(config=converter.config).warm:
+            forks.parent()  # it loads while this process does
         register()
         stock(converter)
 

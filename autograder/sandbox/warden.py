@@ -20,6 +20,12 @@ import signal
 import sys
 import time
 
+try:
+    from .usage import descendants, status_of, too_big
+except ImportError:  # as a program
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from usage import descendants, status_of, too_big
+
 ENDED = {
     81: "It used more memory than it may.",
     82: "The whole notebook ran longer than it may.",
@@ -28,7 +34,6 @@ ENDED = {
 }
 MEMORY, WALL, FILES, TOLD = ENDED
 TICK_S = 0.2
-MOST_FILES = 2000
 STDERR_BYTES = 4000
 START_S = 5
 
@@ -151,30 +156,6 @@ def reap(child):
             return 128 - code if code < 0 else code
 
 
-def descendants(pid):
-    """Process ids of all that `pid` has started and that still run."""
-    found, waiting = [], [pid]
-    while waiting:
-        parent = waiting.pop()
-        try:
-            for thread in os.listdir(f"/proc/{parent}/task"):
-                with open(f"/proc/{parent}/task/{thread}/children") as children:
-                    waiting += map(int, children.read().split())
-        except OSError:
-            pass  # it has ended meanwhile
-        found.append(parent)
-    return found[1:]
-
-
-def status_of(pid):
-    """{field: text} of /proc/PID/status, empty when the process is gone."""
-    try:
-        with open(f"/proc/{pid}/status") as file:
-            return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
-    except OSError:
-        return {}
-
-
 def interrupt(child, namespaced):
     for pid in descendants(child) if namespaced else [child]:
         if not namespaced or status_of(pid).get("NSpid", "").split()[1:] == ["2"]:
@@ -198,25 +179,6 @@ def broken_limit(orders, deadline):
         if too_big(folder, most):
             return FILES
     return None
-
-
-def too_big(folder, most):
-    size, number, waiting = 0, 0, [folder]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    number += 1
-                    size += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if size > most or number > MOST_FILES:
-                        return True
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-        except FileNotFoundError:
-            pass
-        except OSError:
-            return True  # too deep to look into
-    return False
 
 
 def end_all(uid):

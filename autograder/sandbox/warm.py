@@ -1,8 +1,9 @@
 """The warm parent of kernels: has loaded what they need, then forks one per submission. Started by forks.py.
 
-python warm.py ASKS, a file descriptor: every message there brings the connection of one submission, see forks.py. This
-process reads nothing from it. Its child does, becomes the submission's warden, and forks the kernel, which enters its
-jail by the same steps as one that was started anew: nothing of one submission can reach the next.
+python warm.py ASKS FOLDER: a file descriptor, and the folder of its home, which is gone when all is loaded. Every
+message on ASKS brings the connection of one submission, see forks.py. This process reads nothing from that. Its child
+does, becomes the submission's warden, and forks the kernel, which enters its jail by the same steps as one that was
+started anew: nothing of one submission can reach the next.
 """
 
 import gc
@@ -34,11 +35,11 @@ class InKernel(BaseException):
     """Raised in the process that is to become the kernel, to leave the warden's functions."""
 
 
-def main(descriptor):
+def main(descriptor, folder):
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as a starting ipykernel does
     for name in MODULES:
         importlib.import_module(name)
-    shutil.rmtree(os.environ["HOME"], ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     if len(os.listdir("/proc/self/task")) > 1:
         sys.exit("what is loaded for the kernels has started threads, which a fork would lose")
     gc.collect()
@@ -139,4 +140,4 @@ def close_all_but(door):
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(main(int(sys.argv[1]), sys.argv[2]))
