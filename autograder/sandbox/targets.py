@@ -50,6 +50,7 @@ def targets(cell):
 def secrets():
     """Files and folders of the course and of people's homes; a folder that leads to the interpreter is not one."""
     shown = [*places.python_roots(), str(places.ROOT / "mini_engine"), str(modes.HERE)]
+    shown += filter(None, [places.model_folder()])
     for place in places.private_places():
         try:
             entries = sorted(place.iterdir())
