@@ -5,7 +5,10 @@ import importlib
 import sys
 
 COMMANDS = {
-    "audit": ("autograder.audit_tool", "score the bank of answers and every mutant: do the tests catch what is wrong?"),
+    "audit": (
+        "autograder.auditor.command",
+        "score the bank of answers and every mutant: do the tests catch what is wrong?",
+    ),
     "costs": (
         "autograder.grading.costs",
         "measure what grading a submission costs: serial, sharded, with and without the jail",

@@ -24,7 +24,6 @@ from nbgrader.preprocessors import (  # noqa: E402
     CheckCellMetadata,
     ClearOutput,
     LimitOutput,
-    OverwriteCells,
     OverwriteKernelspec,
     SaveAutoGrades,
 )
@@ -34,6 +33,7 @@ from autograder.intake import hooks  # noqa: E402
 from autograder.intake.collect import CourseCollect, CourseCollector, CourseExtractor  # noqa: E402
 from autograder.results import formgrader  # noqa: E402
 from autograder.results.feedback import CourseGrades, FeedbackExporter, FeedbackView  # noqa: E402
+from autograder.results.grades_csv import CourseExport  # noqa: E402
 from autograder.sandbox import provisioner  # noqa: E402
 
 c = get_config()  # noqa: F821
@@ -64,8 +64,8 @@ provisioner.install()  # the jail: autograder/sandbox
 c.CourseExecute.kernel_name = provisioner.NAME
 c.CourseExecute.shutdown_kernel = "immediate"  # no farewell to wait for
 c.Autograde.exporter_class = hooks.GraftExporter
-c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteKernelspec, OverwriteCells, CheckCellMetadata]
-c.OverwriteCells.add_missing_cells = True
+c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteKernelspec, hooks.RestoreTests, CheckCellMetadata]
+c.RestoreTests.add_missing_cells = True
 c.Autograde.autograde_preprocessors = [
     CourseExecute,
     ClearMetadataPreprocessor,
@@ -77,6 +77,8 @@ c.Autograde.autograde_preprocessors = [
 c.Execute.timeout = 25  # of a cell of the student's; a test has less, see autograder/grading/execute.py
 c.Execute.iopub_timeout = 60  # a busy machine is not the student's fault
 c.Execute.raise_on_iopub_timeout = False
+
+c.ExportApp.plugin_class = CourseExport
 
 # One page per student that opens without a network, hidden tests left out, see autograder/results/feedback.py.
 # nbgrader's formgrader takes its own pages from HTMLExporter, so nothing here may set that class's template.

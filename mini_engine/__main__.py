@@ -6,7 +6,7 @@ import os
 import sys
 
 # each is a module of mini_engine.commands with add_arguments(parser) and run(args) -> exit code
-COMMANDS = ("generate", "capacity", "quality", "serve", "load-test", "bench")
+COMMANDS = ("generate", "capacity", "quality", "serve", "load-test", "check-run", "bench")
 
 
 def main(argv=None):

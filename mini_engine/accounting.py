@@ -191,7 +191,7 @@ def kv_heads_per_gpu(config, tp, replicate_kv=False):
         return 1
     raise ValueError(
         f"tp={tp} does not divide the {kv_heads} KV heads; real engines copy KV heads when tp is a multiple "
-        "of their number (each GPU keeps one, the cache per GPU stops shrinking) and refuse the rest"
+        "of their number (each GPU keeps one, the cache per GPU stops shrinking) and reject the rest"
     )
 
 

@@ -23,7 +23,7 @@ class BlockManager:
     A block is free when its count is 0. What a block stores is not known here: the KV pool has the numbers as its
     first index, and block tables list them. Raises ValueError when num_blocks is below 1.
 
-    The engine takes any object with the same five parts in its place: `num_blocks`, `num_free_blocks`,
+    The engine accepts any object with the same five parts instead: `num_blocks`, `num_free_blocks`,
     `refcounts` (indexable by block), and the methods `allocate`, `fork` and `free` below.
     """
 
@@ -36,7 +36,7 @@ class BlockManager:
 
     @property
     def num_free_blocks(self):
-        """Blocks that nobody owns."""
+        """Blocks without an owner."""
         return len(self._free)
 
     def allocate(self):

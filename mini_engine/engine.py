@@ -131,7 +131,7 @@ class Engine:
     def step(self):
         """One scheduling step: a list of StepOutput, one per sequence that got tokens. [] when there is no work.
 
-        Raises RuntimeError when requests wait and the scheduler chooses none: they would wait for ever.
+        Raises RuntimeError when requests wait and the scheduler chooses none: they would wait forever.
         """
         if not self.has_unfinished:
             return []

@@ -3,7 +3,7 @@
 import torch
 
 from mini_engine.gpu.graphs import GraphedDecoder
-from mini_engine.kv_cache import StaticKVCache
+from mini_engine.gpu.static_cache import StaticKVCache
 
 # the ways of `greedy`; the last three are modes of a GraphedDecoder
 ROAD = ("no cache", "cache", "static cache", "graph", "compile")

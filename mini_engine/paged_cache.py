@@ -7,9 +7,7 @@ are gathered first, which costs one extra copy of the K and V read in each step.
 import torch
 
 from mini_engine.accounting import num_blocks_for
-from mini_engine.block_manager import BlockManager, OutOfBlocks, require
-
-__all__ = ["BlockManager", "OutOfBlocks", "PagedKVCache"]
+from mini_engine.block_manager import require
 
 
 class PagedKVCache:

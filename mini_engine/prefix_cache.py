@@ -24,7 +24,7 @@ def block_hashes(token_ids, block_size, known=()):
 class PrefixCache:
     """Keeps full blocks after their sequence has ended, until the room is needed.
 
-    The cache is one owner of each block it lists, so a block whose count is 1 is used by nobody else and may be
+    The cache is one owner of each block it lists, so a block whose count is 1 is used by no sequence and may be
     evicted, least recently used first. A hit makes the sequence one more owner. Works on any block manager with
     the protocol of mini_engine.block_manager.BlockManager.
     """
@@ -80,7 +80,7 @@ class PrefixCache:
             self._blocks.move_to_end(digest)
 
     def evict(self, num_blocks):
-        """Give back up to num_blocks blocks that nobody else uses; returns how many it were."""
+        """Give back up to num_blocks blocks that no sequence uses; returns how many it were."""
         victims = [d for d, block in self._blocks.items() if self.block_manager.refcounts[block] == 1][:num_blocks]
         for digest in victims:
             self.block_manager.free(self._blocks.pop(digest))

@@ -17,7 +17,7 @@ def new_generator(params):
 class Sampler:
     """Draws one token per row by inverting the cumulative distribution at one uniform number of the row's generator.
 
-    The engine takes any callable with the same arguments in its place; `probabilities` is needed only together with
+    The engine accepts any callable with the same arguments instead; `probabilities` is needed only together with
     speculative decoding.
     """
 
@@ -36,7 +36,7 @@ class Sampler:
         return tokens.tolist()
 
     def probabilities(self, logits, params):
-        """The law each row is drawn from: [B, V], float32 at least. A row of temperature 0 has one 1, at its argmax."""
+        """Each row's distribution: [B, V], float32 at least. A row of temperature 0 has one 1, at its argmax."""
         logits = logits if logits.dtype == torch.float64 else logits.float()
         temperature = _column(logits, [p.temperature for p in params])
         scaled = logits / temperature.where(temperature > 0, 1.0)

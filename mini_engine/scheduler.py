@@ -1,7 +1,8 @@
 """Continuous batching with a token budget: who computes how many tokens in the next step. No torch here.
 
-The order is that of vLLM: running decodes first, then running prefills, then waiting requests, first come, first
-served (Yu et al. 2022, OSDI, iteration-level scheduling; Agrawal et al. 2024, 2403.02310, chunked prefill).
+Running decodes come first, then running prefills, then waiting requests, first come, first served (Yu et al. 2022,
+OSDI, iteration-level scheduling; Agrawal et al. 2024, 2403.02310, chunked prefill). vLLM's V1 walks its running
+requests in order and gives each a chunk of the budget.
 """
 
 from collections import deque
@@ -50,7 +51,7 @@ class Scheduler:
     leaves free, so that the running sequences can grow. Raises ValueError when the budget cannot feed one token to
     every running sequence.
 
-    The engine takes any object in its place with lists `waiting` and `running`, `has_unfinished`, and the methods
+    The engine accepts any other object with lists `waiting` and `running`, `has_unfinished`, and the methods
     `add(seq)`, `step()`, `update(seq)`, `abort(seq)` as here; the prefix cache and preemption may be left out.
     """
 
@@ -84,12 +85,12 @@ class Scheduler:
 
     @property
     def num_available_blocks(self):
-        """Blocks that can be had now: free ones, and cached ones that nobody uses."""
+        """Blocks that can be had now: free ones, and cached ones that no sequence uses."""
         evictable = self.prefix_cache.num_evictable_blocks if self.prefix_cache else 0
         return self.block_manager.num_free_blocks + evictable
 
     def add(self, seq):
-        """Queue a sequence. Raises ValueError when it could not run even alone (it would wait for ever)."""
+        """Queue a sequence. Raises ValueError when it could not run even alone (it would wait forever)."""
         capacity = self.block_manager.num_blocks * self.block_size
         longest = seq.num_prompt_tokens + seq.params.max_tokens - 1  # the last token is never fed back
         if longest > capacity:

@@ -69,7 +69,7 @@ class Sequence:
         self.block_hashes = []
         self.num_computed_tokens = 0
         self.num_cached_tokens = 0  # of the prompt, found at the first admission
-        self.num_published_blocks = 0  # full blocks that the prefix cache was told of
+        self.num_published_blocks = 0  # full blocks that stand in the prefix cache
         self.num_preemptions = 0
         self.draft_token_ids = []
         self.draft_probabilities = None

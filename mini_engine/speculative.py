@@ -14,7 +14,7 @@ def speculative_step(p, q, draft_tokens, rng):
     k + 1 token ids: the accepted ones, then either a replacement for the first rejected one, drawn from
     norm(max(p - q, 0)), or a bonus token drawn from the last row of p (2211.17192, algorithm 1).
 
-    The engine takes any function with the same arguments in its place.
+    The engine accepts any function with the same arguments instead.
     """
     for i, token in enumerate(draft_tokens):
         if rng.random() * q[i, token] < p[i, token]:
@@ -35,7 +35,7 @@ class NgramDraft:
     """Prompt look-up: continue as the text did the last time the final n tokens stood in it.
 
     Tries n = max_n … min_n tokens and takes the latest earlier place. Costs no model pass; pays where the text repeats
-    itself. The engine takes any object with `propose` and `release` in its place.
+    itself. The engine accepts any object with `propose` and `release` instead.
     """
 
     def __init__(self, num_draft_tokens=4, max_n=3, min_n=2):
@@ -47,7 +47,7 @@ class NgramDraft:
     def propose(self, seq):
         """(draft token ids, their probabilities [k, V]): fewer than num_draft_tokens or none is fine.
 
-        None in place of the probabilities says that each token was certain.
+        None instead of the probabilities says that each token was certain.
         """
         return ngram_draft(seq.token_ids, self.num_draft_tokens, self.max_n, self.min_n), None
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from mini_engine.files.fetch import GGUF_SHA256, cache_folder, fetch_gguf
+from mini_engine.files.fetch import GGUF_SHA256, cache_folder, fetch_gguf, replacing
 from mini_engine.files.gguf import GGUFFile
-from mini_engine.files.safetensors import replacing
 
 DEFAULT_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 CONTROL = 3  # the token_type of GGUF for tokens such as <|im_start|>

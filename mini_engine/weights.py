@@ -98,7 +98,7 @@ def load_smollm2():
     """SmolLM2-135M-Instruct, dequantized to float32, memory-mapped from the user's cache folder.
 
     The first call fetches the model file (93 MB) and writes the dequantized weights (538 MB) beside it, with a bar;
-    later calls map that file. It is written anew when it is damaged or was made from another model file.
+    later calls map that file. It is written again when it is damaged or was made from another model file.
     Raises ModelUnavailable, with one clear line, where the model is not cached and cannot be had.
     """
     path = smollm2_cache_path()
@@ -145,14 +145,14 @@ def config_from_json(folder):
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} does not describe a LLaMA model: {error}") from None
-    refused = {
+    rejected = {
         "model_type": fields.get("model_type", "llama") != "llama",
         "hidden_act": fields.get("hidden_act", "silu") != "silu",
         "attention_bias": fields.get("attention_bias", False),
         "mlp_bias": fields.get("mlp_bias", False),
         "rope_scaling": rope.get("rope_type", rope.get("type", "default")) != "default",
     }
-    if unsupported := [name for name, bad in refused.items() if bad]:
+    if unsupported := [name for name, bad in rejected.items() if bad]:
         raise ValueError(f"{path}: this engine cannot run a model with its {', '.join(unsupported)}")
     return config
 

@@ -133,6 +133,8 @@ def test_generator_writes_lead_in_line_points_and_ids(tmp_path):
     assert source.cells[2].source.startswith("## 1. Halves\n\n★★ · 15 minutes · 3 points\n\nWrite")
     for notebook in (source, release):
         assert notebook.cells[2].metadata.course == {"stars": 2, "minutes": 15, "points": 3}
+    for folded, words in ((1, "# Set-up"), (5, "# The visible checks of half")):
+        assert release.cells[folded].metadata.jupyter.source_hidden and release.cells[folded].source.startswith(words)
     assert release.cells[3].source == 'def half(x):\n    """Half of x."""\n    raise NotImplementedError'
     assert release.cells[7].source == "Why?\n\nWrite your answer here."
     assert [

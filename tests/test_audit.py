@@ -6,10 +6,17 @@ import sys
 
 import pytest
 
+from autograder import __main__
 from autograder.assignment.cells import split_cells
-from autograder.audit_tool import ROOT, audit_topic, table
-from autograder.mutate import mutants
-from autograder.scoring import Topic, score_all
+from autograder.assignment.seen import names_seen
+from autograder.auditor import command
+from autograder.auditor.audit import audit_topic
+from autograder.auditor.bank import read_bank
+from autograder.auditor.candidates import ROOT
+from autograder.auditor.children import score_all
+from autograder.auditor.mutants import mutants
+from autograder.auditor.table import table
+from autograder.scoring import Topic
 
 TOPICS = sorted(path.stem for path in (ROOT / "solutions").glob("*/*.py"))
 
@@ -108,24 +115,31 @@ def hidden_half():
 hidden_half()
 '''
 STRONG = "half(2 * d) == d and half(-1) == -0.5"
-WRONG = '"""Takes away instead."""\ndef half(x):\n    return x - 2\n'
-RIGHT = [
-    '"""Multiplies."""\ndef half(x):\n    return 0.5 * x\n',
-    '"""NumPy."""\ndef half(x):\n    return np.divide(x, 2)\n',
-]
+WRONG = """
+== wrong minus, caught by hidden: hidden
+Takes away instead.
+x / 2 => x - 2
+"""
+RIGHT = """
+== right times
+Multiplies.
+def half(x):
+    return 0.5 * x
+
+== right numpy
+NumPy.
+def half(x):
+    return np.divide(x, 2)
+"""
 
 
-def course(folder, hidden=STRONG, wrong=(WRONG,), right=RIGHT, equivalent=""):
+def course(folder, hidden=STRONG, bank=WRONG + RIGHT):
     script = folder / "solutions" / "01_x" / "01_x.py"
-    bank = folder / "autograder" / "audit" / "01_x" / "half"
+    place = folder / "autograder" / "audit" / "01_x" / "half.txt"
     script.parent.mkdir(parents=True)
-    bank.mkdir(parents=True)
+    place.parent.mkdir(parents=True)
     script.write_text(TOPIC.replace("HIDDEN", hidden))
-    for kind, answers in (("wrong", wrong), ("right", right)):
-        for number, text in enumerate(answers):
-            (bank / f"{kind}_{number}.py").write_text(text)
-    if equivalent:
-        (bank / "equivalent.txt").write_text(equivalent)
+    place.write_text(bank)
     return folder
 
 
@@ -143,48 +157,112 @@ def test_strong_tests_pass_the_audit(tmp_path):
 
 
 def test_a_weak_test_is_caught(tmp_path):
-    found, row = faults(course(tmp_path, hidden="half(4) == 2", wrong=[WRONG]))
-    assert "wrong_0.py gets all points: a test is missing" in found
+    found, row = faults(course(tmp_path, hidden="half(4) == 2"))
+    assert "01_x/half.txt:2: wrong minus gets all points: a test is missing" in found
     assert "mutant survives: return x / 2 => return 2" in found
     assert row.wrong_caught == 0
 
 
+DIFFERENT = "== right minus\nTakes away.\ndef half(x):\n    return x - 2\n"
 BANK_FAULTS = {
-    "right loses": ({"right": [RIGHT[0], WRONG]}, "right_1.py is right but loses points: hidden_half"),
-    "one right": ({"right": RIGHT[:1]}, "1 right_*.py in the bank, at least 2 are needed"),
-    "no wrong": ({"wrong": []}, "no wrong_*.py in the bank"),
-    "no docstring": ({"wrong": [WRONG.split("\n", 1)[1]]}, "wrong_0.py: its first line must be a docstring"),
-    "does not run": ({"wrong": [WRONG.replace("x - 2", "y - 2")]}, "wrong_0.py does not run (test_half: NameError"),
+    "right loses": (WRONG + RIGHT + DIFFERENT, "half.txt:15: right minus loses points: hidden_half"),
+    "one right": (WRONG + RIGHT.replace("== right numpy", "== right times"), "half.txt:11: right times stands twice"),
+    "no bank": ("", "half.txt:1: 0 right answers in the bank, at least 2 are needed"),
+    "no wrong": (RIGHT, "half.txt:1: no wrong answer in the bank"),
+    "no sentence": (WRONG.replace("Takes away instead.", "2 => 2") + RIGHT, "half.txt:2: wrong minus needs a sentence"),
+    "no edit": (WRONG.replace("x / 2 => x - 2\n", "") + RIGHT, "half.txt:2: wrong minus needs a sentence"),
+    "stray text": ("==wrong minus\n" + WRONG + RIGHT, "half.txt:1: text before the first header"),
+    "no check": (WRONG.replace(", caught by hidden: hidden", "") + RIGHT, "half.txt:2: wrong minus does not say which"),
+    "other words": (WRONG.replace(": hidden", ": is 3"), "not by the check that it names (hidden: is 3): hidden_half"),
+    "other check": (WRONG.replace("by hidden", "by test"), "not by the check that it names (test: hidden)"),
+    "old text gone": (WRONG.replace("x / 2", "x / 3"), "half.txt:4: the text to change stands 0 times"),
+    "ambiguous": (WRONG.replace("x / 2 =>", "x =>"), "half.txt:4: the text to change stands 3 times"),
+    "not an edit": (WRONG.replace(" => ", " -> "), "half.txt:4: neither `old => new` nor a block"),
+    "open block": (WRONG.replace("x / 2", "<<<\nx / 2"), "half.txt:4: the block has no line ==="),
+    "unknown base": (WRONG.replace("minus,", "minus of loop,"), "half.txt:2: wrong minus is an edit of right loop"),
+    "header": (WRONG.replace("== wrong", "== mistake"), "half.txt:2: cannot read `== mistake minus"),
+    "not Python": (WRONG.replace("=> x - 2", "=> x -"), "half.txt:2: wrong minus is not Python"),
+    "does not run": (WRONG.replace("x - 2", "y - 2"), "wrong minus does not run (test_half: NameError"),
     "stale": (
-        {"equivalent": "return x / 2 => return x / 7  # never\n"},
+        "== equivalent\nreturn x / 2 => return x / 7  # never\n",
         "no mutant `return x / 2 => return x / 7`",
     ),
     "killed": (
-        {"equivalent": "return x / 2 => return x * 2  # no\n"},
+        "== equivalent\nreturn x / 2 => return x * 2  # no\n",
         "`return x / 2 => return x * 2` is killed",
     ),
-    "no reason": ({"equivalent": "return x / 2 => return x * 2\n"}, "equivalent.txt:1: must be"),
+    "no reason": ("== equivalent\n\nreturn x / 2 => return x * 2\n", "half.txt:3: must be `old text => new"),
 }
 
 
 @pytest.mark.parametrize("bank, message", BANK_FAULTS.values(), ids=BANK_FAULTS)
 def test_faults_of_the_bank_are_named(tmp_path, bank, message):
-    found, _ = faults(course(tmp_path, **bank))
+    found, _ = faults(course(tmp_path, bank=bank))
     assert any(message in fault for fault in found), found
+
+
+EDITS = {
+    "a line": ("return x / 2 => return x - 2", "def half(x):\n    # a comment\n    return x - 2"),
+    "a part of it": ("x / 2 => x / (x + 1)", "def half(x):\n    # a comment\n    return x / (x + 1)"),
+    "taken out": ("# a comment =>", "def half(x):\n    \n    return x / 2"),
+    "two": ("x / 2 => x - 2\n# a => # one", "def half(x):\n    # one comment\n    return x - 2"),
+    "a block": (
+        "<<<\n    # a comment\n    return x / 2\n===\n    y = 2\n\n    return x - y\n>>>",
+        "def half(x):\n    y = 2\n\n    return x - y",
+    ),
+    "a block taken out": ("<<<\n    # a comment\n===\n>>>", "def half(x):\n    return x / 2"),
+}
+
+
+@pytest.mark.parametrize("edit, wanted", EDITS.values(), ids=EDITS)
+def test_an_edit_changes_its_text_and_nothing_else(tmp_path, edit, wanted):
+    place = tmp_path / "half.txt"
+    place.write_text(WRONG.replace("x / 2 => x - 2", edit) + RIGHT)
+    bank = read_bank(place, "def half(x):\n    # a comment\n    return x / 2")
+    assert not bank.faults and bank.wrong["minus"].source == wanted
+
+
+def test_a_wrong_answer_may_be_whole_or_an_edit_of_a_right_one(tmp_path):
+    place = tmp_path / "half.txt"
+    whole = "== wrong all whole, caught by test\nGives it back.\ndef half(x):\n    return x\n"
+    of = "== wrong double of times, caught by test\nDoubles.\n0.5 => 2\n"
+    place.write_text(whole + of + RIGHT)
+    bank = read_bank(place, "def half(x):\n    return x / 2")
+    assert not bank.faults
+    assert bank.wrong["all"].source == "def half(x):\n    return x"
+    assert bank.wrong["double"].source == "def half(x):\n    return 2 * x"
+
+
+def test_the_example_in_contributing_is_read(tmp_path):
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (tmp_path / "x.txt").write_text(text.split("```text\n")[1].split("```")[0])
+    guard = '    if tokens < 0:\n        raise ValueError(f"tokens cannot be negative, got {tokens}")\n'
+    bank = read_bank(tmp_path / "x.txt", f"def cache_bytes(layers, tokens):\n{guard}    return 2 * layers * tokens")
+    assert len(bank.faults) == 1 and "1 right answers in the bank" in bank.faults[0], bank.faults
+    assert "return layers * tokens" in bank.wrong["one_array"].source
+    assert "if" not in bank.wrong["no_check"].source and bank.equivalent
 
 
 def test_an_equivalent_mutant_is_not_counted(tmp_path):
     weak = "half(2 * d) == d and half(-2) == -1"  # whole numbers only: x // 2 would do
     found, row = faults(course(tmp_path / "weak", hidden=weak))
     assert not found and row.equivalent == 0
-    reference = "return x / 2", "return int(x / 2)"
-    folder = course(tmp_path / "listed", hidden=weak, equivalent="return int(x / 2) => return x / 2  # even numbers\n")
+    bank = WRONG.replace("x / 2", "int(x / 2)") + RIGHT
+    listed = "\n== equivalent\nreturn int(x / 2) => return x / 2  # even numbers\n"
+    folder = course(tmp_path / "listed", hidden=weak, bank=bank + listed)
     script = folder / "solutions/01_x/01_x.py"
-    script.write_text(script.read_text().replace(*reference))
+    script.write_text(script.read_text().replace("return x / 2", "return int(x / 2)"))
     found, row = faults(folder)
     assert not found and row.equivalent == 1
-    (folder / "autograder/audit/01_x/half/equivalent.txt").unlink()
+    (folder / "autograder/audit/01_x/half.txt").write_text(bank)
     assert faults(folder)[0] == ["mutant survives: return int(x / 2) => return x / 2"]
+
+
+def test_a_test_sees_its_exercise_and_the_earlier_ones_that_the_lead_in_names():
+    given = {"half": ["half"], "third": ["third"], "mean": ["mean", "median"], "last": ["last"]}
+    lead_in = "Write `mean` and `median` with `half`, not with halfway or `last`."
+    assert names_seen("mean", lead_in, given) == ["half", "mean", "median"]
+    assert names_seen("half", "", given) == ["half"]
 
 
 def outcome(answer, cpu_limit_s=3):
@@ -221,9 +299,7 @@ def test_an_answer_scores_by_cell():
 
 
 def test_command_prints_the_table_and_fails_on_a_miss(tmp_path, monkeypatch, capsys):
-    from autograder import __main__, audit_tool
-
-    monkeypatch.setattr(audit_tool, "ROOT", course(tmp_path, hidden="half(4) == 2"))
+    monkeypatch.setattr(command, "ROOT", course(tmp_path, hidden="half(4) == 2"))
     assert __main__.main(["audit", "01_x"]) == 1
     printed = capsys.readouterr().out
     assert "mutant survives" in printed and "01_x/half" in printed

@@ -87,3 +87,15 @@ def test_wrong_rope_record_shows_what_chapter_02_says():
     assert len(right) == len(wrong) > 100
     assert sum(wrong) / len(wrong) - sum(right) / len(right) > 1, "more than a nat per token"
     assert sum(row["right"] == row["wrong"] for row in record["capitals"]) >= len(record["capitals"]) - 1
+
+
+def test_chapter_01_says_of_tokens_what_the_tokenizer_does(smollm2_tokenizer):
+    request = FIGURE_DATA["one_request"]()
+    prompt, split = request["prompt"], request["emoji"]
+    assert prompt["ids"] == smollm2_tokenizer.apply_chat_template([{"role": "user", "content": prompt["question"]}])
+    assert prompt["pieces"] == [smollm2_tokenizer.decode([i]) for i in prompt["ids"]]
+    ids = smollm2_tokenizer.encode(split["text"] + " ok")
+    assert [smollm2_tokenizer.token_bytes(i).hex() for i in ids] == [*split["token_bytes"], b" ok".hex()]
+    assert [smollm2_tokenizer.decode([i]) for i in smollm2_tokenizer.encode("7 * 9 =")] == ["7", " *", " ", "9", " ="]
+    # the ids in the drawing of the pipeline
+    assert smollm2_tokenizer.encode("The capital of France is Paris") == [504, 3575, 282, 4649, 314, 7042]

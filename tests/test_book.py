@@ -44,7 +44,6 @@ class Reader:
 
     def open(self, path):
         self.page.goto(Path(path).as_uri(), wait_until="load")
-        self.page.evaluate("window.MathJax?.startup?.promise")
         return self.page
 
     def __enter__(self):
@@ -55,13 +54,13 @@ class Reader:
 
 
 UNRENDERED_MATH = """() => [...document.querySelectorAll('.math')].filter(node =>
-    !node.querySelector('mjx-container') || node.querySelector('[data-mjx-error], mjx-merror, [data-mml-node=merror]')
+    !node.querySelector('math') || node.querySelector('merror')
 ).map(node => node.textContent.slice(0, 80))"""
 
 IMAGES_WITHOUT_WORDS = """() => [...document.querySelectorAll('article img')].filter(img =>
     !(img.getAttribute('alt') || '').trim() || (img.complete && img.naturalWidth === 0 && img.offsetParent !== null)
 ).map(img => img.outerHTML.slice(0, 120)).concat([...document.querySelectorAll('article svg[role=img]')]
-  .filter(svg => !svg.getAttribute('aria-label') && !svg.closest('mjx-container')).map(() => 'svg'))"""
+  .filter(svg => !svg.getAttribute('aria-label')).map(() => 'svg'))"""
 
 TOO_WIDE = """() => {
   const limit = document.documentElement.clientWidth;
@@ -124,24 +123,106 @@ def test_exercises_shown_are_those_of_the_notebook(book, browser, chapter):
                  box.id.replace('exercise-', ''),
                  {starter: box.querySelector('.exercise-starter pre')?.textContent ?? null,
                   solution: box.querySelector('.exercise-solution pre')?.textContent ?? null,
-                  titled: Boolean(document.getElementById(box.getAttribute('aria-labelledby'))),
-                  links: [...box.querySelectorAll('.exercise-buttons a')].map(a => a.getAttribute('href'))}]))"""
+                  title: box.querySelector(':scope > summary .exercise-title').textContent,
+                  closed: !box.open, facts: box.querySelector(':scope > summary .exercise-effort').textContent}]))"""
         )
+        listed = page.locator(".bd-toc-nav a").all_inner_texts()
+        link = page.locator(".exercise-tools a.download").get_attribute("href")
         text = page.content()
     assert sorted(shown) == sorted(name.removeprefix("answer_") if name not in shown else name for name in wanted)
     hidden = [name for name in full if name and name.startswith("hidden_")]
     assert hidden and not [name for name in [*hidden, "BEGIN HIDDEN"] if name in text], (
         "a hidden test got into the page"
     )
+    assert (book / chapter).parent.joinpath(link).is_file(), f"{link} leads nowhere"
     for name, box in shown.items():
-        assert box["titled"] and len(box["links"]) == 2, f"{name} lacks its title or its two buttons"
-        for link in box["links"]:
-            assert (book / chapter).parent.joinpath(link.partition("#")[0]).is_file(), f"{name}: {link} leads nowhere"
+        assert box["closed"] and "point" in box["facts"], f"{name} is not a closed card with its points"
+        assert box["title"].strip() in map(str.strip, listed), f"the page's contents do not list {box['title']!r}"
         cell = full.get(name)
         if cell is None or cell.cell_type != "code":
             continue
         assert box["starter"].rstrip() == released[name].source.rstrip(), f"the starter of {name} is not the notebook's"
         assert box["solution"].rstrip() == without_marks(cell.source).rstrip(), f"the solution of {name} is another"
+
+
+# The look ------------------------------------------------------------------------------------------------------------
+
+CUT_LINES = """() => [...document.querySelectorAll('article pre')]
+  .filter(pre => pre.clientWidth && !pre.closest('.cell_output')).flatMap(pre => {
+    const range = document.createRange();
+    range.selectNodeContents(pre);
+    const edge = pre.getBoundingClientRect().left + pre.clientLeft + pre.clientWidth;
+    return [...range.getClientRects()].filter(rect => rect.right > edge + 1).map(() => pre.textContent.slice(0, 60));
+  })"""
+TALLEST = 15_000  # the longest chapter; 32,000 before its exercises were cards
+LONGEST_LINE = 76
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_is_not_too_tall_and_cuts_no_line_of_code(book, browser, chapter):
+    with Reader(browser) as reader:
+        page = reader.open(book / f"{chapter}.html")
+        assert page.evaluate("document.documentElement.scrollHeight") <= TALLEST, "too tall with its cards closed"
+        shown = page.locator("article .highlight-ipython3 pre").all_inner_texts()
+        page.evaluate("document.querySelectorAll('article details').forEach(d => { d.hidden = false; d.open = true; })")
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert not page.evaluate(CUT_LINES), f"code is cut at {width} px"
+    lines = [line for block in shown for line in block.splitlines() if len(line) > LONGEST_LINE]
+    assert len(lines) <= 0.02 * sum(len(block.splitlines()) for block in shown), lines
+
+
+def test_next_is_the_next_chapter_and_titles_carry_its_number(book, browser):
+    with Reader(browser) as reader:
+        page = reader.open(book / "book/03_kv_cache.html")
+        assert page.locator("h1").inner_text().startswith("3 · ")
+        assert page.locator(".prev-next-footer .right-next").get_attribute("href") == "04_flops_and_roofline.html"
+        facts = page.locator(".chapter-facts").inner_text()
+        assert "minutes to read" in facts and "11 exercises" in facts and "★" in facts
+        assert page.locator(".chapter-map .lit").inner_text() == "3"
+
+
+ASKED = {
+    "what is ttft": ("book/glossary", "book/08_sampling_and_latency"),
+    "kv cache size": ("book/glossary", "book/03_kv_cache", "book/06_capacity_planning"),
+    "why is decode slow": ("book/glossary", "book/04_flops_and_roofline"),
+    "vllm": ("book/06_capacity_planning", "book/09_paged_kv_cache", "book/12_mini_server"),
+    "structured output": ("book/15_structured_output", "book/12_mini_server", "book/map", "book/glossary"),
+    "top-p": ("book/glossary", "book/08_sampling_and_latency"),
+    "quantization": ("book/glossary", "book/07_quantization"),
+    "speculative decoding": ("book/glossary", "book/11_speculative_decoding"),
+    "block table": ("book/glossary", "book/09_paged_kv_cache"),
+    "rope": ("book/glossary", "book/02_llama_forward"),
+}
+
+
+@pytest.mark.parametrize("query", ASKED)
+def test_search_puts_glossary_and_chapter_first(book, browser, query):
+    with Reader(browser) as reader:
+        page = reader.page
+        page.goto(f"{(book / 'search.html').as_uri()}?q={query.replace(' ', '+')}")
+        page.locator("#search-results li a").first.wait_for()
+        page.wait_for_timeout(300)
+        found = page.locator("#search-results li a").evaluate_all("links => links.map(a => a.getAttribute('href'))")
+    first = [address.partition(".html")[0] for address in found[:2]]
+    assert set(first) & set(ASKED[query]), f"{query}: {found[:5]}"
+    assert first[0].startswith(("book/glossary", "book/0", "book/1", "book/map")), found[:3]
+    assert not any("notebooks/" in address for address in found)
+
+
+def test_the_front_page_plays_can_be_paused_and_stands_still_where_less_motion_is_wished(book, browser):
+    with Reader(browser) as reader:
+        page = reader.open(book / "book/intro.html")
+        page.get_by_role("button", name="Pause").click()
+        said = page.locator(".demo-say").inner_text()
+        page.wait_for_timeout(1000)
+        assert page.locator(".demo-say").inner_text() == said, "the demo does not pause"
+        page.get_by_role("button", name="One token").click()
+        assert page.locator(".demo-say").inner_text() != said
+        assert page.locator(".engine-map.map-wide a").count() >= 10
+    with Reader(browser, reduced_motion="reduce") as reader:
+        page = reader.open(book / "book/intro.html")
+        assert page.locator(".demo-coming").count() == 0 and page.get_by_role("button", name="Play again").is_visible()
 
 
 def test_predict_keeps_the_answer_back_until_the_reader_has_guessed(book, browser):
@@ -221,7 +302,7 @@ def build_page(tmp_path, body, **overrides):
         (source / name).symlink_to(ROOT / name)
     (source / "conf.py").write_text("")
     settings = {
-        "extensions": ["myst_nb", "sphinx.ext.mathjax", "book._ext"],
+        "extensions": ["myst_nb", "book._ext"],
         "myst_enable_extensions": ["dollarmath"],
         "exclude_patterns": ["solutions", "notebooks", "autograder"],
         "nb_execution_mode": "force",
@@ -276,23 +357,24 @@ def test_without_its_own_python_the_page_names_the_public_address(tmp_path, monk
     assert "data-python" not in build_page(tmp_path / "whole", "```{nbexercise} 03_kv_cache/kv_bytes_per_token\n```")
 
 
-def test_launch_buttons_stand_on_notebooks_only_and_need_a_repository():
+def test_launch_buttons_stand_on_chapters_only_and_need_a_repository():
     from types import SimpleNamespace
 
     from book._ext.site import add_launch_buttons
 
     def buttons(page, repository):
         context = {"header_buttons": []}
-        app = SimpleNamespace(config=SimpleNamespace(course_repository=repository))
+        app = SimpleNamespace(config=SimpleNamespace(course_repository=repository), confdir=ROOT)
         add_launch_buttons(app, page, "page.html", context, None)
         return [button["url"] for button in context["header_buttons"]]
 
     notebook, repository = "notebooks/03_kv_cache/03_kv_cache", "https://github.com/someone/course"
-    assert buttons(notebook, "") == [] and buttons("book/03_kv_cache", repository) == []
-    binder, colab = buttons(notebook, repository)
+    chapter = "book/03_kv_cache"
+    assert buttons(chapter, "") == [] and buttons("book/glossary", repository) == []
+    binder, colab = buttons(chapter, repository)
     assert binder.endswith(f"/v2/gh/someone/course/HEAD?urlpath=lab/tree/{notebook}.ipynb")
     assert colab.endswith(f"/github/someone/course/blob/HEAD/{notebook}.ipynb")
-    (only,) = buttons(notebook, "https://git.example.org/course.git")
+    (only,) = buttons(chapter, "https://git.example.org/course.git")
     assert "/v2/git/https%3A%2F%2Fgit.example.org%2Fcourse.git/HEAD" in only
 
 
@@ -314,7 +396,7 @@ def test_a_printed_chapter_has_its_starters_and_hints_and_no_solution(book, brow
         page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
         for shown in (".exercise-starter", ".exercise-hint p", ".predict-answer"):
             assert page.locator(shown).first.is_visible(), f"{shown} is missing on paper"
-        for hidden in (".exercise-solution", ".exercise-buttons", ".bd-sidebar-primary", ".live-gate"):
+        for hidden in (".exercise-solution", ".exercise-tools", ".bd-sidebar-primary", ".live-gate"):
             assert not page.locator(hidden).first.is_visible(), f"{hidden} is printed"
         assert page.pdf()[:5] == b"%PDF-"
 
@@ -435,11 +517,12 @@ def test_plot_colours_stand_out_in_both_themes():
 
 def test_a_vendored_file_with_another_checksum_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr(vendor, "VENDOR", tmp_path)
-    path = tmp_path / vendor.MATHJAX.target
-    assert not vendor.present(vendor.MATHJAX)
+    file = vendor.CODEMIRROR[0]
+    path = tmp_path / file.target
+    assert not vendor.present(file)
     path.parent.mkdir(parents=True)
     path.write_text("something else")
-    assert not vendor.present(vendor.MATHJAX)
+    assert not vendor.present(file)
 
 
 def test_vendor_says_in_one_line_what_could_not_be_fetched(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from oracle import transformers_llama
 
 from mini_engine import transformer
 from mini_engine.__main__ import COMMANDS, main
+from mini_engine.commands.bench import BENCHES
 from mini_engine.config import ModelConfig
 from mini_engine.model import Llama
 from mini_engine.weights import load_tiny
@@ -97,6 +98,13 @@ def test_unknown_and_missing_commands(capsys):
         assert caught.value.code == 2
     assert "generate" in capsys.readouterr().err
     assert set(COMMANDS) >= {"generate", "capacity", "serve", "bench", "load-test"}
+
+
+@pytest.mark.parametrize("command", [[name] for name in COMMANDS] + [["bench", name] for name in BENCHES])
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--help"])
+    assert caught.value.code == 0 and f"mini_engine {' '.join(command)}" in capsys.readouterr().out
 
 
 # --- python -m mini_engine.transformer

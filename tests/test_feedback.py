@@ -11,10 +11,10 @@ from small_course import NAMES, TOPIC, floored, make_course, right
 from traitlets.config import Config
 
 from autograder.assignment.script import read_script
-from autograder.audit_tool import load_topic, scratch_folder
+from autograder.auditor.candidates import load_topic, scratch_folder
+from autograder.auditor.children import score_all
 from autograder.grading import course
 from autograder.results import feedback, wording
-from autograder.scoring import score_all
 
 TOPICS = sorted(path.stem for path in (course.ROOT / "solutions").glob("*/*.py"))
 BANK = "03_kv_cache"
@@ -48,10 +48,8 @@ def bank():
     hidden_sources = {cell.grade_id: cell.source for cell in cells if cell.kind == "hidden"}
     with scratch_folder(course.ROOT / "solutions" / BANK):
         topic, banks, _ = load_topic(BANK, course.ROOT)
-        wrong = {name: list(files[0].items()) for name, files in banks.items()}
-        work = [
-            ((name, i), {name: text}, [name], 10, False) for name in wrong for i, (_, text) in enumerate(wrong[name])
-        ]
+        wrong = {name: [answer.source for answer in bank.wrong.values()] for name, bank in banks.items()}
+        work = [((name, i), {name: text}, [name], 10, False) for name in wrong for i, text in enumerate(wrong[name])]
         runs = dict(score_all(topic, 2, work))
     made = []
     for i in range(max(map(len, wrong.values()))):
@@ -61,7 +59,7 @@ def bank():
             marks = cell.metadata.get("nbgrader", {})
             name = course.exercise_of(cell.id)
             if cell.id in wrong and i < len(wrong[cell.id]):
-                cell.source = wrong[cell.id][i][1]
+                cell.source = wrong[cell.id][i]
                 known.append(cell.source)
             if marks.get("grade"):
                 reason = runs[name, i].reasons[cell.id] if (name, i) in runs else ""
@@ -129,6 +127,10 @@ def test_hidden_words_keep_what_teaches():
     assert wording.hidden_words(hidden(source, "ValueError", "42 is bad")) == "your code raises ValueError there."
     assert wording.hidden_words(hidden(source, "Saw42", "x")) == "your code raises an error there."
     assert "process had ended" in wording.hidden_words(hidden(source, "StudentProcessError", "x 42"))
+    limit = "It used more memory than it may. Later cells did not run."
+    assert wording.hidden_words(hidden(source, "DeadKernelError", limit)).endswith(
+        "ended. It used more memory than it may."
+    )
     assert wording.hidden_words(hidden("not python (", evalue="42")) == wording.GENERAL
     assert wording.hidden_words(nbformat.v4.new_code_cell(source)) == ""
     named = 'def hidden_f():\n    message = f"the rows of {1} differ" if x else "no row at all"\n    assert 0, message'
@@ -153,7 +155,8 @@ def work(tmp_path_factory):
         "middle": floored("middle"),
         "answer_why": "Since <b>so</b>.",
     }
-    for student, answers in {"ada": both, "eve": wrong, "spy": both | {"half": SPY}}.items():
+    odd = {"half": "def my_half(x):\n    return x / 2\n", "middle": "def middle(x)\n    return x / 2\n"}
+    for student, answers in {"ada": both, "eve": wrong, "odd": odd, "spy": both | {"half": SPY}}.items():
         notebook = course.submission(TOPIC, answers, root)
         if student == "spy":
             at = next(i for i, cell in enumerate(notebook.cells) if cell.id == "hidden_half")
@@ -183,10 +186,18 @@ def test_a_page_says_what_and_why(pages):
     assert page.count("<strong>Hint 1</strong>") == 2 and "<em>division</em>" in page and "Nearly code" not in page
     assert "NameError: name 'undefined' is not defined" in page and "print(undefined)  # mine" in page
     assert "Taken off by the person who looked at it" in page
-    assert "Look at &lt;i&gt;step 2&lt;/i&gt;." in page and "Since &lt; b&gt;so&lt; /b&gt;." in page
+    assert "Look at &lt;i&gt;step 2&lt;/i&gt;." in page and "Since &lt;b&gt;so&lt;/b&gt;." in page
     assert "1 written answer still waits" in page and "Not graded yet" in page
     assert 'href="https://llm.example.edu/course/book/01_x.html"' in page
     assert "<strong>6 of 8 points</strong>" in pages["ada"] and "Hint 1" not in pages["ada"]
+
+
+def test_a_function_of_another_name_and_a_text_that_is_no_python(pages):
+    """Even after a hidden check: neither can tell of what that check gave the student's code."""
+    page = pages["odd"]
+    assert "the checks look for half, and the cell does not define it; yours is my_half." in page
+    assert "at <code>def middle(x)</code>: SyntaxError: expected ':' (line 1 of the cell)" in page
+    assert page.count("<strong>Hint 1</strong>") == 1, "a hint for a function that is not there"
 
 
 def test_a_spy_cannot_print_what_hidden_tests_gave_it(pages):

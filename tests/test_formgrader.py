@@ -31,7 +31,7 @@ WRITTEN = "answer_decode_starves"
 COMMENT = "Say <b>where</b> the bytes come from."
 EVE = "eve<img src=x onerror=evil()>"
 EVE_ID = "eve_img src=x onerror=evil()_"
-EVIL = """<script>evil()</script> <img src=x onerror=evil()> [x](javascript:evil()) [y][z] <b>bold</b> a<b
+EVIL = """<script>evil()</script> <img src=x onerror=evil()> [x](javascript:evil()) [y][z] <b>bold</b> a<b and b>c
 <a href="javascript:evil()">x</a> <svg onload=evil()><circle r="9"></svg> <input id="test_half" class="score" value="3">
 <iframe srcdoc="<script>parent.evil()</script>"></iframe> <style>body{display:none}</style> <x onclick=evil()>
 
@@ -235,6 +235,7 @@ def test_nothing_of_a_student_runs_in_the_browser(server, browser, work):
     assert "shown text/latex" in text and "bold" in text and "framed" in text, "the answer is not shown at all"
     assert "an output that only a browser could show" in text
     assert page.locator(".output_png img").count() == 1, "a picture is gone"
+    assert "a<b and b>c" in page.locator(".nbgrader_cell .text_cell_render").last.inner_text(), "words are gone"
     for wrong in ("svg", "iframe", "#notebook style", ".output a", "[src=x]", ".output script", "[onload]"):
         assert page.locator(wrong).count() == 0, wrong
     assert page.locator("#test_half").count() == 1, "a student's element stands in the way of the box for points"

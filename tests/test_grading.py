@@ -12,8 +12,8 @@ import zipfile
 import nbformat
 import pytest
 
-from autograder import end_to_end
 from autograder.assignment.script import read_script
+from autograder.auditor import end_to_end
 from autograder.grading import course, demo, execute
 from autograder.intake import collect, folders, graft, reading
 

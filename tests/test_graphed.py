@@ -11,7 +11,8 @@ from mini_engine.bench import ceilings, machine, timing
 from mini_engine.engine import Engine
 from mini_engine.generate import ROAD, greedy
 from mini_engine.gpu import graphs as graphed
-from mini_engine.kv_cache import KVCache, StaticKVCache
+from mini_engine.gpu.static_cache import StaticKVCache
+from mini_engine.kv_cache import KVCache
 from mini_engine.model import Llama
 from mini_engine.sequence import SamplingParams
 from mini_engine.speed import step_seconds
@@ -274,8 +275,10 @@ def test_too_little_memory(monkeypatch):
     device.require_memory(1e15, "cpu")  # unknown: no reason to refuse
 
 
-def test_describe_names_the_machine():
+def test_one_description_of_the_machine():
     record = machine.machine("cpu")
+    assert record["name"] == record["processor"] and record["num_cores"] >= 1 and record["num_threads"] >= 1
+    assert set(record["flags"]) <= set(machine.FLAGS) and json.loads(json.dumps(record)) == record
     assert record["device"] == "cpu" and record["torch"] == torch.__version__ and len(record["date"]) == 10
     assert machine.version_of("no such package") is None
 

@@ -10,7 +10,8 @@ import pytest
 from traitlets.config import PyFileConfigLoader
 
 from autograder.assignment.cells import split_cells
-from autograder.audit_tool import Row, save
+from autograder.auditor.audit import Row
+from autograder.auditor.table import save
 from autograder.grading import costs, tables
 from autograder.grading.course import ROOT, hand_in, submission
 

@@ -21,7 +21,7 @@ from small_course import NAMES, TOPIC, floored, make_course, right
 
 from autograder import __main__
 from autograder.grading import course
-from autograder.intake import collect, folders, graft, reading, received, unpack
+from autograder.intake import collect, folders, graft, outputs, reading, received, unpack
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-unique cell id")
 FULL, VISIBLE = 6, 2  # two exercises; floored answers pass the visible checks only
@@ -132,6 +132,14 @@ def saved_outputs(nb):
     return nbformat.writes(nb)
 
 
+def huge_outputs(nb):
+    """Over the limit of what is read, with outputs that look like cells."""
+    text = '"]}, {"outputs": [\\"' * 10 + "x" * reading.MAX_FILE_BYTES
+    outputs = [nbformat.v4.new_output("stream", name="stdout", text=text) for _ in range(2)]
+    next(cell for cell in nb.cells if cell.id == NAMES[0]).outputs = outputs
+    return nbformat.writes(nb)
+
+
 def with_code(code):
     def change(nb):
         for cell in nb.cells:
@@ -165,6 +173,7 @@ CHANGED = {
     "edited-marks": (edited_marks, VISIBLE, ""),
     "no-marks": (no_marks, FULL, f"the cell that defines {NAMES[0]} is taken"),
     "saved-outputs": (saved_outputs, FULL, ""),
+    "huge-outputs": (huge_outputs, FULL, ""),
     "flood": (with_code("print('x' * 3_000_000)\n"), FULL, ""),
     "warns": (with_code("import sys, warnings\nwarnings.warn('old')\nprint('!', file=sys.stderr)\n"), FULL, ""),
     "many-cells": (many_cells, FULL, "Only the first 1000"),
@@ -265,9 +274,16 @@ PLACED = {
     "a[1]*\n": (lambda folder, root: write(folder, text(root)), FULL, ""),
     "n" * 200: (lambda folder, root: write(folder, text(root)), FULL, ""),
     "bytes-\udcff": (lambda folder, root: write(folder, text(root)), FULL, ""),
+    "turned\u202eround": (lambda folder, root: write(folder, text(root)), FULL, ""),
+    "page": (lambda folder, root: (write(folder, text(root)), write(folder, "<script>", "feedback.html")), FULL, "set"),
     "case": (lambda folder, root: write(folder.with_name(TOPIC.upper()), text(root)), FULL, ""),
 }  # fmt: skip
-ID_IN_GRADEBOOK = {"a[1]*\n": "a_1___", "n" * 200: "n" * 128, "bytes-\udcff": "bytes-_"}
+ID_IN_GRADEBOOK = {
+    "a[1]*\n": "a_1___",
+    "n" * 200: "n" * 128,
+    "bytes-\udcff": "bytes-_",
+    "turned\u202eround": "turned_round",
+}
 CASES = {name: case[1:] for name, case in (CHANGED | PLACED).items()}
 
 
@@ -475,6 +491,54 @@ def test_an_archive_that_explodes_is_zero_for_its_student_only(tmp_path, monkeyp
     assert "unpacks to too much" in why["a_1"] and "too deep" in why["c_3"] and "unpacks to too much" in why["gus"]
     assert found["b_2_assignsubmission_file_"].read_text() == found["d_4_assignsubmission_file_"].read_text() == "{}"
     assert "unpacks to too much" in why["e_8"] and "unpacks" not in why["e_5"], "all of it fills the disk"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_archive_of_very_many_files_is_refused_in_one_line(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(unpack, "MAX_FILES", (20, 5))
+    archive, out, log = tmp_path / "archive", tmp_path / "out", Log()
+    for number in range(21):
+        write(tmp_path / "many" / f"s{number}", "x", "x.txt")
+    archive.mkdir()
+    shutil.make_archive(archive / "many", kind, tmp_path / "many")
+    with zipfile.ZipFile(archive / "class.zip", "w") as file:
+        file.write(archive / f"many.{kind}", f"a_1_assignsubmission_file_/x.{kind}")
+        file.writestr(f"b_2_assignsubmission_file_/{FILE}", "{}")
+    collect.CourseExtractor.extract(SimpleNamespace(log=log), str(archive), str(out))
+    assert len(log.lines) == 2 and "more than 20 files" in log.lines[1] and "more than 5 files" in log.lines[0]
+    found = {str(path.relative_to(out)): reading.read_cells(path)[1] for path in out.rglob("*.ipynb")}
+    assert len(found) == 3 and "more than 20 files" in found[f"many/many.{kind}.ipynb"]
+    assert found[f"class/b_2_assignsubmission_file_/{FILE}"] == "it holds no cells"
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_outputs_are_taken_out_without_being_read(tmp_path, version):
+    odd = 'a "quoted" \\ text with [brackets} and "outputs": [1]'
+    cells = [
+        {"cell_type": "code", "source": odd, "metadata": {"outputs": "x"}, "outputs": [{"text": [odd], "data": {}}]}
+    ]
+    cells += [{"source": "outputs", "outputs": []}, {"outputs": odd}]
+    whole = {"cells": cells} if version == 4 else {"worksheets": [{"cells": cells}]}
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(whole))
+    for cell in cells[:2]:
+        cell["outputs"] = []
+    assert json.loads(outputs.without_outputs(path, 10_000)) == whole
+    assert outputs.without_outputs(path, 100) is None
+    for bad in ('{"cells": [{"outputs": [', '"' + '\\"' * 2_000_000, "[" * 1_000_000 + '"'):
+        path.write_text(bad)
+        assert outputs.without_outputs(path, 100) is None
+
+
+def test_a_record_of_the_time_outlives_the_loss_of_outputs(one, tmp_path):
+    config, folder = one
+    content = json.dumps({"cells": [{"source": "x", "outputs": [{"text": "x" * reading.MAX_FILE_BYTES}]}]})
+    write(folder, content)
+    stamp = datetime(2026, 11, 20, 10)
+    received.record(tmp_path / "received" / TOPIC, "ada", stamp, "zip_collect", notebook=folder / FILE)
+    assert folders.take_in(config, folder, {FILE}) == []
+    assert (folder / FILE).stat().st_size < 100
+    assert received.read(config, folder)["timestamp"] == "2026-11-20 10:00:00"
 
 
 def test_a_name_inside_a_students_archive_is_not_believed():

@@ -3,13 +3,14 @@
 import nbformat
 import pytest
 
-from autograder import end_to_end
 from autograder.assignment.cells import split_cells
-from autograder.audit_tool import ROOT
+from autograder.auditor import end_to_end
+from autograder.auditor.candidates import ROOT
+from autograder.auditor.children import score_all
+from autograder.auditor.compare import compare
+from autograder.auditor.pairs import Pair
 from autograder.grading import course
-from autograder.outside.compare import compare
-from autograder.outside.pairs import Pair
-from autograder.scoring import Topic, score_all
+from autograder.scoring import Topic
 
 TOPICS = sorted(path.stem for path in (ROOT / "solutions").glob("*/*.py"))
 SHARE = 8  # of the starters and wrong answers; `python -m autograder audit --outside` takes them all

@@ -103,7 +103,7 @@ def test_recorded_run(capsys):
         "record again: python -m mini_engine quality --output mini_engine/data/quality.json"
     )
     assert data["num_predictions"] >= 4000
-    assert {"cpu", "cores", "threads", "torch", "python", "numpy"} <= set(data["machine"])
+    assert {"processor", "num_cores", "num_threads", "torch", "python", "numpy"} <= set(data["machine"])
     assert rows["int4-g32-asym"]["weight_error"] == 0 == rows["int4-g32-asym"]["kl"], "the file's own grid is lossless"
     for name in ("int8-g64", "int8-g128", "engine-int8", "kv-int8"):
         assert rows[name]["kl"] < 0.01 and rows[name]["agreement"] > 0.93, name

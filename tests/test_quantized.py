@@ -18,12 +18,11 @@ from mini_engine.kv_cache import KVCache
 from mini_engine.layers import Linear
 from mini_engine.model import Llama
 from mini_engine.quant.arrays import quantize
+from mini_engine.quant.caches import Int8KVCache, StaticInt8KVCache
 from mini_engine.quant.modules import (
     SCHEMES,
     Int4Linear,
-    Int8KVCache,
     Int8Linear,
-    StaticInt8KVCache,
     W8A8Linear,
     bytes_read_per_token,
     per_group_int4,

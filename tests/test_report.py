@@ -11,12 +11,12 @@ from sqlalchemy import text as sql
 
 from autograder import __main__
 from autograder.assignment import notebooks
-from autograder.audit_tool import load_topic
+from autograder.auditor.candidates import load_topic
+from autograder.auditor.children import score_all
 from autograder.grading import course
 from autograder.intake.graft import NOTES_HEADING
 from autograder.results import class_result, items, misconceptions, report
 from autograder.results.similarity import near_identical
-from autograder.scoring import score_all
 
 TOPIC = "01_x"
 EXERCISE = '''
@@ -71,12 +71,23 @@ RIGHT = "def NAME(x):\n    return x / 2\n"
 FLOOR = "def NAME(x):\n    return x // 2\n"  # passes the visible check
 MINUS = "def NAME(x):\n    return x - 2\n"
 LEAKS = "def NAME(x):\n    raise ValueError('my name is zoe <script>alert(1)</script>')\n"
-BANK = {
-    "wrong_floor": '"""Drops the half of odd numbers."""\n' + FLOOR,
-    "wrong_minus": '"""Takes away instead of dividing."""\n' + MINUS,
-    "right_times": '"""Times."""\ndef NAME(x):\n    return 0.5 * x\n',
-    "right_divmod": '"""Power."""\ndef NAME(x):\n    return x * 2 ** -1\n',
-}
+BANK = f"""\
+== wrong floor whole, caught by hidden
+Drops the half of odd numbers.
+{FLOOR}
+== wrong minus whole, caught by test
+Takes away instead of dividing.
+{MINUS}
+== right times
+Times.
+def NAME(x):
+    return 0.5 * x
+
+== right divmod
+Power.
+def NAME(x):
+    return x * 2 ** -1
+"""
 CLASS = {
     "ada": [RIGHT, RIGHT, RIGHT],
     "ben": [FLOOR, RIGHT, RIGHT],
@@ -94,10 +105,9 @@ def root(tmp_path_factory):
     script.parent.mkdir(parents=True)
     script.write_text(HEADER + "".join(EXERCISE.replace("NAME", name) for name in NAMES) + ANSWER)
     for name in NAMES:
-        bank = folder / "autograder" / "audit" / TOPIC / name
-        bank.mkdir(parents=True)
-        for kind, text in BANK.items():
-            (bank / f"{kind}.py").write_text(text.replace("NAME", name))
+        bank = folder / "autograder" / "audit" / TOPIC / f"{name}.txt"
+        bank.parent.mkdir(parents=True, exist_ok=True)
+        bank.write_text(BANK.replace("NAME", name))
     for path, content in notebooks.build(script, folder / "notebooks", notebooks.course_config()).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -192,16 +202,16 @@ def test_failures_stand_together_and_bear_the_name_of_the_mistake(result, root):
     groups = misconceptions.misconceptions(result, misconceptions.bank_messages(TOPIC, root))
     floor, leak = groups["half"]
     assert floor.students == ["ben", "chi"]
-    assert floor.named == {"wrong_floor": "Drops the half of odd numbers"}
+    assert floor.named == {"floor": "Drops the half of odd numbers"}
     assert leak.students == ["zoe"] and not leak.named
     [minus] = groups["middle"]
-    assert minus.students == ["chi", "zoe"] and list(minus.named) == ["wrong_minus"]
+    assert minus.students == ["chi", "zoe"] and list(minus.named) == ["minus"]
     assert groups["mean"] == [], "an exercise that was not written is no misconception"
 
 
 def test_messages_match_in_spite_of_other_numbers(result):
-    bank = {"half": {"wrong_other": (("", "secret: half(-3) is -1.5, you returned -77.5"), "Returns something else")}}
-    assert list(misconceptions.misconceptions(result, bank)["half"][0].named) == ["wrong_other"]
+    bank = {"half": {"other": (("", "secret: half(-3) is -1.5, you returned -77.5"), "Returns something else")}}
+    assert list(misconceptions.misconceptions(result, bank)["half"][0].named) == ["other"]
 
 
 def test_the_page_is_whole_and_safe(pages):
@@ -212,6 +222,7 @@ def test_the_page_is_whole_and_safe(pages):
     for told in ("ben, chi", "No submission: 1 (eli)", "(dan)", "answer_why: 1 (ada)", "Drops the half"):
         assert told in page, told
     assert "The time of 3 submissions is known; half of them came 48 hours or more before" in page
+    assert re.search(r"given by machine\. \d+ written answers? wait", page)
     assert "1 came late (zoe)" in page and "dan: It is not JSON. dan.py was set aside." in page
 
 
@@ -226,11 +237,15 @@ def test_the_public_page_names_nobody_and_shows_no_hidden_check(pages):
 def test_the_tables_hold_the_numbers(pages):
     rows = list(csv.DictReader(pages[False][f"{TOPIC}.csv"].splitlines()))
     assert [row["exercise"] for row in rows] == list(NAMES)
-    assert rows[0]["difficulty"] == "0.417" and rows[0]["most frequent named mistakes"] == "wrong_floor (2)"
+    assert rows[0]["difficulty"] == "0.417" and rows[0]["most frequent named mistakes"] == "floor (2)"
     scores = {
         row["student"]: float(row["points"]) for row in csv.DictReader(pages[False][f"{TOPIC}_scores.csv"].splitlines())
     }
     assert scores == {"ada": 9, "ben": 7, "chi": 1, "dan": 0, "zoe": 0}
+    waits = {
+        row["student"]: row["answer_why"] for row in csv.DictReader(pages[False][f"{TOPIC}_scores.csv"].splitlines())
+    }
+    assert waits["ada"] == "waits" and waits["dan"] == "0.0", "an answer that waits for a person is not zero points"
 
 
 def test_command_writes_and_refuses(work, tmp_path, capsys, monkeypatch):

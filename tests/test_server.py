@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import httpx
 import openai
@@ -22,7 +23,7 @@ from mini_engine.commands.serve import bind
 from mini_engine.engine import Engine
 from mini_engine.sequence import SamplingParams
 from mini_engine.serve.app import create_app
-from mini_engine.serve.metrics import Histogram
+from mini_engine.serve.metrics import SNAPSHOT_METRICS, Metrics
 from mini_engine.weights import smollm2_is_cached
 
 NUM_BLOCKS = 200
@@ -262,11 +263,23 @@ def test_models_health_and_metrics(served):
     assert served.metric("kv_blocks") == NUM_BLOCKS
 
 
-def test_histogram_buckets_are_cumulative():
-    histogram = Histogram("x", "help", (1, 2))
-    for value in (0.5, 1, 1.5, 9):
-        histogram.observe(value)
-    assert [line.split()[-1] for line in histogram.lines()[2:]] == ["2", "3", "4", "12.0", "4"]
+def test_the_metrics_page_keeps_its_names_and_counts():
+    metrics = Metrics()
+    for ttft_s in (0.005, 0.01, 0.02, 99):
+        metrics.observe(SimpleNamespace(finish_reason="stop", ttft_s=ttft_s, tpot_s=None))
+    page = metrics.render({key: number for number, key in enumerate(SNAPSHOT_METRICS)})
+    lines = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
+    assert {name: float(lines[f"mini_engine_{name}"]) for name in ("kv_blocks", "steps_total")} == {
+        "kv_blocks": 2,
+        "steps_total": 4,
+    }
+    first = "mini_engine_time_to_first_token_seconds"
+    buckets = [float(lines[f'{first}_bucket{{le="{bound}"}}']) for bound in ("0.01", "0.025", "60.0", "+Inf")]
+    assert buckets == [2, 3, 3, 4], "a bucket counts all values up to its bound"
+    assert float(lines[f"{first}_count"]) == 4 and float(lines[f"{first}_sum"]) == pytest.approx(99.035)
+    finished = "mini_engine_requests_finished_total"
+    assert [float(lines[f'{finished}{{reason="{reason}"}}']) for reason in ("stop", "length")] == [4, 0]
+    assert not any("_created" in name for name in lines)
 
 
 def test_a_full_queue_answers_429():

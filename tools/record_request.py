@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from mini_engine.bench import interleaved, machine
+from mini_engine.bench.machine import machine
+from mini_engine.bench.timing import interleaved
 from mini_engine.model import Llama
 from mini_engine.tokenizer import load_smollm2_tokenizer
 from mini_engine.weights import load_smollm2

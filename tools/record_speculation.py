@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from mini_engine.accounting import num_blocks_for
 from mini_engine.bench.machine import machine
 from mini_engine.bench.timing import interleaved, write_json
 from mini_engine.engine import Engine
@@ -156,7 +157,7 @@ def logit_shift(model, ids, num_more=4, num_places=8):
     With the engine's paged cache, as when it verifies a draft; over num_places tokens at the end of ids.
     """
     block_size = 16
-    table = list(range(-(-len(ids) // block_size)))
+    table = list(range(num_blocks_for(len(ids), block_size)))
     cache = PagedKVCache(model.config, len(table), block_size, model.dtype, model.device)
 
     def last_logits(start, end):

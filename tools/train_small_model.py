@@ -10,21 +10,20 @@ import ast
 import math
 import pydoc_data.topics
 import sysconfig
-import time
 from pathlib import Path
 
 import torch
 from tokenizers import ByteLevelBPETokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
-VOCAB, TOKENS, BATCH = 2048, 128, 16  # size of the vocabulary; tokens of a row; rows of a step
+VOCAB, TOKENS, BATCH = 1024, 128, 16  # size of the vocabulary; tokens of a row; rows of a step
 SHAPE = {
-    "hidden_size": 256,
-    "intermediate_size": 768,
+    "hidden_size": 128,
+    "intermediate_size": 384,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
-    "head_dim": 64,
+    "head_dim": 32,
     "max_position_embeddings": 1024,
     "tie_word_embeddings": True,
 }
@@ -47,31 +46,29 @@ def read_texts():
     return ["\n\n".join(part) for part in parts]
 
 
-def train(model, ids, seconds, seed=0):
-    """AdamW with warm-up and cosine decay over a fixed time; prints the loss now and then."""
+def train(model, ids, num_steps, seed=0):
+    """AdamW with warm-up and cosine decay; prints the loss now and then."""
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.95), weight_decay=0.1)
-    start, step, done = time.perf_counter(), 0, 0.0
-    while done < 1:
-        done = (time.perf_counter() - start) / seconds
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.95), weight_decay=0.1)
+    for step in range(num_steps):
         for group in optimizer.param_groups:
-            group["lr"] = 2e-3 * min(1, (step + 1) / 50) * (0.05 + 0.95 * (1 + math.cos(math.pi * min(done, 1))) / 2)
+            group["lr"] = (
+                3e-3 * min(1, (step + 1) / 50) * (0.05 + 0.95 * (1 + math.cos(math.pi * step / num_steps)) / 2)
+            )
         places = torch.randint(len(ids) - TOKENS, (BATCH, 1), generator=generator) + torch.arange(TOKENS)
         loss = model(input_ids=ids[places], labels=ids[places]).loss
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        step += 1
-        if step % 100 == 0:
-            print(f"{done:4.0%} of the time, step {step}: loss {loss.item():.3f}", flush=True)
-    return step
+        if (step + 1) % 100 == 0:
+            print(f"step {step + 1} of {num_steps}: loss {loss.item():.3f}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=8)
+    parser.add_argument("--steps", type=int, default=1500)
     args = parser.parse_args()
     training, held_out, calibration = read_texts()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -84,10 +81,10 @@ def main():
     torch.manual_seed(0)
     model = LlamaForCausalLM(LlamaConfig(vocab_size=VOCAB, **SHAPE))
     print(f"{model.num_parameters():,} parameters, {len(ids):,} tokens of {len(training):,} characters")
-    steps = train(model, ids, 60 * args.minutes)
+    train(model, ids, args.steps)
     model.save_pretrained(args.folder)
-    print(f"{steps} steps, {steps * TOKENS * BATCH / len(ids):.1f} times through the text. Now:")
-    print(f"python -m mini_engine quality --weights {args.folder} --text {args.folder}/held_out.txt", end=" ")
+    print(f"{args.steps * TOKENS * BATCH / len(ids):.1f} times through the text. Now:")
+    print(f"python -m mini_engine quality --model {args.folder} --text {args.folder}/held_out.txt", end=" ")
     print(f"--calibration {args.folder}/calibration.txt --output mini_engine/data/quality_float.json")
 
 

@@ -1,5 +1,6 @@
 """The cells of an assignment script (percent format), as text."""
 
+import ast
 import re
 from dataclasses import dataclass, field
 
@@ -108,3 +109,12 @@ def starter_of(source):
         source,
         flags=re.M | re.S,
     )
+
+
+def names_given(source):
+    """What a solution cell defines: its functions and classes. A cell may hold several that belong together."""
+    try:
+        body = ast.parse(starter_of(source)).body
+    except SyntaxError:
+        return []
+    return [node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]

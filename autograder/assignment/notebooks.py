@@ -21,6 +21,11 @@ from autograder.assignment.script import ScriptError, read_script
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+# cells that JupyterLab opens folded, and the first line, which it shows of them
+FOLDED = {
+    "setup": "Set-up: run this cell first.",
+    "test": "The visible checks of {name}: run this cell. When it says nothing, they pass.",
+}
 
 
 def course_config():
@@ -39,6 +44,8 @@ def source_notebook(cells):
         metadata = nbgrader_metadata(cell)
         if cell.kind == "task":
             metadata["course"] = {**cell.options, "points": points[cell.name]}
+        if cell.kind in FOLDED:
+            metadata["jupyter"] = {"source_hidden": True}
         if cell.kind == "setup":
             setups += 1
             metadata["nbgrader"]["grade_id"] = "setup" if setups == 1 else f"setup_{setups}"
@@ -83,6 +90,8 @@ def notebook_text(cell, effort):
     if cell.kind == "hidden":
         comment = f"# The hidden tests of {cell.name} run here when the notebook is graded."
         return f"{comment}\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"
+    if cell.kind in FOLDED:
+        return f"# {FOLDED[cell.kind].format(name=cell.name)}\n{cell.source}"
     return cell.source
 
 

@@ -6,7 +6,8 @@ import re
 import symtable
 from pathlib import Path
 
-from autograder.assignment.cells import PARTS, split_cells, starter_of
+from autograder.assignment.cells import PARTS, names_given, split_cells, starter_of
+from autograder.assignment.seen import names_seen
 
 MODULE_NAMES = {"__name__", "__file__", "__doc__"} | set(dir(builtins))
 
@@ -42,11 +43,11 @@ def check_cells(cells):
         return faults
     exercises = group_exercises(cells, faults)
     allowed = {name for cell in cells if cell.kind == "setup" for name in setup_names(cell.source)}
-    earlier = []
+    given = {}
     for name, parts in exercises.items():
+        given[name] = names_given(parts["solution"].source) if "solution" in parts else [name]
         if set(parts) == set(PARTS):
-            faults += check_exercise(name, parts, allowed, earlier)
-        earlier.append(name)
+            faults += check_exercise(name, parts, allowed, given)
     for cell in cells:
         marks = [cell.source.count(f"### {word} SOLUTION") for word in ("BEGIN", "END")]
         if cell.kind == "answer" and marks != [1, 1]:
@@ -73,7 +74,7 @@ def group_exercises(cells, faults):
     return exercises
 
 
-def check_exercise(name, parts, allowed, earlier):
+def check_exercise(name, parts, allowed, given):
     """Breaches of the rules within one complete exercise."""
     faults = []
     task, solution = parts["task"], parts["solution"]
@@ -87,9 +88,9 @@ def check_exercise(name, parts, allowed, earlier):
     if parts["hidden"].options["points"] < parts["test"].options["points"]:
         faults.append((parts["hidden"].line, f"hidden tests of `{name}` must be worth at least the visible ones"))
     faults += check_starter(name, solution)
-    mentioned = {other for other in earlier if re.search(rf"\b{other}\b", task.source)}
+    seen = {*names_seen(name, task.source, given), *allowed}
     for kind in ("test", "hidden"):
-        faults += check_test(parts[kind], f"{kind}_{name}", {name} | mentioned | allowed)
+        faults += check_test(parts[kind], f"{kind}_{name}", seen)
     return faults
 
 
@@ -103,12 +104,11 @@ def check_starter(name, cell):
         tree = ast.parse(starter)
     except SyntaxError as error:
         return [(cell.line, f"without its solution `{name}` is not Python: {error.msg}")]
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-            if ast.get_docstring(node):
-                return []
-            return [(cell.line, f"`{name}` needs a docstring outside of its solution region")]
-    return [(cell.line, f"the solution cell does not define `{name}` outside of its solution region")]
+    defined = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    if name not in [node.name for node in defined]:
+        return [(cell.line, f"the solution cell does not define `{name}` outside of its solution region")]
+    bare = [node.name for node in defined if not ast.get_docstring(node)]
+    return [(cell.line, f"`{other}` needs a docstring outside of its solution region") for other in bare]
 
 
 def check_test(cell, function, allowed):

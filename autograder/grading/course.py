@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 from nbgrader.api import Gradebook
 
+WAITS = "waits"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -81,7 +82,10 @@ def max_scores(work, assignment):
 
 
 def class_table(work, assignment):
-    """(header, rows) of the class: a student's points per exercise, the sum, the maximum, what waits for a person."""
+    """(header, rows) of the class: a student's points per exercise, the sum, the maximum, what waits for a person.
+
+    WAITS stands where nothing is given yet because a person must look.
+    """
     worth = max_scores(work, assignment)
     exercises = list(dict.fromkeys(exercise_of(name) for name in worth))
     rows = []
@@ -89,9 +93,19 @@ def class_table(work, assignment):
         points = dict.fromkeys(exercises, 0.0)
         for name, score in scores.items():
             points[exercise_of(name)] += score or 0
-        waiting = sum(score is None for score in scores.values())
-        rows.append([student, *points.values(), sum(points.values()), sum(worth.values()), waiting])
+        waiting = {exercise_of(name) for name, score in scores.items() if score is None}
+        shown = [WAITS if name in waiting and not score else score for name, score in points.items()]
+        num_waiting = sum(score is None for score in scores.values())
+        rows.append([student, *shown, sum(points.values()), sum(worth.values()), num_waiting])
     return ["student", *exercises, "points", "of", "to grade by hand"], rows
+
+
+def write_texts(folder, texts):
+    """Writes {name: text} into a folder, which is made where it is missing; returns the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
 
 
 def exercise_of(grade_id):

@@ -1,4 +1,4 @@
-"""A demonstration class: seven made submissions through the whole round of nbgrader commands.
+"""A demonstration class: eight made submissions through the whole round of nbgrader commands.
 
     python -m autograder demo [NN_topic]
 
@@ -10,18 +10,20 @@ import sys
 from pathlib import Path
 
 from autograder.assignment.script import read_script
+from autograder.auditor.candidates import read_banks
 from autograder.grading import course
+from autograder.grading.spreadsheet import as_csv
 
 HERE = Path(__file__).resolve().parent
-WARNING = "import warnings\n\nwarnings.warn('this is old')\n"
+WARNING = "import warnings\n\nwarnings.warn('old')\n"
 CRASH = "import os\n\nos._exit(1)\n"
 
 
 def bank_answers(assignment, kind, root=course.ROOT):
     """{exercise: source} with the first `kind` answer ("wrong" or "right") of each exercise in the audit bank."""
-    folder = root / "autograder" / "audit" / assignment
-    found = {path.name: sorted(path.glob(f"{kind}_*.py")) for path in folder.iterdir() if path.is_dir()}
-    return {exercise: paths[0].read_text(encoding="utf-8") for exercise, paths in found.items() if paths}
+    _, banks = read_banks(assignment, root)
+    found = {exercise: list(getattr(bank, kind).values()) for exercise, bank in banks.items()}
+    return {exercise: answers[0].source for exercise, answers in found.items() if answers}
 
 
 def make_class(assignment, root=course.ROOT):
@@ -39,10 +41,7 @@ def make_class(assignment, root=course.ROOT):
         "dan": ({}, "nothing written"),
         "eve": (reference | bank_answers(assignment, "wrong", root), "well-known mistakes"),
         "fay": (reference | {last: CRASH + reference[last]}, "ends the process in the last exercise"),
-        "gus": (
-            reference | {first: "import warnings\nwarnings.warn('old')\n" + reference[first]},
-            "right, with a warning",
-        ),
+        "gus": (reference | {first: WARNING + reference[first]}, "right, with a warning"),
     }
     submissions = {name: course.submission(assignment, answers, root) for name, (answers, _) in made.items()}
     submissions["hal"] = "this was a notebook once"
@@ -83,7 +82,7 @@ def run(options):
         return 1
     header, rows = course.class_table(work, name)
     text = course.as_text(header, rows) + "\n\n" + "\n".join(f"{student}: {note}" for student, note in notes.items())
-    (work / "class.csv").write_text(course.as_csv(header, rows), encoding="utf-8")
+    (work / "class.csv").write_text(as_csv(header, rows), encoding="utf-8")
     (work / "class.txt").write_text(text + "\n", encoding="utf-8")
     print(f"\n{text}\n\nsaved in {work}: class.csv, class.txt, grades.csv (nbgrader's export), feedback/")
     return 0

@@ -13,6 +13,7 @@ import select
 import shutil
 import symtable
 import tempfile
+import time
 from pathlib import Path
 from queue import Empty
 
@@ -27,13 +28,15 @@ from autograder.outside.tester import GONE, Tester
 from autograder.sandbox import modes
 
 MAX_OUTPUT_CHARS = 100_000
-DEAD = "The notebook's process ended while it ran (exit, crash or out of memory); later cells did not run."
-HANGS = "The notebook's process did not stop after a test had run too long; later cells did not run."
+TEST_S, AGAIN_S = 20, 5  # for a test, and for one after another of its exercise ran out of time
+TESTS_S = 300  # for all tests of a notebook
+AFTER = "Later cells did not run."
+DEAD = f"The notebook's process ended while it ran (exit, crash or out of memory). {AFTER}"
+HANGS = f"The notebook's process did not stop after a test had run too long. {AFTER}"
+OUT_OF_TIME = f"The tests of this notebook took {TESTS_S} seconds together, which is all they have."
 PART_OF = re.compile(r"(test|hidden)_(\w+)")
-GARBLED = "The notebook's process no longer answered as a notebook does; later cells did not run."
+GARBLED = f"The notebook's process no longer answered as a notebook does. {AFTER}"
 POLL_S, STOP_S = 0.005, 5  # between looks at the tester; for a kernel to end a call that was interrupted
-TEST_S, LATER_S = 20, 3  # for a test; for those of an exercise after one of its tests took longer
-MAX_LATE_S = 45  # lost by one notebook to what ran too long; then all that is left gets LATER_S
 MAX_SILENT = 3  # tests that a living kernel may leave without an answer: each costs the class time
 
 
@@ -42,8 +45,7 @@ class CourseExecute(Execute):
 
     def preprocess(self, nb, resources=None, km=None):
         self._dead, self._num_silent = "", 0
-        self._slow, self._late_s, self._found = set(), 0, {}
-        self._cell_s = self.timeout or 60
+        self._slow, self._left_s, self._found = set(), TESTS_S, {}
         for cell in nb.cells:
             cell.metadata.pop("tags", None)  # skip-execution on a test cell would give full marks
         self._idle = idle_cells(nb.cells)
@@ -55,7 +57,6 @@ class CourseExecute(Execute):
         try:
             return super().preprocess(nb, resources, km)
         finally:
-            self.timeout = self._cell_s
             if self._own_exchange:
                 shutil.rmtree(self._own_exchange, ignore_errors=True)
 
@@ -71,8 +72,6 @@ class CourseExecute(Execute):
         try:
             cell, resources = super().preprocess_cell(cell, resources, index)
         except Exception as error:  # whatever a kernel sends that is no message of a notebook ends up here too
-            if isinstance(error, CellTimeoutError):
-                self.lose(self.timeout)
             run_sync(self.note_trouble)(error)
             message = self._dead or "This cell ran too long or wrote too much."
             cell.outputs = [*cell.get("outputs", []), error_output(type(error).__name__, message)]
@@ -89,7 +88,9 @@ class CourseExecute(Execute):
             tests = self._topic.exercises[found[2]]
             self.run_tests(found[2], [tests[part] for part in self._together[grade_id] if part in tests])
         if grade_id not in self._found:
-            return [error_output("DeadKernelError", self._dead)]
+            return [
+                error_output("DeadKernelError", self._dead) if self._dead else error_output("TimeoutError", OUT_OF_TIME)
+            ]
         reason, printed = self._found[grade_id]
         outputs = [new_output("stream", name="stdout", text=printed)] if printed else []
         if reason:
@@ -100,26 +101,23 @@ class CourseExecute(Execute):
     def run_tests(self, exercise, cells):
         """Runs tests that stand together in one tester, and in another what is left after one of them ended it."""
         confined = modes.require() != "trusted"
-        while cells and not self._dead:
-            path = self.exchange() / f"t{secrets.token_hex(8)}"  # a name that nobody could take before
-            is_short = exercise in self._slow or self._late_s >= MAX_LATE_S
-            tester = Tester(self._topic, cells, path, LATER_S if is_short else min(TEST_S, self._cell_s), confined)
+        while cells and not self._dead and self._left_s > 0:
+            path, start = self.exchange() / f"t{secrets.token_hex(8)}", time.monotonic()  # nobody could take that name
+            tester = Tester(self._topic, cells, path, self.seconds_for(exercise), confined)
             run_sync(self.attend)(tester, self.kc.execute(package.request(path), silent=True, store_history=False))
             found = tester.result()
+            self._left_s -= time.monotonic() - start
             if tester.was_late:
                 self._slow.add(exercise)
-                self.lose(tester.limit_s)
-            self._num_silent += sum(GONE in reason for reason, _ in found.values())
+            self._num_silent += sum(reason == f"StudentProcessError: {GONE}" for reason, _ in found.values())
             if self._num_silent >= MAX_SILENT and not self._dead:
                 run_sync(self.give_up)(GARBLED)
             self._found |= found
             cells = [cell for cell in cells if cell.grade_id not in found]
 
-    def lose(self, seconds):
-        """Counts time that something took without an end."""
-        self._late_s += seconds
-        if self._late_s >= MAX_LATE_S:
-            self.timeout = min(LATER_S, self._cell_s)
+    def seconds_for(self, exercise):
+        """How long a test may take: little after one of the same exercise ran out of time, never more than is left."""
+        return min(AGAIN_S if exercise in self._slow else TEST_S, self.timeout or TEST_S, self._left_s)
 
     def exchange(self):
         """The folder in which the tester listens, seen under one path by both sides."""
@@ -159,7 +157,7 @@ class CourseExecute(Execute):
             if interrupt:
                 return await self.give_up(HANGS)
         if not await self._alive():
-            self._dead = DEAD
+            self._dead = self.why_dead()
 
     async def has_ended(self, request, seconds):
         """Whether the kernel has answered the request, waiting for it for some seconds."""
@@ -182,10 +180,15 @@ class CourseExecute(Execute):
 
     async def note_trouble(self, error):
         """After an error in a cell of the student's: is the kernel of any more use?"""
-        if isinstance(error, DeadKernelError) or not await self._alive():
-            self._dead = DEAD
+        if not await self._alive() or isinstance(error, DeadKernelError):
+            self._dead = self.why_dead()
         elif not isinstance(error, CellTimeoutError | RuntimeError):
             await self.give_up(GARBLED)
+
+    def why_dead(self):
+        """What the student reads where the process has ended: the limit that ended it, where the jail knows one."""
+        limit = getattr(self.km.provisioner, "why_ended", "")
+        return f"{limit} {AFTER}" if limit else DEAD
 
     async def give_up(self, why):
         """Ends the kernel; the cells after this one get `why`."""
@@ -244,11 +247,6 @@ def names_of(source):
         tables += table.get_children()
         read |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
     return bound, read
-
-
-def is_stderr(output):
-    """nbgrader gives zero for anything on stderr, so for every warning; an error is another kind of output."""
-    return output.output_type == "stream" and output.name == "stderr"
 
 
 def error_output(name, message):

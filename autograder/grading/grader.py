@@ -14,6 +14,12 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from nbgrader.apps import AutogradeApp
+from nbgrader.converters import Autograde
+from nbgrader.converters.base import NbGraderException
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
 from autograder.grading.archive import fingerprint, unpack
 from autograder.grading.rows import fill, outcome
 
@@ -22,10 +28,6 @@ class Grader:
     """nbgrader's autograde, loaded once and pointed at a folder that holds one submission at a time."""
 
     def __init__(self, scratch):
-        from nbgrader.apps import AutogradeApp
-        from sqlalchemy import event
-        from sqlalchemy.engine import Engine
-
         @event.listens_for(Engine, "connect")
         def do_not_wait_for_the_disk(connection, _):
             connection.execute("PRAGMA synchronous=OFF")  # only this process's own copies, which a crash may take
@@ -42,9 +44,6 @@ class Grader:
 
     def grade(self, task):
         """The result of a task; "status" is "graded", or "failed" where nbgrader gave the submission up."""
-        from nbgrader.converters import Autograde
-        from nbgrader.converters.base import NbGraderException
-
         start = time.monotonic()
         student, assignment = task["student"], task["assignment"]
         result = {"student": student, "status": "failed", "attempt": task["attempt"]}

@@ -18,7 +18,7 @@ def wanted_cells(assignment, root):
     made = notebooks.build(script, root / "notebooks", notebooks.course_config())
     stale = [path for path, content in made.items() if not path.exists() or path.read_bytes() != content]
     if stale:
-        raise CannotRegrade(f"{stale[0].name} is stale: run `python -m autograder.build_notebooks {assignment}` first")
+        raise CannotRegrade(f"{stale[0].name} is stale: run `python -m autograder notebooks {assignment}` first")
     cells = nbformat.read(script.with_suffix(".ipynb"), as_version=4).cells
     return {cell.metadata.nbgrader.grade_id: cell for cell in cells if "nbgrader" in cell.metadata}
 

@@ -2,7 +2,7 @@
 
 A task is plain data: the submission as an archive, the release, and the rows of the gradebook that belong to the
 assignment and the student. So is its result: the graded files and the rows that changed. A process that dies takes
-nothing with it, since it owns neither the class nor the gradebook; autograder/ledger.py alone writes both.
+nothing with it, since it owns neither the class nor the gradebook; ledger.py alone writes both.
 """
 
 import contextlib

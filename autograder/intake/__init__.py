@@ -1,0 +1,1 @@
+"""What arrives: collected, read without running it, made fit to be graded."""

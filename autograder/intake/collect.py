@@ -1,7 +1,7 @@
 """Collecting: from an LMS by `nbgrader zip_collect`, from nbgrader's exchange by `nbgrader collect`.
 
 File names of the common systems are understood, archives cannot do harm, and the time at which something was handed in
-is kept where no submission can write (autograder/received.py).
+is kept where no submission can write (received.py).
 """
 
 import os

@@ -12,24 +12,27 @@ import time
 from pathlib import Path
 
 from autograder.intake import received
+from autograder.intake.outputs import without_outputs
 from autograder.intake.reading import MAX_FILE_BYTES, leave_problem, read_cells
 
 MAX_DATA_BYTES = 50 << 20  # of all other files together
 MAX_DATA_FILES = 200
-RUNS_IN_BROWSER = re.compile("html|xml|javascript")  # in the kind of file that its name stands for
+MAX_WITH_OUTPUTS = 512 << 20  # of a notebook, before its saved outputs are taken out
+# what nbgrader takes for a pattern, a database or a file system refuses, a browser takes for HTML, or turns text around
+UNFIT = re.compile('[][*?<>&"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
+RUNS_IN_BROWSER = re.compile("html|[/+]xml|javascript")  # in the kind of file that its name stands for
 
 
 def submission_folders(course):
     """The folder of each submission that this command is asked to grade, its names mended where nbgrader would stumble.
 
-    A student's name may not hold what nbgrader takes for a pattern, nor what a database refuses, nor HTML, which the
-    formgrader's pages would run; the assignment's name may be in other letter case.
+    What a student's name may not hold: UNFIT. The assignment's name may be in other letter case.
     """
     pattern = Path(course.format_path(course.submitted_directory, course.student_id, course.assignment_id))
     for student in Path(pattern.anchor).glob(str(pattern.parent.relative_to(pattern.anchor))):
         if not student.is_dir() or student.name.startswith("."):
             continue
-        safe = re.sub(r"[\[\]*?<>&\"\x00-\x1f\x7f-\x9f\ud800-\udfff]", "_", student.name)[:128]
+        safe = UNFIT.sub("_", student.name)[:128]
         if safe != student.name and any(path.name == pattern.name for path in student.iterdir()):
             student = student.rename(unused(student.with_name(safe)))
         folders = {path.name: path for path in student.iterdir()} if os.access(student, os.R_OK | os.X_OK) else {}
@@ -58,6 +61,8 @@ def take_in(course, folder, names):
     quarantine = quarantine_of(course, folder)
     try:
         notes = make_safe(folder, names, quarantine)
+        for path in folder.rglob("*.ipynb"):
+            slim(course, folder, path, quarantine)
     except OSError as error:
         move_away(folder, quarantine)
         folder.mkdir()
@@ -98,12 +103,20 @@ def make_safe(folder, names, quarantine):
 
     names: the notebooks of the release. quarantine: where things are moved. Returns notes; nothing is deleted.
     """
-    problems, notes, size, count = {}, [], 0, 0
     if folder.parent.is_symlink() or folder.is_symlink() or not folder.is_dir():
-        which = folder.parent if folder.parent.is_symlink() else folder
-        move_away(which, quarantine)
+        move_away(folder.parent if folder.parent.is_symlink() else folder, quarantine)
         folder.mkdir(parents=True)
-        problems = dict.fromkeys(names, "the folder was a link or a file")
+        problems, notes = dict.fromkeys(names, "the folder was a link or a file"), []
+    else:
+        problems, notes = set_aside(folder, names, quarantine)
+    for name in sorted(names):
+        notes += provide(folder, name, spare_notebooks(folder, names) if len(names) == 1 else [], problems)
+    return notes
+
+
+def set_aside(folder, names, quarantine):
+    """Moves away what may not stay. Returns ({name: why}, notes)."""
+    problems, notes, size, count = {}, [], 0, 0
     for parent, folders, files in os.walk(folder, onerror=raise_it):
         for name in sorted(folders) + sorted(files):
             path = Path(parent, name)
@@ -119,21 +132,32 @@ def make_safe(folder, names, quarantine):
                     folders.remove(name)
             elif name in names and path.stat().st_nlink > 1:
                 notes.append(f"{name} has a second name elsewhere on the disk (a hard link): whose work is it?")
-    for name in sorted(names):
-        spare = spare_notebooks(folder, names) if len(names) == 1 else []
-        if (folder / name).exists():
-            if spare:
-                others = ", ".join(printable(path.name) for path in spare[:5])
-                notes.append(f"Graded is {name}; there was also {others}.")
-        elif spare and name not in problems:
-            chosen = max(spare, key=lambda path: (len(read_cells(path)[0]), path.stat().st_mtime))
-            shutil.copyfile(chosen, folder / name)
-            notes.append(f"{printable(str(chosen.relative_to(folder)))} is taken for {name}.")
-        else:
-            there = sorted(printable(path.name) for path in folder.iterdir() if path.name != "timestamp.txt")
-            why = f"no notebook was handed in{', but ' + ', '.join(there[:3]) if there else ''}"
-            leave_problem(folder / name, problems.get(name, why))
-    return notes
+    return problems, notes
+
+
+def provide(folder, name, spare, problems):
+    """Sees to it that the notebook `name` is there: itself, the best of the spare ones, or the reason why it is not."""
+    if (folder / name).exists():
+        others = ", ".join(printable(path.name) for path in spare[:5])
+        return [f"Graded is {name}; there was also {others}."] if spare else []
+    if spare and name not in problems:
+        chosen = max(spare, key=lambda path: (len(read_cells(path)[0]), path.stat().st_mtime))
+        shutil.copyfile(chosen, folder / name)
+        return [f"{printable(str(chosen.relative_to(folder)))} is taken for {name}."]
+    there = sorted(printable(path.name) for path in folder.iterdir() if path.name != "timestamp.txt")
+    why = f"no notebook was handed in{', but ' + ', '.join(there[:3]) if there else ''}"
+    leave_problem(folder / name, problems.get(name, why))
+    return []
+
+
+def slim(course, folder, path, quarantine):
+    """Takes the saved outputs out of a notebook that is too big with them; what is too big without them stays."""
+    content = without_outputs(path, MAX_FILE_BYTES) if path.stat().st_size > MAX_FILE_BYTES else None
+    if content is not None:
+        before = received.digest(path)
+        move_away(path, quarantine)
+        path.write_bytes(content)
+        received.has_become(course, folder, before, path)
 
 
 def raise_it(error):
@@ -168,7 +192,7 @@ def objection(path):
         return "a module could replace one that the notebook imports"
     if RUNS_IN_BROWSER.search(mimetypes.guess_type(path.name)[0] or ""):
         return "a web page or script could run in the browser of whoever opens it"
-    if status.st_size > (MAX_FILE_BYTES if path.suffix == ".ipynb" else MAX_DATA_BYTES):
+    if status.st_size > (MAX_WITH_OUTPUTS if path.suffix == ".ipynb" else MAX_DATA_BYTES):
         return f"too big, {status.st_size} bytes"
     return "" if os.access(path, os.R_OK) else "it may not be read"
 

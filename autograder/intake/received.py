@@ -50,6 +50,14 @@ def read(course, folder):
     return content if not content["sha256"] or content["sha256"] in digests else {}
 
 
+def has_become(course, folder, before, notebook):
+    """A record that holds for the notebook with the digest `before` holds for the one at `notebook` from now on."""
+    path = beside_submitted(course, "received") / folder.name / f"{folder.parent.name}.json"
+    content = load(path)
+    if content and content["sha256"] == before:
+        path.write_text(json.dumps(content | {"sha256": digest(notebook)}, indent=1))
+
+
 def load(path):
     try:
         return json.loads(path.read_text())

@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 from autograder.intake.reading import leave_problem
 
 MAX_TOTAL_BYTES = 8 << 30  # out of one archive that you put there, with all that is packed in it
-MAX_ENTRY_BYTES = 64 << 20  # out of each thing in it, which is one student's
+MAX_ENTRY_BYTES = 256 << 20  # out of each thing in it, which is one student's
 MAX_DEPTH = 3
+MAX_FILES = (50_000, 1_000)  # in an archive that you put there, in one of a student's
 ARCHIVES = (".zip", ".gz", ".tar", ".tgz")
 BAD_ARCHIVE = (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
 
@@ -65,10 +66,17 @@ def say_why_not(place, why):
 
 
 def unpack_members(path, folder, depth, log, room):
-    """Raises ValueError for an archive that unpacks to too much, or is nested too deeply."""
+    """Raises ValueError for an archive that unpacks to too much or is nested too deeply.
+
+    Also for one that holds too many files; then nothing of it is left.
+    """
     if depth == 0:
         raise ValueError("archives within archives, too deep")
-    for name, size, read in members(path):
+    most = MAX_FILES[0 if depth == MAX_DEPTH else 1]
+    for count, (name, size, read) in enumerate(members(path)):
+        if count == most:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise ValueError(f"it holds more than {most:,} files")
         parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..")]
         if not parts or is_litter(parts):
             continue

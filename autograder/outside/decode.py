@@ -3,15 +3,15 @@
 import collections
 import fractions
 import math
-import operator
 import random
 import sys
 
 import numpy as np
 
-from . import names
+from . import kinds, names
+from .containers import Container, pairs_of
 from .encode import BIT_GENERATORS, DICTS, DTYPE, MAX_DEPTH, MAX_INT_BITS, TENSOR_TYPES
-from .entries import Container, Draws, pairs_of
+from .entries import Draws
 from .wire import WireError
 
 MAX_DIMENSIONS = 32
@@ -100,15 +100,18 @@ class Decoder:
         self.shared.add(key, entry)
         return value
 
+    def dataclass(self, depth, key, coded, name, fields, *settings):
+        if not all(type(flag) is bool for flag in settings):
+            raise WireError("a record with settings that are none")
+        return self.container(depth, object.__new__(kinds.dataclass_like(name, tuple(fields), *settings)), key, coded)
+
     def tuple(self, depth, coded, name=None, fields=None):
         values = self.parts(coded, depth)
         if name is None:
             return tuple(values)
-        shown = [field for field in fields if isinstance(field, str) and field.isidentifier() and field[0] != "_"]
-        if shown != fields or any(hasattr(tuple, field) for field in shown):
-            raise WireError("a tuple with names that it cannot have")
-        parts = {field: property(operator.itemgetter(place)) for place, field in enumerate(shown)}
-        return type(names.clean(name), (tuple,), {"_fields": tuple(parts), **parts})(values)
+        if len(fields) != len(values):
+            raise WireError("a tuple with other names than parts")
+        return kinds.tuple_like(name, tuple(fields))._make(values)
 
     def bytes(self, depth, number):
         if type(number) is not int or not 0 <= number < len(self.blobs):
@@ -213,6 +216,7 @@ DECODERS = {
     "dict": Decoder.dict,
     "deque": Decoder.deque,
     "record": Decoder.record,
+    "dataclass": Decoder.dataclass,
     "draws": Decoder.draws,
     "tuple": Decoder.tuple,
     "frozenset": lambda decoder, depth, coded: frozenset(decoder.parts(coded, depth)),

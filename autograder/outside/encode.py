@@ -9,14 +9,16 @@ import sys
 
 import numpy as np
 
-from . import names
-from .entries import Container, Draws
+from . import kinds, names
+from .containers import Container, plain_base
+from .entries import Draws
 from .wire import WireError
 
 MAX_DEPTH = 60
 MAX_INT_BITS = 1 << 20
 DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f2|f4|f8|f16|c8|c16|c32|[SU]\d{1,6})")
-DICTS = {"dict": dict, "OrderedDict": collections.OrderedDict, "Counter": collections.Counter}
+DICTS = {"OrderedDict": collections.OrderedDict, "Counter": collections.Counter, "dict": dict}  # the first that fits
+IMMUTABLE = (tuple, frozenset, bytes, bytearray, int, float, complex, str, fractions.Fraction)
 BIT_GENERATORS = {"PCG64", "PCG64DXSM", "Philox", "SFC64", "MT19937"}
 TENSOR_TYPES = {
     "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64",
@@ -58,7 +60,7 @@ class Encoder:
         if self.owned.is_remote(value):
             return self.owned.reference(value)
         if is_a(value, np.ndarray):
-            return self.encode_array(np.asarray(value), depth)
+            return self.encode_array(plain_array(value), depth)
         if is_a(value, np.generic):
             return ["scalar", value.dtype.str, value.tobytes().hex()]
         if is_a(value, np.dtype):
@@ -77,9 +79,15 @@ class Encoder:
             return self.encode_record(value, depth)
         if is_a(value, np.random.Generator | random.Random):
             return self.encode_draws(value, depth)
-        for base in (dict, list, set, collections.deque, tuple, frozenset, bytes, int, float, str):
+        base = plain_base(type(value))
+        if base is not None:
+            stays = not self.is_trusted and kinds.has_methods(type(value))
+            return self.owned.reference(value) if stays else ENCODER_OF[base](self, value, depth)
+        for base in IMMUTABLE:
             if is_a(value, base):
                 return self.encode_derived(base, value, depth)
+        if kinds.layout(type(value)) and not self.is_trusted:
+            return self.encode_shared("dataclass", value, depth, *kinds.layout(type(value)))
         if is_a(value, type) or callable(value):
             place = names.name_of(value, self.is_trusted)
             if place and (self.is_trusted or is_a(value, type)):
@@ -87,7 +95,7 @@ class Encoder:
         return self.owned.reference(value)
 
     def encode_derived(self, base, value, depth):
-        """A value of a class below a plain one: as that one, with a namedtuple's names or a number's attributes."""
+        """A value below one that never changes: as that one, with a namedtuple's names or a number's attributes."""
         if base is tuple:
             fields = getattr(type(value), "_fields", None)
             return [
@@ -95,10 +103,8 @@ class Encoder:
                 self.parts(tuple.__iter__(value), depth),
                 *([type(value).__name__, list(fields)] if fields else []),
             ]
-        if base in (dict, list, set, collections.deque):
+        if base not in (int, float, str):
             return ENCODER_OF[base](self, value, depth)
-        if base is frozenset or base is bytes:
-            return ENCODER_OF[base](self, base(value), depth)
         plain = base.__pos__(value) if base in (int, float) else str.__str__(value)
         public = {key: part for key, part in getattr(value, "__dict__", {}).items() if not key.startswith("_")}
         simple = {key: part for key, part in public.items() if type(part) in (str, int, float, bool)}
@@ -116,8 +122,8 @@ class Encoder:
         return [tag, key, self.parts(entry.snapshot, depth), *more]
 
     def encode_dict(self, value, depth):
-        kind = next((name for name, cls in DICTS.items() if type(value) is cls), "dict")
-        if isinstance(value, collections.defaultdict):
+        kind = next(name for name, cls in DICTS.items() if is_a(value, cls))
+        if is_a(value, collections.defaultdict):
             return self.encode_shared("dict", value, depth, "defaultdict", self.encode(value.default_factory, depth))
         return self.encode_shared("dict", value, depth, kind)
 
@@ -176,8 +182,18 @@ class Encoder:
         return len(self.blobs) - 1
 
 
+def plain_array(value):
+    """The array itself of a matrix, a memmap or any other class below it; masked values have no place in one."""
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and is_a(value, masked.MaskedArray):
+        if masked.is_masked(value):
+            raise WireError("a masked array with masked values cannot cross: fill them first")
+        value = masked.getdata(value)
+    return np.asarray(value)
+
+
 def encode_bytes(encoder, value, depth):
-    return ["bytes", encoder.number_of_blob(value)]
+    return ["bytes", encoder.number_of_blob(bytes(value))]
 
 
 def encode_slice(encoder, value, depth):
@@ -191,6 +207,7 @@ ENCODERS = [
     (np.ndarray, Encoder.encode_array),
     (set, lambda encoder, value, depth: encoder.encode_shared("set", value, depth)),
     (frozenset, lambda encoder, value, depth: ["frozenset", encoder.parts(value, depth)]),
+    (collections.OrderedDict, Encoder.encode_dict),
     (collections.deque, lambda encoder, value, depth: encoder.encode_shared("deque", value, depth, value.maxlen)),
     (bytes, encode_bytes),
     (bytearray, lambda encoder, value, depth: ["bytearray", encoder.number_of_blob(bytes(value))]),

@@ -1,68 +1,10 @@
-"""What the two sides hold in common, kind by kind: how it is compared with what was last sent, and renewed."""
+"""Generators of numbers and the memory of arrays on both sides: compared with what was last sent, and renewed."""
 
-import collections
 import sys
 
 import numpy as np
 
-from .names import check_field
 from .wire import WireError
-
-
-class Container:
-    """A list, dict, set, deque or a record; `snapshot` is what the other side has."""
-
-    def __init__(self, value):
-        self.value = value
-        self.snapshot = self.contents()
-
-    def contents(self):
-        """Its parts in a flat list: keys and values of a dict in turn, names and values of a record."""
-        value = self.value
-        if isinstance(value, dict):
-            return [part for pair in dict.items(value) for part in pair]
-        if isinstance(value, list | set | collections.deque):
-            return list(value)
-        return [part for pair in vars(value).items() for part in pair]
-
-    def changed(self):
-        now, before = self.contents(), self.snapshot
-        if len(now) == len(before) and all(map(is_same, now, before)):
-            return False
-        self.snapshot = now
-        return True
-
-    def replace(self, parts):
-        value = self.value
-        if isinstance(value, list):
-            value[:] = parts
-        elif isinstance(value, dict):
-            pairs = pairs_of(parts)
-            value.clear()
-            dict.update(value, pairs)
-        elif isinstance(value, set | collections.deque):
-            value.clear()
-            value.update(parts) if isinstance(value, set) else value.extend(parts)
-        else:
-            pairs = pairs_of(parts)
-            for name, _ in pairs:
-                check_field(type(value), name)
-            vars(value).clear()
-            vars(value).update(pairs)
-        self.snapshot = self.contents()
-
-    def is_ours_alone(self):
-        return sys.getrefcount(self.value) <= 2
-
-
-def is_same(a, b):
-    return a is b
-
-
-def pairs_of(parts):
-    if len(parts) % 2:
-        raise WireError("a dict with a key and no value")
-    return list(zip(parts[::2], parts[1::2], strict=True))
 
 
 class Draws:

@@ -19,7 +19,7 @@ def master_cells(database, assignment, notebook):
 
 
 def script_cells(masters, order):
-    """The cells of a script (see autograder/script.py) made of the master's, in the order of the grade_ids `order`."""
+    """The cells of a script (see assignment/cells.py) made of the master's, in the order of the grade_ids `order`."""
     solutions = {name for name, (_, is_markdown, is_locked) in masters.items() if not is_markdown and not is_locked}
     cells, complete = [], set()
     for name in order:

@@ -11,7 +11,10 @@ import zlib
 from pathlib import Path
 
 NAME = "course_agent"
-MODULES = ("wire", "names", "entries", "shared", "encode", "decode", "errors", "remote", "peer", "agent")
+MODULES = (
+    "wire", "names", "kinds", "entries", "containers", "shared", "encode", "decode", "errors", "remote", "peer",
+    "agent",
+)  # fmt: skip
 
 
 def load(texts, mark=""):

@@ -3,10 +3,10 @@
 import json
 
 from autograder.assignment.cells import Cell
+from autograder.auditor.children import score_all
+from autograder.auditor.pairs import Pair
 from autograder.sandbox import attempts
-from autograder.scoring import Topic, score_all
-
-from .pairs import Pair
+from autograder.scoring import Topic
 
 BY_ATTEMPTS = """
 def probe():

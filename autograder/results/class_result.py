@@ -10,7 +10,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from autograder.assignment.script import read_script
 from autograder.grading import course
 from autograder.intake.graft import notes_of
-from autograder.results.feedback import message_of, read_lead_in
+from autograder.results.feedback import message_of, read_lead_in, syntax_fault
 
 
 class NothingToReport(RuntimeError):
@@ -98,6 +98,13 @@ def read_cells(path):
     return by_grade_id(nbformat.read(path, as_version=4).cells) if path.exists() else {}
 
 
+def messages(source, tests):
+    """What the visible and the hidden check said; where the answer is no Python, that, and not which names it lacks."""
+    said = [message_of(test) if test else "" for test in tests]
+    fault = syntax_fault(source)
+    return tuple(fault["text"] if fault and text.startswith("NameError") else text for text in said)
+
+
 def by_grade_id(cells):
     return {cell.metadata.nbgrader.grade_id: cell for cell in cells if "nbgrader" in cell.metadata}
 
@@ -119,7 +126,7 @@ def add_student(result, student, scores, release, work):
             source=text(name),
             blank=not text(name).strip(),
             points=sum(scores.get(test) or 0 for test in tests),
-            messages=tuple(message_of(cells[test]) if test in cells else "" for test in tests),
+            messages=messages(text(name), [cells.get(test) for test in tests]),
         )
     result.written[student] = {name: text(name) for name in result.to_grade}
     for name, score in scores.items():

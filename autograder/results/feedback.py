@@ -4,6 +4,7 @@ Of a hidden check only its own words are shown, as they stand in the test's sour
 number, no quoted text, nothing that the student's code could have put there. A visible check's message is shown whole.
 """
 
+import ast
 import re
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from nbgrader import utils
 from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 
 from autograder.intake.graft import notes_of
-from autograder.results.wording import ANSI, error_of, hidden_words, known_name
+from autograder.results.wording import ANSI, ENDINGS, ending, error_of, hidden_words, known_name
 
 MAX_MESSAGE_CHARS = 600
+SYNTAX_ERRORS = ("SyntaxError", "IndentationError", "TabError")
 
 
 class FeedbackExporter(HTMLExporter):
@@ -52,6 +54,9 @@ class FeedbackView(NbGraderPreprocessor):
                 add_check(section, cell, marks)
             elif utils.is_solution(cell):
                 section.update(source=cell.source, comment=marks.get("comment"))
+                missing = missing_name(grade_id, cell.source)
+                section["errors"] += missing
+                section["hint"] = "" if missing else section["hint"]  # no idea helps a function that is not there
             if cell.cell_type == "code" and not utils.is_grade(cell):
                 section = section or first_section(view)
                 section["errors"] += own_errors(cell, nb.cells, hidden_ran)
@@ -111,7 +116,7 @@ def markdown(text):
 
 def chapter_of(assignment):
     """The address of the chapter in the published book, "" where _config.yml names none."""
-    config = Path(__file__).resolve().parent.parent / "_config.yml"
+    config = Path(__file__).resolve().parents[2] / "_config.yml"
     found = re.search(r"^\s*html_baseurl:\s*(https?://\S+)", config.read_text(), re.M) if config.exists() else None
     if not found or "example.org" in found[1]:
         return ""
@@ -131,13 +136,20 @@ def message_of(cell):
 def own_errors(cell, cells, hidden_ran):
     """[{"line", "text"}] for an error in a cell of the student's: its last line, and the line of code that it is about.
 
-    hidden_ran: a hidden check has run before, so the error's text could tell of it; then only its kind is shown.
+    hidden_ran: a hidden check has run before, so the error's text could tell of it; then only its kind is shown. What
+    keeps the cell from being read as Python is told by our own reading of it, so it is always shown.
     """
     error = error_of(cell)
     if error is None:
         return []
+    fault = syntax_fault(cell.source) if error.ename in SYNTAX_ERRORS else None
+    if fault:
+        return [fault]
     text = ANSI.sub("", error.evalue).strip().split("\n")[0]
-    shown = known_name(error.ename) if hidden_ran else f"{error.ename}: {text}"[:MAX_MESSAGE_CHARS]
+    if error.ename in ENDINGS:
+        shown = ending(error)
+    else:
+        shown = known_name(error.ename) if hidden_ran else f"{error.ename}: {text}"[:MAX_MESSAGE_CHARS]
     places = re.findall(r"(?:Cell |In ?\[)[^\n]*?\[?(\d+)\], line (\d+)", ANSI.sub("", "\n".join(error.traceback)))
     line = ""
     for count, number in places:
@@ -145,3 +157,31 @@ def own_errors(cell, cells, hidden_ran):
         lines = source.split("\n")
         line = lines[int(number) - 1].strip() if 0 < int(number) <= len(lines) else line
     return [{"line": line, "text": shown}]
+
+
+def missing_name(name, source):
+    """[{"line", "text"}] where a cell does not define what it is there to define, [] where it does."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    kinds = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
+    defined = [node.name for node in body if isinstance(node, kinds)]
+    assigned = {node.id for node in ast.walk(ast.Module(body, [])) if isinstance(node, ast.Name)}
+    if name in defined or name in assigned or not body:
+        return []
+    yours = f"; yours is {defined[-1]}" if defined else ""
+    return [{"line": "", "text": f"the checks look for {name}, and the cell does not define it{yours}."}]
+
+
+def syntax_fault(source):
+    """{"line", "text"} of what keeps a cell from being read as Python, None where nothing does."""
+    try:
+        ast.parse(source)
+    except SyntaxError as error:
+        lines = source.split("\n")
+        line = lines[error.lineno - 1].strip() if error.lineno and error.lineno <= len(lines) else ""
+        return {"line": line, "text": f"{type(error).__name__}: {error.msg} (line {error.lineno} of the cell)"}
+    except (ValueError, RecursionError, MemoryError):
+        return None
+    return None

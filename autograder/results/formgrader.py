@@ -1,8 +1,8 @@
 """What nbgrader's formgrader shows of a student's work, without anything that could run in the marker's browser.
 
 The formgrader answers from Jupyter's own address, so a script in a student's output or answer could use the whole
-server. What a student displayed is cut down to text, pictures and plain tables, and what a student wrote in Markdown to
-plain HTML. Neither keeps an `id` or a class: the formgrader finds its input boxes by them.
+server. What a student displayed is cut down to text, pictures and plain tables, and Markdown of theirs to plain
+HTML. Neither keeps an `id` or a class: the formgrader finds its input boxes by them.
 """
 
 import bleach
@@ -47,9 +47,13 @@ def safe_output(output):
 
 @pass_context
 def safe_markdown(context, source):
-    """The filter `markdown2html` of the formgrader's page. Locked cells are the course's own and stay as they are."""
-    html = MarkdownWithMath(renderer=IPythonRenderer(escape=False, exclude_anchor_links=True)).render(source)
-    return html if utils.is_locked(context["cell"]) else clean(html)
+    """The filter `markdown2html` of the formgrader's page. Locked cells are the course's own and stay as they are.
+
+    A student's HTML is shown as the text that it is: what stands between "a<b" and "c>d" does not vanish as a tag.
+    """
+    ours = utils.is_locked(context["cell"])
+    html = MarkdownWithMath(renderer=IPythonRenderer(escape=not ours, exclude_anchor_links=True)).render(source)
+    return html if ours else clean(html)
 
 
 def clean(html):

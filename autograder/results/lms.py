@@ -177,19 +177,15 @@ def write(work, assignment, kind, out, roster=None, partial=False, decimal="."):
     make = {"canvas": canvas, "moodle": moodle}[kind]
     header, rows, exported = make(results, most, assignment, listed, partial, number)
     separator = listed[2] if listed else ";" if decimal == "," and kind == "canvas" else ","
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    paths = {out / f"{assignment}_{kind}.csv": as_csv(header, rows, separator)}
+    texts = {f"{assignment}_{kind}.csv": as_csv(header, rows, separator)}
     status = [
         [r.student, r.name, number(r.score), number(most), r.pending, r.late, "" if r.student in exported else "no"]
         for r in results.values()
     ]
     header = ["student", "name", "score so far", "of", PENDING, LATE, "in the roster"]
-    paths[out / f"{assignment}_{kind}_status.csv"] = as_csv(header, status, separator)
-    for path, text in paths.items():
-        path.write_text(text, encoding="utf-8")
+    texts[f"{assignment}_{kind}_status.csv"] = as_csv(header, status, separator)
     missing = sorted(set(results) - set(exported))
-    return list(paths), missing, sorted(r.student for r in results.values() if r.pending)
+    return course.write_texts(Path(out), texts), missing, sorted(r.student for r in results.values() if r.pending)
 
 
 def add_arguments(parser):

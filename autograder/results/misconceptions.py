@@ -6,10 +6,10 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from autograder.audit_tool import load_topic, scratch_folder
+from autograder.auditor.candidates import load_topic, scratch_folder
+from autograder.auditor.children import score_all
 from autograder.grading import course
 from autograder.results.feedback import MAX_MESSAGE_CHARS
-from autograder.scoring import score_all
 
 BANK_SECONDS = 10
 HIDDEN = "fails hidden checks only"
@@ -42,14 +42,13 @@ def bank_messages(assignment, root=course.ROOT):
     with scratch_folder(root / "solutions" / assignment):
         topic, banks, _ = load_topic(assignment, root)
         work = [
-            ((exercise, name), {exercise: text}, [exercise], BANK_SECONDS, False)
+            ((exercise, name), {exercise: answer.source}, [exercise], BANK_SECONDS, False)
             for exercise, bank in banks.items()
-            for name, text in bank[0].items()
+            for name, answer in bank.wrong.items()
         ]
         for (exercise, name), run in score_all(topic, 2, work):
             messages = tuple(as_in_notebook(run.reasons.get(f"{kind}_{exercise}", "")) for kind in ("test", "hidden"))
-            says = banks[exercise][0][name].lstrip("\"'").split("\n")[0].rstrip("\"'. ")
-            found[exercise][name] = (messages, says)
+            found[exercise][name] = (messages, banks[exercise].wrong[name].says.rstrip(". "))
     return found
 
 

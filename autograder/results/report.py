@@ -61,15 +61,11 @@ def write_report(work, assignment, out, public=False, root=course.ROOT):
         header=header,
         rows=rows,
     )
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
     stem = f"{assignment}_public" if public else assignment
-    written = {out / f"{stem}.html": page, out / f"{stem}.csv": items_csv(exercises, groups)}
+    written = {f"{stem}.html": page, f"{stem}.csv": items_csv(exercises, groups)}
     if not public:
-        written[out / f"{stem}_scores.csv"] = as_csv(header, rows)
-    for path, text in written.items():
-        path.write_text(text, encoding="utf-8")
-    return list(written)
+        written[f"{stem}_scores.csv"] = as_csv(header, rows)
+    return course.write_texts(Path(out), written)
 
 
 def add_arguments(parser):

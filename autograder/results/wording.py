@@ -6,6 +6,8 @@ import ast
 import builtins
 import re
 
+from autograder.sandbox.warden import ENDED as LIMITS
+
 MIN_WORDS = 8  # letters; less says nothing
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 DATA = re.compile(
@@ -15,11 +17,10 @@ DATA = re.compile(
 GAP = "…"
 GENERAL = "a result is not what it should be, on inputs that the checks in the notebook do not try."
 ENDED = "the notebook's process had ended (exit, crash or out of memory)."
+ENDINGS = ("DeadKernelError", "StudentProcessError")
 SENTENCES = {
     "AssertionError": GENERAL,
     "NotImplementedError": "it is not written yet.",
-    "DeadKernelError": ENDED,
-    "StudentProcessError": ENDED,
     "CellTimeoutError": "it ran too long.",
     "TimeoutError": "it ran too long.",
 }
@@ -35,10 +36,18 @@ def hidden_words(cell):
     error = error_of(cell)
     if error is None:
         return ""
+    if error.ename in ENDINGS:
+        return ending(error)
     words = ""
     if error.ename == "AssertionError":
         words = best_wording(wordings(cell.source), ANSI.sub("", error.evalue).strip())
     return words or SENTENCES.get(error.ename) or f"your code raises {known_name(error.ename)} there."
+
+
+def ending(error):
+    """That the process had ended, and which of the jail's limits ended it where it was one."""
+    limit = next((text for text in LIMITS.values() if error.evalue.startswith(text)), "")
+    return f"the notebook's process had ended. {limit}" if limit else ENDED
 
 
 def known_name(ename):

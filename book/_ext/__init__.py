@@ -1,11 +1,45 @@
-"""The course's own Sphinx parts: exercises that run in the page, questions, live figures, self-hosted maths."""
+"""The course's own Sphinx parts: exercises that run in the page, questions, live figures, formulas, the look."""
 
-from book._ext import course_path, drawing, figure_live, live, mathjax, nbexercise, predict, progress, site
+from book._ext import (
+    chapter_head,
+    code_blocks,
+    course_path,
+    drawing,
+    engine_map,
+    figure_live,
+    html_element,
+    landing,
+    live,
+    mathml,
+    nbexercise,
+    predict,
+    progress,
+    search,
+    site,
+)
+
+PARTS = (
+    html_element,
+    mathml,
+    nbexercise,
+    live,
+    predict,
+    progress,
+    figure_live,
+    drawing,
+    landing,
+    course_path,
+    engine_map,
+    chapter_head,
+    code_blocks,
+    search,
+    site,
+)
 
 
 def setup(app):
     # Jupyter Book sets this for sphinx_comments, which _config.yml leaves out
     app.add_config_value("comments_config", {}, "html")
-    for part in (mathjax, nbexercise, live, predict, progress, figure_live, drawing, course_path, site):
+    for part in PARTS:
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

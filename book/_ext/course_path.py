@@ -6,8 +6,8 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 
-from book._ext.assignment import exercise_efforts
-from book._ext.html_element import element, parse_markdown, text
+from book._ext.assignment import ExerciseError, exercise_names, read_exercise
+from book._ext.html_element import element, parse_markdown
 
 
 def hours(minutes):
@@ -49,13 +49,30 @@ class CoursePath(SphinxDirective):
             item = nodes.list_item(
                 "", nodes.paragraph("", "", link), *parse_markdown(self, [promise.strip()], notebook)
             )
-            found = exercise_efforts(root, topic)
-            if found:
-                minutes, points = (sum(effort.get(key, 0) for effort in found) for key in ("minutes", "points"))
-                words = f"{len(found)} exercises · {hours(minutes)} · {points} points"
-                item += text("p", words, class_="exercise-effort")
+            item += self.effort(root, topic)
             items += item
         return [element("div", items, class_="course-path")]
+
+    def effort(self, root, topic):
+        """What a chapter's exercises take, and the bar that chapter.js fills."""
+        try:
+            exercises = [read_exercise(root, topic, name) for name in exercise_names(root, topic)]
+        except ExerciseError:
+            return []
+        found = [exercise["effort"] for exercise in exercises]
+        minutes, points = (sum(effort.get(key, 0) for effort in found) for key in ("minutes", "points"))
+        kinds = [f"{one['grade_id']}:{'written' if one['written'] else ''}" for one in exercises]
+        page = self.env.app.builder.get_relative_uri(self.env.docname, f"book/{topic}")
+        bar = element(
+            "span",
+            scripts=["live/store.js", "live/chapter.js"],
+            class_="path-progress",
+            data_topic=topic,
+            data_page=page,
+            data_exercises=" ".join(kinds),
+        )
+        words = nodes.Text(f"{len(found)} exercises · {hours(minutes)} · {points} points ")
+        return [element("p", words, bar, class_="exercise-effort")]
 
 
 def setup(app):

@@ -13,7 +13,6 @@ from sphinx.util.docutils import SphinxDirective
 
 from book._ext.figure_data import FIGURE_DATA
 from book._ext.html_element import element, parse_markdown
-from book._ext.html_element import setup as setup_html_element
 
 FIGURES = Path(__file__).resolve().parents[1] / "_static" / "figures"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -65,5 +64,4 @@ class FigureLive(SphinxDirective):
 
 
 def setup(app):
-    setup_html_element(app)
     app.add_directive("figure-live", FigureLive)

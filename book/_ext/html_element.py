@@ -13,6 +13,10 @@ class html_element(nodes.Element):  # noqa: N801 (docutils names its nodes in lo
     """
 
 
+class aside_element(nodes.Admonition, html_element):  # noqa: N801
+    """An html_element that is no part of the page's text: its description for search engines leaves it out."""
+
+
 def element(tag, *children, scripts=(), **attrs):
     """Make an html_element; a trailing underscore in an attribute name is dropped, others become hyphens."""
     clean = {name.rstrip("_").replace("_", "-"): value for name, value in attrs.items() if value is not None}
@@ -56,5 +60,6 @@ def add_page_scripts(app, pagename, templatename, context, doctree):
 
 def setup(app):
     quiet = (pass_over, pass_over)
-    app.add_node(html_element, html=(visit_html, depart_html), text=quiet, latex=quiet, man=quiet, texinfo=quiet)
+    for kind in (html_element, aside_element):
+        app.add_node(kind, html=(visit_html, depart_html), text=quiet, latex=quiet, man=quiet, texinfo=quiet)
     app.connect("html-page-context", add_page_scripts)

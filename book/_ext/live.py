@@ -14,6 +14,8 @@ from pathlib import Path
 
 from sphinx.util import logging
 
+from autograder.assignment.cells import names_given
+from autograder.assignment.seen import names_seen
 from book._ext.assignment import MARKS, grade_id, load_cells
 from book.tools import vendor
 
@@ -46,7 +48,8 @@ def needs_torch(module, root, seen=None):
         if isinstance(node, ast.Import):
             wanted = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            wanted = [f"mini_engine.{node.module}" if node.level else node.module]
+            here = module.split(".")[: -node.level] if node.level else []
+            wanted = [".".join([*here, *filter(None, [node.module])])]
         else:
             continue
         # loading weights names tokenizers and tqdm only to fetch them, which no exercise of the page does
@@ -100,19 +103,18 @@ def topic_data(root, assignment, with_solutions=True):
     named = {grade_id(cell) or cell.get("id"): cell for cell in cells}
     setup = [cell.source for cell in cells if re.fullmatch(r"setup(_\d+)?", grade_id(cell) or "")]
     answers = [c for c in cells if c.cell_type == "code" and c.metadata.get("nbgrader", {}).get("solution")]
-    names = [grade_id(cell) for cell in answers]
+    given = {grade_id(cell): names_given(cell.source) for cell in answers}
     exercises = []
     for cell in answers:
         name = grade_id(cell)
         test, hidden, tryit = (named.get(f"{kind}_{name}") for kind in ("test", "hidden", "tryit"))
-        lead_in = cells[cells.index(cell) - 1].source
         solution = MARKS.sub("", cell.source)
         entry = {
             "name": name,
             "live": in_range(assignment) and test is not None and runs_in_page(root, setup, solution, test.source),
             "test": test.source if test else "",
             "tryit": tryit.source if tryit else "",
-            "sees": [other for other in names if other == name or re.search(rf"\b{other}\b", lead_in)],
+            "sees": names_seen(name, named[f"task_{name}"].source, given),
             "hidden_checks": count_checks(hidden.source) if hidden else 0,
             "points": points(test) + points(hidden),
             "hidden_points": points(hidden),

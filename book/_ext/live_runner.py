@@ -4,6 +4,7 @@ The page runs it under Pyodide, where torch and matplotlib are absent and stand-
 under plain Python. It imports the standard library only.
 """
 
+import builtins
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -19,6 +20,7 @@ MAX_OUTPUT_CHARS = 20_000
 YOURS = "<your code>"
 # packages of the course that are not in the page; a set-up cell may import them, an exercise of the page uses none
 NOT_IN_THE_PAGE = ("torch", "tokenizers", "transformers", "tqdm", "matplotlib", "seaborn", "fastapi", "pydantic")
+NOT_IN_THE_PAGE += ("gguf", "safetensors")
 
 
 class AbsentType(type):
@@ -75,8 +77,14 @@ class Quiet:
         return Quiet()
 
 
+def no_input(prompt=""):
+    """Stands for input() in the page."""
+    raise RuntimeError("input() waits for a keyboard that the page does not have: put the value into a variable")
+
+
 def install_stand_ins():
     """Let the set-up cells import what the page does not have. Once per Python; real packages stay first."""
+    builtins.input = no_input
     sys.meta_path.append(StandIns())
     if isinstance(importlib.util.find_spec("matplotlib").loader, StandIns):
         from mini_engine import plotting

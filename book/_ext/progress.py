@@ -70,7 +70,7 @@ class CourseProgress(SphinxDirective):
             text("td", "", class_="progress-state"),
             data_topic=topic,
             data_name=name,
-            data_kind=attrs["data_kind"],
+            data_kind=attrs["data-kind"],
             data_minutes=minutes or 0,
             data_points=points,
         )

@@ -5,7 +5,8 @@ git repository, "" for none: Binder and Colab need one, so without it their butt
 """
 
 import re
-from urllib.parse import quote
+from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 from docutils import nodes
 from sphinx import addnodes
@@ -15,9 +16,10 @@ MAX_WORDS = 45
 
 
 def one_address(app, config):
-    """Opengraph names the same address as the sitemap."""
+    """Opengraph names the same address as the sitemap, and the 404 page, which is shown anywhere, links below it."""
     if config.html_baseurl and "ogp_site_url" in config:
         config.ogp_site_url = config.html_baseurl
+        config.notfound_urls_prefix = urlsplit(config.html_baseurl).path
 
 
 def plain_definition(definition):
@@ -68,12 +70,19 @@ def is_term(link):
     return any("std-term" in child.get("classes", ()) for child in link.findall(nodes.Element))
 
 
+def one_title(app, pagename, templatename, context, doctree):
+    """The front page's title is the book's, once."""
+    if pagename == app.config.root_doc:
+        context["docstitle"] = ""
+
+
 def add_launch_buttons(app, pagename, templatename, context, doctree):
-    """Binder and Colab on the pages that are notebooks."""
+    """Binder and Colab on the chapters that have a notebook."""
     address = app.config.course_repository.rstrip("/")
-    if not address or not pagename.startswith("notebooks/") or "header_buttons" not in context:
+    topic = pagename.removeprefix("book/")
+    path, host = f"notebooks/{topic}/{topic}.ipynb", "https://github.com/"
+    if not address or "header_buttons" not in context or not (Path(app.confdir) / path).is_file():
         return
-    path, host = f"{pagename}.ipynb", "https://github.com/"
     project = address.removeprefix(host)
     kind = f"gh/{project}" if address.startswith(host) else f"git/{quote(address, safe='')}"
     buttons = [("binder", "Run on Binder", f"https://mybinder.org/v2/{kind}/HEAD?urlpath=lab/tree/{path}")]
@@ -89,5 +98,6 @@ def setup(app):
     app.add_config_value("course_repository", "", "html")
     app.connect("config-inited", one_address)
     app.connect("doctree-resolved", add_hover_texts)
+    app.connect("html-page-context", one_title)
     app.connect("html-page-context", add_launch_buttons, priority=502)
     app.add_js_file("terms.js", defer="defer")

@@ -1,5 +1,5 @@
 // Opened from disk, a page may not read the other pages: search then lists its hits without an excerpt of each.
-if (location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
 // Paper cannot open a fold: hints and revealed answers are printed, solutions and checks stay in the book.
 addEventListener("beforeprint", () => {
@@ -15,21 +15,36 @@ document.addEventListener("DOMContentLoaded", () => {
     const page = summary.closest("li")?.querySelector("a")?.textContent.trim();
     summary.setAttribute("aria-label", page ? `Pages under ${page}` : "More pages");
   }
+  // Names that hide the words a reader sees, a side bar that is no landmark, and head cells without a word.
+  for (const named of document.querySelectorAll("summary[aria-label='Toggle hidden content'], .search-button-field")) named.removeAttribute("aria-label");
+  const sidebar = document.querySelector(".bd-sidebar-primary .sidebar-primary-items__start");
+  if (sidebar) { sidebar.setAttribute("role", "region"); sidebar.setAttribute("aria-label", "The book"); }
+  for (const head of document.querySelectorAll("article th")) {
+    const words = head.textContent.trim();
+    if (head.querySelector("math")) head.setAttribute("aria-label", words);
+    if (words || head.children.length) continue;
+    head.replaceWith(Object.assign(document.createElement("td"), { className: head.className }));
+  }
   // docutils puts entries of a role that is no list item into a list
   for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.setAttribute("role", "listitem");
 });
 
 // What scrolls sideways must scroll by keyboard, too: also where a fold or a narrower window makes it overflow later.
 (() => {
-  const boxes = "article pre, article div.math, mjx-container[display='true'], article table, .pst-scrollable-table-container, .fig-scroll";
+  const boxes = "article pre, article div.math, article table, .pst-scrollable-table-container, .fig-scroll";
   const mark = () => {
-    for (const box of document.querySelectorAll(boxes)) {
-      if (box.clientWidth && box.scrollWidth > box.clientWidth) box.tabIndex = 0;
-    }
+    // all is measured before anything is written: the page is laid out once
+    const wide = [...document.querySelectorAll(boxes)].filter((box) => box.clientWidth && box.scrollWidth > box.clientWidth);
+    for (const box of wide) box.tabIndex = 0;
   };
   let soon;
   const later = () => { clearTimeout(soon); soon = setTimeout(mark, 150); };
-  addEventListener("load", () => { mark(); window.MathJax?.startup?.promise?.then(mark); });
+  addEventListener("load", () => (window.requestIdleCallback || setTimeout)(mark));
+  // There the arrow keys scroll; the theme would turn the page.
+  document.querySelector("article")?.addEventListener("keydown", (event) => {
+    const sideways = event.key === "ArrowLeft" || event.key === "ArrowRight";
+    if (sideways && event.target.closest(`${boxes}, .figure-live, .exercise, .predict`)) event.stopPropagation();
+  });
   addEventListener("resize", later);
   document.addEventListener("toggle", later, true);
 })();

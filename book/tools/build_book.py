@@ -22,12 +22,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from book.tools import vendor  # noqa: E402 (the script may be started from anywhere)
+from mini_engine.files.fetch import ModelUnavailable, fetch_gguf  # noqa: E402
 
 # what a reference to a chapter outside a quick build leads to
 UNRESOLVED = ["myst.xref_missing", "ref.doc", "ref.ref", "ref.numref"]
 ALWAYS = ["book/progress", "book/notation", "book/glossary", "book/references"]
 SOURCES = ("_config.yml", "_toc.yml", "book", "mini_engine", "notebooks", "solutions")
-SOURCES += ("autograder/nbgrader_config.py", "autograder/audit_table.json", "autograder/tables.py")
+SOURCES += ("autograder/nbgrader_config.py", "autograder/audit_table.json", "autograder/assignment")
+SOURCES += ("autograder/grading/tables.py", "autograder/grading/costs.json")
 
 
 class BuildError(Exception):
@@ -80,13 +82,8 @@ def check_header(path):
 
 
 def quick_toc(chapters):
-    """A table of contents of the front page, the look-up pages, the named chapters and their notebooks."""
-    entries = []
-    for chapter in chapters:
-        entry = {"file": f"book/{chapter}"}
-        if (ROOT / f"notebooks/{chapter}/{chapter}.ipynb").is_file():
-            entry["sections"] = [{"file": f"notebooks/{chapter}/{chapter}", "title": "Notebook"}]
-        entries.append(entry)
+    """A table of contents of the front page, the look-up pages, and the named chapters."""
+    entries = [{"file": f"book/{chapter}"} for chapter in chapters]
     look_up = [{"file": page} for page in ALWAYS if page not in {entry["file"] for entry in entries}]
     return {"format": "jb-book", "root": "book/intro", "chapters": [*entries, *look_up]}
 
@@ -105,6 +102,14 @@ def write_quick_settings(folder, chapters, student):
     (folder / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
     (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     return folder / "_toc.yml", folder / "_config.yml"
+
+
+def fetch_model():
+    """Fetch the model that the pages run. Without it they show recorded figures, and say so."""
+    try:
+        fetch_gguf()
+    except ModelUnavailable as error:
+        print(f"note: the pages will show recorded figures instead of this machine's: {error}", file=sys.stderr)
 
 
 def run_jupyter_book(build_folder, toc, config):
@@ -143,6 +148,7 @@ def build(chapters=(), student=False, output=None):
         check_header(page_source(page))
     for problem in vendor.fetch_missing():
         print(f"note: {problem}; what is missing will be loaded from a public address", file=sys.stderr)
+    fetch_model()
     digest = source_digest()
     if run_jupyter_book(build_folder, toc, config):
         raise BuildError("the build failed: the first WARNING or ERROR above says where")

@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from book.tools.build_book import toc_pages  # noqa: E402 (the script may be started from anywhere)
 
-READY = "Promise.resolve(window.MathJax?.startup?.promise).then(() => document.fonts.ready).then(() => true)"
+READY = "document.fonts.ready.then(() => true)"
 
 
 def find_chromium():

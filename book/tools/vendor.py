@@ -40,16 +40,6 @@ def files_of(requirement, wheel_sha256, member_folder, target_folder, **sums):
     )
 
 
-# MathJax 3.2.2 (Apache-2.0), every TeX extension and the SVG output in one file: no font is loaded, so formulas show
-# from file:// in every browser. The file equals es5/tex-svg-full.js of the npm package mathjax 3.2.2.
-MATHJAX = VendoredFile(
-    requirement="sphinx-mathjax-offline==0.0.2",
-    wheel_sha256="206418155b2ff2f57496fb8501fdccae3da978e53031ff296c73729ba16062c4",
-    member="sphinx-mathjax-offline/static/mathjax/tex-svg-full.js",
-    target="mathjax/tex-svg-full.js",
-    sha256="a4354ff94fd868aea0cc6eaaa79a57fda0588646fc46ee3700a349ee0a11cbe6",
-)
-
 # Pyodide (MPL-2.0) and its NumPy wheel, which no Python index offers by itself. This application carries them: 106 MB
 # are fetched once and 15 MB kept. The sums are those of the npm package pyodide of this version; NumPy's is in
 # pyodide-lock.json, our cut of the lock file in that package.
@@ -84,7 +74,7 @@ CODEMIRROR = files_of(
     },
 )
 
-FILES = (MATHJAX, *CODEMIRROR, *PYODIDE)
+FILES = (*CODEMIRROR, *PYODIDE)
 
 # axe-core 4.12.1 (MPL-2.0), the accessibility checker of the tests
 AXE = VendoredFile(

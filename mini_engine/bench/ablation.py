@@ -40,8 +40,9 @@ class Served:
 
 
 def workload(tokenizer, num_requests, max_tokens):
-    """[(prompt ids, max_tokens)]: one shared beginning, no two prompts alike, answers of three lengths."""
-    prompts = [f"{SYSTEM}Visitor {i + 1}. {QUESTIONS[i % len(QUESTIONS)]}" for i in range(num_requests)]
+    """[(prompt ids, max_tokens)]: a shared beginning but for each fourth, which is short; answers of three lengths."""
+    beginnings = ["" if i % 4 == 3 else SYSTEM for i in range(num_requests)]
+    prompts = [f"{b}Visitor {i + 1}. {QUESTIONS[i % len(QUESTIONS)]}" for i, b in enumerate(beginnings)]
     lengths = [max(1, max_tokens // 2), max_tokens, max(1, 3 * max_tokens // 4)]
     return [(tokenizer.encode(prompt), lengths[i % 3]) for i, prompt in enumerate(prompts)]
 
@@ -60,8 +61,12 @@ def one_at_a_time(model, requests, use_cache):
 
 
 def batched(model, requests, **options):
-    """All requests at once through a new Engine, whose prefix cache is empty."""
-    engine = Engine(model, max_num_seqs=len(requests), **options)
+    """All requests at once through a new Engine, whose prefix cache is empty.
+
+    The token budget is one prompt, so that prompts start in different steps and later ones can find the first one's.
+    """
+    budget = max(len(prompt) for prompt, _ in requests)
+    engine = Engine(model, max_num_seqs=len(requests), max_num_batched_tokens=budget, **options)
     start = time.perf_counter()
     sequences = engine.generate([p for p, _ in requests], [SamplingParams(max_tokens=n) for _, n in requests])
     times = [[t - start for t in seq.token_times] for seq in sequences]

@@ -11,8 +11,10 @@ from mini_engine.bench.ceilings import count_kernels
 from mini_engine.bench.timing import spread, synchronize, time_calls
 from mini_engine.generate import DECODER_MODES, greedy
 from mini_engine.gpu.graphs import GraphedDecoder
-from mini_engine.kv_cache import KVCache, StaticKVCache
-from mini_engine.quant.modules import StaticInt8KVCache, bytes_read_per_token
+from mini_engine.gpu.static_cache import StaticKVCache
+from mini_engine.kv_cache import KVCache
+from mini_engine.quant.caches import StaticInt8KVCache
+from mini_engine.quant.modules import bytes_read_per_token
 from mini_engine.speed import step_seconds
 
 # time_calls' warm-up, count_kernels' two calls and a spare one: steps that a cache needs room for beside the timed ones

@@ -15,7 +15,7 @@ from mini_engine.bench.tuning import tune_model
 from mini_engine.device import free_bytes
 from mini_engine.engine import Engine
 from mini_engine.gpu.graphs import GraphedDecoder
-from mini_engine.kv_cache import StaticKVCache
+from mini_engine.gpu.static_cache import StaticKVCache
 from mini_engine.sequence import SamplingParams
 
 

@@ -4,6 +4,7 @@ import statistics
 
 import torch
 
+from mini_engine.accounting import num_blocks_for
 from mini_engine.bench.machine import machine
 from mini_engine.bench.random_model import random_llama
 from mini_engine.bench.timing import interleaved, write_json
@@ -59,7 +60,7 @@ class LoopCache:
 def steps(model, batch, context, block_size):
     """{variant: a function that runs one decode step at the given context and returns logits [B, V]}."""
     config, length = model.config, context + 1
-    num_columns = -(-length // block_size)
+    num_columns = num_blocks_for(length, block_size)
     contiguous = model.new_cache(length, batch)
     contiguous.k.normal_()
     contiguous.v.normal_()

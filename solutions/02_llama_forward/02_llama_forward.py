@@ -18,6 +18,8 @@
 # Arrays are `[tokens, features]`, heads are `[heads, tokens, head_dim]`, every weight matrix is `[in, out]` and is applied as `x @ W`. The letters: $N$ tokens, $d$ model size, $H_q$ query heads, $H_{kv}$ KV heads, $d_h$ head size, $d_{ff}$ inner size of the MLP.
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
+#
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError` (an id that does not exist: `IndexError`), and the message holds the value. The docstring says which arguments are meant.
 
 # %% setup=True
 import numpy as np
@@ -252,7 +254,7 @@ hidden_layer_norm()
 #
 # Example: with 2 heads the row `[1, 2, 3, 4]` gives head 0 `[1, 2]` and head 1 `[3, 4]`.
 #
-# A `d` that `n_heads` does not divide, or `n_heads` below 1, raises `ValueError` with both numbers in the message.
+# `n_heads` must be at least 1 and divide $d$; name both numbers otherwise.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -403,247 +405,8 @@ def hidden_merge_heads():
 
 hidden_merge_heads()
 
-# %% [markdown] task="rope_tables" stars=2 minutes=20
-# ## 5. Rotary positions: the tables
-#
-# Attention compares a query with a key by a dot product, which knows nothing of where the two stand. RoPE (Su et al. 2021, arXiv 2104.09864, section 3.2) rotates pairs of features by an angle that grows with the position; the dot product of two rotated vectors then depends on the *distance* of their positions. Pair $i$ of $d_h/2$ turns by
-#
-# $$\text{angle}(p, i) = p \cdot \theta^{-2i/d_h},\qquad i = 0 \ldots d_h/2 - 1$$
-#
-# so pair 0 turns by one radian per position and the last pair very slowly.
-#
-# Write `rope_tables(head_dim, positions, theta)` for $N$ integer positions. It returns the pair `(cos, sin)`, both `[N, head_dim]`, in the **half-split** layout of transformers: feature $i$ and feature $i + d_h/2$ form pair $i$, so the table holds the $d_h/2$ angles twice, one block after the other.
-#
-# Example: `head_dim=4`, `theta=100`: the frequencies are $1$ and $100^{-2/4} = 0.1$. Position 3 has the angles `[3, 0.3, 3, 0.3]`.
-#
-# `positions` need not start at 0 nor be in order: with a cache, one new token stands at position 57. An odd `head_dim`, or one below 2, raises `ValueError` with the value in the message.
-#
-# <details><summary>Hint 1</summary>
-#
-# A column of positions times a row of frequencies gives all angles at once.
-#
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# `np.arange(0, head_dim, 2)` is $2i$. `np.concatenate([a, a], axis=-1)` puts the block twice; `np.repeat` would put each angle twice in a row, which is the other convention.
-#
-# </details>
-
-
-# %% solution="rope_tables"
-def rope_tables(head_dim, positions, theta):
-    """Cosines and sines of the rotary angles (Su et al. 2021, section 3.2), half-split layout as in transformers.
-
-    head_dim: even. positions: N integers in any order. theta: the base.
-    Returns (cos, sin), each [N, head_dim] float64, the head_dim/2 angles twice. Raises ValueError for an odd head_dim.
-    """
-    ### BEGIN SOLUTION
-    if head_dim < 2 or head_dim % 2:
-        raise ValueError(f"head_dim must be even and at least 2, got {head_dim}")
-    frequencies = theta ** (-np.arange(0, head_dim, 2) / head_dim)
-    angles = np.asarray(positions)[:, None] * frequencies
-    angles = np.concatenate([angles, angles], axis=-1)
-    return np.cos(angles), np.sin(angles)
-    ### END SOLUTION
-
-
-# %% tryit="rope_tables"
-cos, sin = rope_tables(4, [0, 1, 3], 100.0)
-print(np.round(np.arctan2(sin, cos), 3), "the angles, one row per position")
-
-
-# %% test="rope_tables" points=1
-def test_rope_tables():
-    import numpy as np
-
-    got = rope_tables(4, np.array([0, 3]), 100.0)
-    assert got is not None, "rope_tables returned None: is there a return statement?"
-    cos, sin = got
-    assert np.shape(cos) == np.shape(sin) == (2, 4), (
-        f"2 positions, head_dim 4: (2, 4) each, you returned {np.shape(cos)}"
-    )
-    np.testing.assert_allclose(cos[0], np.ones(4), err_msg="at position 0 nothing turns: cos is 1")
-    np.testing.assert_allclose(sin[0], np.zeros(4), err_msg="at position 0 nothing turns: sin is 0")
-    assert not np.allclose(sin[1], np.sin([3, 3, 0.3, 0.3])), (
-        "each angle stands twice in a row: that is the interleaved layout; half-split has [3, 0.3, 3, 0.3]"
-    )
-    np.testing.assert_allclose(
-        sin[1], np.sin([3, 0.3, 3, 0.3]), rtol=1e-6, err_msg="position 3 has the angles 3 and 0.3"
-    )
-    np.testing.assert_allclose(
-        cos[1], np.cos([3, 0.3, 3, 0.3]), rtol=1e-6, err_msg="position 3 has the angles 3 and 0.3"
-    )
-    try:
-        rope_tables(5, np.array([0]), 100.0)
-    except ValueError as error:
-        assert "5" in str(error), f"the ValueError should name head_dim 5, it says: {error}"
-    else:
-        raise AssertionError("head_dim=5 was accepted: features are rotated in pairs, so it must be even")
-
-
-test_rope_tables()
-
-
-# %% hidden="rope_tables" points=2
-def hidden_rope_tables():
-    import math
-
-    import numpy as np
-
-    rng = np.random.default_rng(25)
-    for head_dim, theta in ((2, 10000.0), (8, 10000.0), (16, 500000.0), (6, 17.0)):
-        positions = rng.integers(0, 300, 5)
-        cos, sin = rope_tables(head_dim, positions.copy(), theta)
-        assert np.shape(cos) == np.shape(sin) == (5, head_dim), f"head_dim {head_dim}: you returned {np.shape(cos)}"
-        for n in range(5):
-            for i in range(head_dim // 2):
-                angle = int(positions[n]) / math.pow(theta, 2 * i / head_dim)
-                for j in (i, i + head_dim // 2):
-                    # 1e-4 leaves room for tables in float32, whose angles of up to 300 are off by 1e-5
-                    off = max(abs(cos[n][j] - math.cos(angle)), abs(sin[n][j] - math.sin(angle)))
-                    assert off < 1e-4, (
-                        f"theta {theta}, position {positions[n]}, feature {j} of {head_dim}: off by {off:.2g}; "
-                        "pair i turns by position / theta**(2 i / head_dim), the block of angles stands twice"
-                    )
-    cos, sin = rope_tables(4, [57], 10000.0)
-    assert np.shape(cos) == (1, 4) and abs(sin[0][0] - math.sin(57)) < 1e-4, (
-        "a list with the one position 57 should work"
-    )
-    for bad in (0, -2, 7):
-        try:
-            rope_tables(bad, np.array([0, 1]), 10000.0)
-        except ValueError:
-            continue
-        raise AssertionError(f"head_dim={bad} was accepted")
-
-
-hidden_rope_tables()
-
-# %% [markdown] task="apply_rope" stars=2 minutes=20
-# ## 6. Rotary positions: the rotation
-#
-# Write `apply_rope(x, cos, sin)` for `x` `[..., N, head_dim]` (queries or keys) and the tables of `rope_tables`. Features $a = x_i$ and $b = x_{i + d_h/2}$ form a point in the plane, turned by its angle $\alpha$:
-#
-# $$a' = a\cos\alpha - b\sin\alpha,\qquad b' = b\cos\alpha + a\sin\alpha$$
-#
-# Example: `head_dim=2`: the vector `[1, 0]` at position $p$ becomes `[cos p, sin p]`.
-#
-# The result has the dtype of `x`. Only queries and keys are rotated, never values: a value is what is read, not where it stands.
-#
-# <details><summary>Hint 1</summary>
-#
-# Since the tables hold each angle at both places, one line does it if you have a second copy of `x` in which every feature stands at its partner's place, with the right sign.
-#
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# transformers calls that copy `rotate_half(x)`: the second half, negated, followed by the first half.
-#
-# </details>
-
-
-# %% solution="apply_rope"
-def apply_rope(x, cos, sin):
-    """Rotate each pair of features (i, i + head_dim/2) by its position's angle.
-
-    x: [..., N, head_dim]. cos, sin: [N, head_dim] from rope_tables. Returns a new array of x's shape and dtype.
-    """
-    ### BEGIN SOLUTION
-    first, second = np.split(x, 2, axis=-1)
-    rotated_half = np.concatenate([-second, first], axis=-1)
-    return (x * cos + rotated_half * sin).astype(x.dtype)
-    ### END SOLUTION
-
-
-# %% tryit="apply_rope"
-rng = np.random.default_rng(0)
-query, key = rng.standard_normal((2, 1, 8))
-for p_query, p_key in ((5, 2), (105, 102), (5, 4)):
-    q_turned = apply_rope(query, *rope_tables(8, [p_query], 10000.0))
-    k_turned = apply_rope(key, *rope_tables(8, [p_key], 10000.0))
-    print(f"query at {p_query:3}, key at {p_key:3}: dot product {(q_turned * k_turned).sum():.6f}")
-
-
-# %% test="apply_rope" points=1
-def test_apply_rope():
-    import numpy as np
-
-    def tables(angles):
-        return np.cos(angles), np.sin(angles)
-
-    x = np.array([[1.0, 2.0, 3.0, 4.0]])
-    got = apply_rope(x, *tables(np.zeros((1, 4))))
-    assert got is not None, "apply_rope returned None: is there a return statement?"
-    np.testing.assert_allclose(got, x, err_msg="with angle 0 nothing turns")
-    got = apply_rope(x, *tables(np.full((1, 4), np.pi / 2)))
-    assert not np.allclose(got, [[-2, 1, -4, 3]]), (
-        "a quarter turn gave [-2, 1, -4, 3]: you pair neighbours (interleaved); here feature i goes with i + 2"
-    )
-    assert not np.allclose(got, [[3, 4, -1, -2]]), "a quarter turn gave [3, 4, -1, -2]: you turn the other way round"
-    np.testing.assert_allclose(
-        got,
-        [[-3, -4, 1, 2]],
-        atol=1e-12,
-        err_msg="a quarter turn takes the point (1, 3) to (-3, 1) and (2, 4) to (-4, 2)",
-    )
-    heads = np.broadcast_to(x, (3, 1, 4))
-    got = apply_rope(heads, *tables(np.full((1, 4), np.pi / 2)))
-    assert got.shape == (3, 1, 4), f"3 heads in should be 3 heads out, you returned shape {got.shape}"
-
-
-test_apply_rope()
-
-
-# %% hidden="apply_rope" points=2
-def hidden_apply_rope():
-    import numpy as np
-
-    def tables(head_dim, positions, theta=10000.0):
-        angles = np.outer(positions, theta ** (-np.arange(0, head_dim, 2) / head_dim))
-        return np.cos(np.tile(angles, 2)), np.sin(np.tile(angles, 2))
-
-    rng = np.random.default_rng(26)
-    for heads, n, head_dim in ((1, 1, 2), (3, 5, 8), (2, 4, 6)):
-        x = rng.standard_normal((heads, n, head_dim))
-        positions = rng.integers(0, 100, n)
-        # a rotation of the plane is a product of complex numbers
-        z = x[..., : head_dim // 2] + 1j * x[..., head_dim // 2 :]
-        z = z * np.exp(1j * np.outer(positions, 10000.0 ** (-np.arange(0, head_dim, 2) / head_dim)))
-        want = np.concatenate([z.real, z.imag], axis=-1)
-        before = x.copy()
-        got = apply_rope(x, *tables(head_dim, positions))
-        message = (
-            f"{heads} heads, positions {positions.tolist()}: differs from the rotation of each pair (i, i + head_dim/2)"
-        )
-        np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12, err_msg=message)
-        assert np.array_equal(x, before), "apply_rope changed its input: work on a new array"
-        plain = apply_rope(x[0], *tables(head_dim, positions))
-        np.testing.assert_allclose(
-            plain, want[0], rtol=1e-10, atol=1e-12, err_msg="x without a head axis should work too"
-        )
-    q, k = rng.standard_normal((2, 1, 16))
-
-    def score(at_query, at_key):
-        return float((apply_rope(q, *tables(16, [at_query])) * apply_rope(k, *tables(16, [at_key]))).sum())
-
-    for distance in (0, 1, 7):
-        first = score(distance, 0)
-        for shift in (1, 30, 400):
-            got = score(distance + shift, shift)
-            assert abs(got - first) < 1e-9, (
-                f"query and key {distance} apart: {first:.6f} at positions ({distance}, 0), {got:.6f} after moving "
-                f"both by {shift}; the dot product must depend on the distance alone"
-            )
-    assert abs(score(9, 2) - score(2, 9)) > 1e-3, "ahead and behind must differ: the two features turn the same way"
-    x = rng.standard_normal((2, 3, 4)).astype(np.float32)
-    got = apply_rope(x, *tables(4, [0, 1, 2]))
-    assert got.dtype == np.float32, f"float32 in should give float32 out, you returned {got.dtype}"
-
-
-hidden_apply_rope()
-
 # %% [markdown] task="causal_attention" stars=3 minutes=30
-# ## 7. Causal attention
+# ## 5. Causal attention
 #
 # Every head compares its queries with its keys and averages its values (Vaswani et al. 2017, arXiv 1706.03762, section 3.2.1):
 #
@@ -655,7 +418,7 @@ hidden_apply_rope()
 #
 # Example: $N = 2$, $T = 4$. Query 0 is the third token and sees keys 0, 1, 2; query 1 sees all four.
 #
-# Fewer keys than queries make no sense: raise `ValueError` with both counts in the message. Scores can be in the hundreds: subtract each row's maximum before `exp`.
+# Fewer keys than queries make no sense: name both counts. Scores can be in the hundreds: subtract each row's maximum before `exp`.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -784,8 +547,364 @@ def hidden_causal_attention():
 
 hidden_causal_attention()
 
+# %% [markdown] task="rope_tables" stars=2 minutes=20
+# ## 6. Rotary positions: the tables
+#
+# Attention compares a query with a key by a dot product, which knows nothing of where the two stand. RoPE (Su et al. 2021, arXiv 2104.09864, section 3.2) rotates pairs of features by an angle that grows with the position; the dot product of two rotated vectors then depends on the *distance* of their positions. Pair $i$ of $d_h/2$ turns by
+#
+# $$\text{angle}(p, i) = p \cdot \theta^{-2i/d_h},\qquad i = 0 \ldots d_h/2 - 1$$
+#
+# so pair 0 turns by one radian per position and the last pair very slowly.
+#
+# Write `rope_tables(head_dim, positions, theta)` for $N$ integer positions. It returns the pair `(cos, sin)`, both `[N, head_dim]`, in the **half-split** layout of transformers: feature $i$ and feature $i + d_h/2$ form pair $i$, so the table holds the $d_h/2$ angles twice, one block after the other.
+#
+# Example: `head_dim=4`, `theta=100`: the frequencies are $1$ and $100^{-2/4} = 0.1$. Position 3 has the angles `[3, 0.3, 3, 0.3]`.
+#
+# `positions` need not start at 0 nor be in order: with a cache, one new token stands at position 57. An odd `head_dim`, or one below 2, makes no sense.
+#
+# <details><summary>Hint 1</summary>
+#
+# A column of positions times a row of frequencies gives all angles at once.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `np.arange(0, head_dim, 2)` is $2i$. `np.concatenate([a, a], axis=-1)` puts the block twice; `np.repeat` would put each angle twice in a row, which is the other convention.
+#
+# </details>
+
+
+# %% solution="rope_tables"
+def rope_tables(head_dim, positions, theta):
+    """Cosines and sines of the rotary angles (Su et al. 2021, section 3.2), half-split layout as in transformers.
+
+    head_dim: even. positions: N integers in any order. theta: the base.
+    Returns (cos, sin), each [N, head_dim] float64, the head_dim/2 angles twice. Raises ValueError for an odd head_dim.
+    """
+    ### BEGIN SOLUTION
+    if head_dim < 2 or head_dim % 2:
+        raise ValueError(f"head_dim must be even and at least 2, got {head_dim}")
+    frequencies = theta ** (-np.arange(0, head_dim, 2) / head_dim)
+    angles = np.asarray(positions)[:, None] * frequencies
+    angles = np.concatenate([angles, angles], axis=-1)
+    return np.cos(angles), np.sin(angles)
+    ### END SOLUTION
+
+
+# %% tryit="rope_tables"
+cos, sin = rope_tables(4, [0, 1, 3], 100.0)
+print(np.round(np.arctan2(sin, cos), 3), "the angles, one row per position")
+
+
+# %% test="rope_tables" points=1
+def test_rope_tables():
+    import numpy as np
+
+    got = rope_tables(4, np.array([0, 3]), 100.0)
+    assert got is not None, "rope_tables returned None: is there a return statement?"
+    cos, sin = got
+    assert np.shape(cos) == np.shape(sin) == (2, 4), (
+        f"2 positions, head_dim 4: (2, 4) each, you returned {np.shape(cos)}"
+    )
+    np.testing.assert_allclose(cos[0], np.ones(4), err_msg="at position 0 nothing turns: cos is 1")
+    np.testing.assert_allclose(sin[0], np.zeros(4), err_msg="at position 0 nothing turns: sin is 0")
+    assert not np.allclose(sin[1], np.sin([3, 3, 0.3, 0.3])), (
+        "each angle stands twice in a row: that is the interleaved layout; half-split has [3, 0.3, 3, 0.3]"
+    )
+    np.testing.assert_allclose(
+        sin[1], np.sin([3, 0.3, 3, 0.3]), rtol=1e-6, err_msg="position 3 has the angles 3 and 0.3"
+    )
+    np.testing.assert_allclose(
+        cos[1], np.cos([3, 0.3, 3, 0.3]), rtol=1e-6, err_msg="position 3 has the angles 3 and 0.3"
+    )
+    try:
+        rope_tables(5, np.array([0]), 100.0)
+    except ValueError as error:
+        assert "5" in str(error), f"the ValueError should name head_dim 5, it says: {error}"
+    else:
+        raise AssertionError("head_dim=5 was accepted: features are rotated in pairs, so it must be even")
+
+
+test_rope_tables()
+
+
+# %% hidden="rope_tables" points=2
+def hidden_rope_tables():
+    import math
+
+    import numpy as np
+
+    rng = np.random.default_rng(25)
+    for head_dim, theta in ((2, 10000.0), (8, 10000.0), (16, 500000.0), (6, 17.0)):
+        positions = rng.integers(0, 300, 5)
+        cos, sin = rope_tables(head_dim, positions.copy(), theta)
+        assert np.shape(cos) == np.shape(sin) == (5, head_dim), f"head_dim {head_dim}: you returned {np.shape(cos)}"
+        for n in range(5):
+            for i in range(head_dim // 2):
+                angle = int(positions[n]) / math.pow(theta, 2 * i / head_dim)
+                for j in (i, i + head_dim // 2):
+                    # 1e-4 leaves room for tables in float32, whose angles of up to 300 are off by 1e-5
+                    off = max(abs(cos[n][j] - math.cos(angle)), abs(sin[n][j] - math.sin(angle)))
+                    assert off < 1e-4, (
+                        f"theta {theta}, position {positions[n]}, feature {j} of {head_dim}: off by {off:.2g}; "
+                        "pair i turns by position / theta**(2 i / head_dim), the block of angles stands twice"
+                    )
+    cos, sin = rope_tables(4, [57], 10000.0)
+    assert np.shape(cos) == (1, 4) and abs(sin[0][0] - math.sin(57)) < 1e-4, (
+        "a list with the one position 57 should work"
+    )
+    for bad in (0, -2, 7):
+        try:
+            rope_tables(bad, np.array([0, 1]), 10000.0)
+        except ValueError:
+            continue
+        raise AssertionError(f"head_dim={bad} was accepted")
+
+
+hidden_rope_tables()
+
+# %% [markdown] task="apply_rope" stars=2 minutes=20
+# ## 7. Rotary positions: the rotation
+#
+# Write `apply_rope(x, cos, sin)` for `x` `[..., N, head_dim]` (queries or keys) and the tables of `rope_tables`. Features $a = x_i$ and $b = x_{i + d_h/2}$ form a point in the plane, turned by its angle $\alpha$:
+#
+# $$a' = a\cos\alpha - b\sin\alpha,\qquad b' = b\cos\alpha + a\sin\alpha$$
+#
+# Example: `head_dim=2`: the vector `[1, 0]` at position $p$ becomes `[cos p, sin p]`.
+#
+# The result has the dtype of `x`. Only queries and keys are rotated, never values: a value is what is read, not where it stands.
+#
+# <details><summary>Hint 1</summary>
+#
+# Since the tables hold each angle at both places, one line does it if you have a second copy of `x` in which every feature stands at its partner's place, with the right sign.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# transformers calls that copy `rotate_half(x)`: the second half, negated, followed by the first half.
+#
+# </details>
+
+
+# %% solution="apply_rope"
+def apply_rope(x, cos, sin):
+    """Rotate each pair of features (i, i + head_dim/2) by its position's angle.
+
+    x: [..., N, head_dim]. cos, sin: [N, head_dim] from rope_tables. Returns a new array of x's shape and dtype.
+    """
+    ### BEGIN SOLUTION
+    first, second = np.split(x, 2, axis=-1)
+    rotated_half = np.concatenate([-second, first], axis=-1)
+    return (x * cos + rotated_half * sin).astype(x.dtype)
+    ### END SOLUTION
+
+
+# %% tryit="apply_rope"
+rng = np.random.default_rng(0)
+query, key = rng.standard_normal((2, 1, 8))
+for p_query, p_key in ((5, 2), (105, 102), (5, 4)):
+    q_turned = apply_rope(query, *rope_tables(8, [p_query], 10000.0))
+    k_turned = apply_rope(key, *rope_tables(8, [p_key], 10000.0))
+    print(f"query at {p_query:3}, key at {p_key:3}: dot product {(q_turned * k_turned).sum():.6f}")
+
+
+# %% test="apply_rope" points=1
+def test_apply_rope():
+    import numpy as np
+
+    def tables(angles):
+        return np.cos(angles), np.sin(angles)
+
+    x = np.array([[1.0, 2.0, 3.0, 4.0]])
+    got = apply_rope(x, *tables(np.zeros((1, 4))))
+    assert got is not None, "apply_rope returned None: is there a return statement?"
+    np.testing.assert_allclose(got, x, err_msg="with angle 0 nothing turns")
+    got = apply_rope(x, *tables(np.full((1, 4), np.pi / 2)))
+    assert not np.allclose(got, [[-2, 1, -4, 3]]), (
+        "a quarter turn gave [-2, 1, -4, 3]: you pair neighbours (interleaved); here feature i goes with i + 2"
+    )
+    assert not np.allclose(got, [[3, 4, -1, -2]]), "a quarter turn gave [3, 4, -1, -2]: you turn the other way round"
+    np.testing.assert_allclose(
+        got,
+        [[-3, -4, 1, 2]],
+        atol=1e-12,
+        err_msg="a quarter turn takes the point (1, 3) to (-3, 1) and (2, 4) to (-4, 2)",
+    )
+    heads = np.broadcast_to(x, (3, 1, 4))
+    got = apply_rope(heads, *tables(np.full((1, 4), np.pi / 2)))
+    assert got.shape == (3, 1, 4), f"3 heads in should be 3 heads out, you returned shape {got.shape}"
+
+
+test_apply_rope()
+
+
+# %% hidden="apply_rope" points=2
+def hidden_apply_rope():
+    import numpy as np
+
+    def tables(head_dim, positions, theta=10000.0):
+        angles = np.outer(positions, theta ** (-np.arange(0, head_dim, 2) / head_dim))
+        return np.cos(np.tile(angles, 2)), np.sin(np.tile(angles, 2))
+
+    rng = np.random.default_rng(26)
+    for heads, n, head_dim in ((1, 1, 2), (3, 5, 8), (2, 4, 6)):
+        x = rng.standard_normal((heads, n, head_dim))
+        positions = rng.integers(0, 100, n)
+        # a rotation of the plane is a product of complex numbers
+        z = x[..., : head_dim // 2] + 1j * x[..., head_dim // 2 :]
+        z = z * np.exp(1j * np.outer(positions, 10000.0 ** (-np.arange(0, head_dim, 2) / head_dim)))
+        want = np.concatenate([z.real, z.imag], axis=-1)
+        before = x.copy()
+        got = apply_rope(x, *tables(head_dim, positions))
+        message = (
+            f"{heads} heads, positions {positions.tolist()}: differs from the rotation of each pair (i, i + head_dim/2)"
+        )
+        np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12, err_msg=message)
+        assert np.array_equal(x, before), "apply_rope changed its input: work on a new array"
+        plain = apply_rope(x[0], *tables(head_dim, positions))
+        np.testing.assert_allclose(
+            plain, want[0], rtol=1e-10, atol=1e-12, err_msg="x without a head axis should work too"
+        )
+    q, k = rng.standard_normal((2, 1, 16))
+
+    def score(at_query, at_key):
+        return float((apply_rope(q, *tables(16, [at_query])) * apply_rope(k, *tables(16, [at_key]))).sum())
+
+    for distance in (0, 1, 7):
+        first = score(distance, 0)
+        for shift in (1, 30, 400):
+            got = score(distance + shift, shift)
+            assert abs(got - first) < 1e-9, (
+                f"query and key {distance} apart: {first:.6f} at positions ({distance}, 0), {got:.6f} after moving "
+                f"both by {shift}; the dot product must depend on the distance alone"
+            )
+    assert abs(score(9, 2) - score(2, 9)) > 1e-3, "ahead and behind must differ: the two features turn the same way"
+    x = rng.standard_normal((2, 3, 4)).astype(np.float32)
+    got = apply_rope(x, *tables(4, [0, 1, 2]))
+    assert got.dtype == np.float32, f"float32 in should give float32 out, you returned {got.dtype}"
+
+
+hidden_apply_rope()
+
+# %% [markdown] task="to_half_split" stars=3 minutes=25
+# ## 8. Weights for the other kind of RoPE
+#
+# There are two ways to pair the features of a head. The released LLaMA code pairs neighbours, $(0, 1), (2, 3), \ldots$: the *interleaved* kind. transformers, and your `apply_rope`, pair $(i, i + d_h/2)$: the *half-split* kind. A model can be run with either, if the columns of $W_q$ and $W_k$ stand in the matching order. GGUF files hold them for the interleaved kind. A loader that forgets to reorder gets no error and a model that answers short questions well and everything else badly.
+#
+# Write `to_half_split(w, head_dim)`. `w` is $W_q$ or $W_k$, `[in, heads * head_dim]`, with columns in interleaved order: in each head, the two features of pair $i$ are columns $2i$ and $2i + 1$. Return the same columns in half-split order: in each head, the two features of pair $i$ are columns $i$ and $i + d_h/2$. The first feature of a pair stays the first. Return a new array of the same dtype.
+#
+# Example: with `head_dim` 4 and two heads the columns `0 1 2 3 | 4 5 6 7` become `0 2 1 3 | 4 6 5 7`.
+#
+# A `head_dim` that is odd or below 2 makes no sense, nor does one that does not divide the number of columns.
+#
+# <details><summary>Hint 1</summary>
+#
+# Within a head: first all the columns with even numbers, then all with odd numbers. No column leaves its head.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Either make a list of the column numbers in the new order and index with it, or reshape the columns to `[heads, head_dim / 2, 2]` and exchange the last two axes.
+#
+# </details>
+
+
+# %% solution="to_half_split"
+def to_half_split(w, head_dim):
+    """Columns of W_q or W_k from interleaved pairs (2i, 2i + 1) to half-split pairs (i, i + head_dim/2), head by head.
+
+    w: [in, heads * head_dim]. head_dim: even, at least 2, divides the number of columns. Returns a new array of w's shape
+    and dtype. Raises ValueError with head_dim for any other.
+    """
+    ### BEGIN SOLUTION
+    num_rows, num_columns = w.shape
+    if head_dim < 2 or head_dim % 2 or num_columns % head_dim:
+        raise ValueError(f"head_dim must be even and divide the {num_columns} columns, got {head_dim}")
+    pairs = w.reshape(num_rows, -1, head_dim // 2, 2)
+    return pairs.swapaxes(2, 3).reshape(num_rows, num_columns).copy()
+    ### END SOLUTION
+
+
+# %% tryit="to_half_split"
+print(to_half_split(np.arange(8)[None], 4))
+
+
+# %% test="to_half_split" points=1
+def test_to_half_split():
+    import numpy as np
+
+    w = np.arange(16.0).reshape(2, 8)
+    got = to_half_split(w, 4)
+    assert got is not None, "to_half_split returned None: is there a return statement?"
+    assert np.shape(got) == (2, 8), f"the shape stays (2, 8), you returned {np.shape(got)}"
+    first = np.asarray(got)[0].astype(int).tolist()
+    assert first != [0, 2, 4, 6, 1, 3, 5, 7], f"you returned {first}: columns left their head; reorder within each head"
+    assert first != [0, 1, 4, 5, 2, 3, 6, 7], f"you returned {first}: reorder features within a head, not the heads"
+    assert first == [0, 2, 1, 3, 4, 6, 5, 7], f"0 1 2 3 | 4 5 6 7 should become 0 2 1 3 | 4 6 5 7, you returned {first}"
+    eight = to_half_split(np.arange(8)[None], 8)[0].tolist()
+    assert eight != [0, 4, 1, 5, 2, 6, 3, 7], f"you returned {eight}: that is the way from half-split to interleaved"
+    assert eight == [0, 2, 4, 6, 1, 3, 5, 7], f"one head of 8: evens first, then odds, you returned {eight}"
+    for bad in (3, 0, 6):
+        try:
+            to_half_split(w, bad)
+        except ValueError as error:
+            assert str(bad) in str(error), f"the ValueError should name head_dim {bad}, it says: {error}"
+        else:
+            raise AssertionError(f"head_dim {bad} was accepted for 8 columns")
+
+
+test_to_half_split()
+
+
+# %% hidden="to_half_split" points=2
+def hidden_to_half_split():
+    import numpy as np
+
+    rng = np.random.default_rng(31)
+    for rows, heads, head_dim in ((1, 1, 2), (3, 2, 4), (5, 3, 6), (4, 1, 16), (2, 4, 10)):
+        w = rng.standard_normal((rows, heads * head_dim))
+        before, got = w.copy(), np.asarray(to_half_split(w, head_dim))
+        for head in range(heads):
+            for pair in range(head_dim // 2):
+                for part in (0, 1):
+                    new = head * head_dim + pair + part * head_dim // 2
+                    old = head * head_dim + 2 * pair + part
+                    assert np.array_equal(got[:, new], before[:, old]), (
+                        f"{heads} heads of {head_dim}: part {part} of pair {pair} of head {head} is in the wrong column"
+                    )
+        assert np.array_equal(w, before), "to_half_split changed its input: return a new array"
+        got[...] = 0
+        assert np.array_equal(w, before), "writing into the result changed the input: return a new array"
+
+    def turned(x, positions, head_dim, interleaved):
+        half = head_dim // 2
+        first, second = (x[:, 0::2], x[:, 1::2]) if interleaved else (x[:, :half], x[:, half:])
+        return (first + 1j * second) * np.exp(1j * np.outer(positions, 10000.0 ** (-np.arange(half) / half)))
+
+    head_dim, positions = 8, np.array([0, 3, 7, 50])
+    x, w_q, w_k = rng.standard_normal((4, 6)), rng.standard_normal((6, 8)), rng.standard_normal((6, 8))
+    q, k = (turned(x @ w, positions, head_dim, True) for w in (w_q, w_k))
+    want = (q @ k.conj().T).real
+    q, k = (turned(x @ to_half_split(w, head_dim), positions, head_dim, False) for w in (w_q, w_k))
+    np.testing.assert_allclose(
+        (q @ k.conj().T).real, want, rtol=1e-10, err_msg="half-split RoPE on the new weights gives other scores"
+    )
+    for dtype in (np.float16, np.float32, np.int8):
+        got = to_half_split(np.ones((2, 4), dtype=dtype), 2)
+        assert got.dtype == dtype, f"{np.dtype(dtype)} in should give {np.dtype(dtype)} out, you returned {got.dtype}"
+    for bad in (-2, 1, 11, 13, 26, 44):
+        try:
+            to_half_split(np.ones((2, 22)), bad)
+        except ValueError as error:
+            assert str(bad) in str(error), f"the ValueError should name head_dim {bad}, it says: {error}"
+            continue
+        raise AssertionError(f"head_dim {bad} was accepted for 22 columns")
+
+
+hidden_to_half_split()
+
 # %% [markdown] task="swiglu" stars=2 minutes=15
-# ## 8. The gated MLP
+# ## 9. The gated MLP
 #
 # After attention each token goes through an MLP on its own. LLaMA's is SwiGLU (Shazeer 2020, arXiv 2002.05202, section 2): two matrices of the same shape read the input, one result passes through SiLU and gates the other, and a third matrix leads back:
 #
@@ -874,7 +993,7 @@ def hidden_swiglu():
 hidden_swiglu()
 
 # %% [markdown] task="transformer_block" stars=3 minutes=35
-# ## 9. One layer
+# ## 10. One layer
 #
 # A layer is two sub-layers. Each **first** normalises, then works, then **adds** its result to what came in (pre-norm, two residuals):
 #
@@ -1051,11 +1170,11 @@ def hidden_transformer_block():
 hidden_transformer_block()
 
 # %% [markdown] task="llama_forward" stars=3 minutes=20
-# ## 10. The model
+# ## 11. The model
 #
 # Write `llama_forward(token_ids, weights, config)`: embedding, all layers, the final norm, the LM head. It returns the logits `[N, vocab]`, one row per position.
 #
-# `weights` is a dict: `embedding` `[vocab, d]`, `layers` (a list of dicts as in exercise 9), `final_norm` `[d]`, and `lm_head` `[d, vocab]`. When `config.tie_word_embeddings` is true there is no `lm_head`: the embedding matrix is used a second time, transposed. Use your `transformer_block` and `rms_norm`.
+# `weights` is a dict: `embedding` `[vocab, d]`, `layers` (a list of dicts as in exercise 10), `final_norm` `[d]`, and `lm_head` `[d, vocab]`. When `config.tie_word_embeddings` is true there is no `lm_head`: the embedding matrix is used a second time, transposed. Use your `transformer_block` and `rms_norm`.
 #
 # An id below 0 or at least `vocab` raises `IndexError` with the id in the message.
 #
@@ -1232,9 +1351,9 @@ def hidden_llama_forward():
 hidden_llama_forward()
 
 # %% [markdown] task="parameter_count" stars=2 minutes=15
-# ## 11. Counting parameters
+# ## 12. Counting parameters
 #
-# Every array of exercise 10 is now known to you, so the size of a model is a sum. Write `parameter_count(config)`: the exact number of parameters, as an `int`, from `vocab_size`, `hidden_size` ($d$), `num_hidden_layers`, `num_attention_heads`, `num_key_value_heads`, `head_dim`, `intermediate_size` ($d_{ff}$) and `tie_word_embeddings`. A tied head is the embedding again and is counted once.
+# Every array of exercise 11 is now known to you, so the size of a model is a sum. Write `parameter_count(config)`: the exact number of parameters, as an `int`, from `vocab_size`, `hidden_size` ($d$), `num_hidden_layers`, `num_attention_heads`, `num_key_value_heads`, `head_dim`, `intermediate_size` ($d_{ff}$) and `tie_word_embeddings`. A tied head is the embedding again and is counted once.
 #
 # Example: vocabulary 10, $d = 4$, one layer, 2 query heads and 1 KV head of 2, $d_{ff} = 6$, tied: $40$ for the embedding, $4 \cdot 4 + 2 \cdot 4 \cdot 2 + 4 \cdot 4 = 48$ for attention, $3 \cdot 4 \cdot 6 = 72$ for the MLP, $8$ for two norms and $4$ for the last: $172$.
 #
@@ -1242,7 +1361,7 @@ hidden_llama_forward()
 #
 # <details><summary>Hint 1</summary>
 #
-# Go through the table of exercise 9 and write down rows times columns. Then multiply by the number of layers and add what stands outside of them.
+# Go through the table of exercise 10 and write down rows times columns. Then multiply by the number of layers and add what stands outside of them.
 #
 # </details>
 # <details><summary>Hint 2</summary>

@@ -16,6 +16,8 @@
 # In this notebook you price, build and use a KV cache: the two arrays that let a decoder read its history instead of computing it again. The chapter *The KV cache* of the book tells the story; here you write the parts.
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
+#
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError` (an id or a layer that does not exist: `IndexError`), the message holds the value, and nothing has changed. The docstring says which arguments are meant.
 
 # %% setup=True
 import math
@@ -75,7 +77,7 @@ class PlainCache:
 #
 # Example: 2 layers, 3 KV heads of 4 numbers, 2 bytes each: $2 \cdot 2 \cdot 3 \cdot 4 \cdot 2 = 96$ bytes.
 #
-# A `bytes_per` that is zero or negative makes no sense: raise `ValueError` with the value in the message.
+# A `bytes_per` that is zero or negative makes no sense.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -169,7 +171,7 @@ hidden_kv_bytes_per_token()
 #
 # A server holds many requests at once. Write `kv_cache_bytes(batch, layers, tokens, kv_heads, head_dim, bytes_per)`, the bytes of the cache of `batch` requests with `tokens` tokens each. Every argument is a plain number here, so that you can price a model that you only know from its data sheet. Return an `int` of bytes, rounded up where `bytes_per` is a fraction (int4 stores half a byte per number).
 #
-# An idle server holds nothing: 0 requests or 0 tokens are 0 bytes. A negative count, or a `bytes_per` that is not positive, raises `ValueError` with the value in the message.
+# An idle server holds nothing: 0 requests or 0 tokens are 0 bytes. A negative count makes no sense, nor does a `bytes_per` that is not positive.
 #
 # Example: 3 requests of 5 tokens, 2 layers, 1 KV head of 4 numbers, 2 bytes each: $2 \cdot 3 \cdot 2 \cdot 5 \cdot 1 \cdot 4 \cdot 2 = 480$ bytes.
 #
@@ -284,7 +286,7 @@ hidden_kv_cache_bytes()
 #
 # Example, $N = 3$, $n = 4$: without a cache $3 + 4 + 5 + 6 = 18$, with one $3 + 1 + 1 + 1 = 6$.
 #
-# Return an `int`, exact for any size. No new token means no pass: 0 either way. A prompt shorter than 1 or a negative `new` raises `ValueError` with the value in the message.
+# Return an `int`, exact for any size. No new token means no pass: 0 either way. A prompt shorter than 1 or a negative `new` makes no sense.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -390,7 +392,7 @@ hidden_tokens_processed()
 #
 # Example, $N = 3$, $n = 4$: $18 / 6 = 3.0$. One new token: $1.0$, the cache saves nothing.
 #
-# A request that writes no token has no ratio: a `new` below 1 (or a prompt below 1) raises `ValueError` with the value in the message.
+# A request that writes no token has no ratio: a `new` below 1 makes no sense, nor does a prompt below 1.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -486,109 +488,14 @@ hidden_cache_work_ratio()
 # **Rubric, 1 point each.** (a) fixed prompt: grows like n/2, or "linearly in n" with the reason. (b) fixed n, growing prompt: nears n. (c) the price: memory that grows with every token and every request, or the bytes read at each step. (d) one sound case for recomputing.
 # ### END SOLUTION
 
-# %% [markdown] task="tokens_until_ratio" stars=2 minutes=15
-# ## 5. The same question for the machine
-#
-# The written answer above is read by a person. This companion checks the same idea by machine: write `tokens_until_ratio(prompt, ratio)`, the smallest number of new tokens, 1 or more, for which the work ratio of exercise 4 reaches `ratio` (equal counts as reached). Return an `int`.
-#
-# Example: with a prompt of 1 token the ratio is $(n + 1)/2$, so 3.0 is reached at $n = 5$. A ratio of 1 or less is reached by the first token.
-#
-# Before you run it, guess: how many new tokens does a 1000-token prompt need before the cache saves a factor of 10? And a 10-token prompt? A prompt below 1, or a ratio that is not positive, raises `ValueError` with the value in the message.
-#
-# <details><summary>Hint 1</summary>
-#
-# The ratio only grows with the number of new tokens. So the first one that reaches it is the answer, and you may simply look for it from 1 upwards.
-#
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# Keep the two token counts as you go: one more new token adds `prompt + new` to the first and 1 to the second. Or multiply the inequality out and solve the quadratic; then check the neighbours, because square roots round.
-#
-# </details>
-
-
-# %% solution="tokens_until_ratio"
-def tokens_until_ratio(prompt, ratio):
-    """The smallest number of new tokens at which a cache saves at least the factor `ratio` in tokens processed.
-
-    prompt: tokens, 1 or more. ratio: a number above 0. Returns an int, 1 or more. Raises ValueError otherwise.
-    """
-    ### BEGIN SOLUTION
-    if prompt < 1:
-        raise ValueError(f"a prompt has at least 1 token, got {prompt}")
-    if ratio <= 0:
-        raise ValueError(f"ratio must be positive, got {ratio}")
-    new, without = 1, prompt
-    while without < ratio * (prompt + new - 1):
-        without += prompt + new
-        new += 1
-    return new
-    ### END SOLUTION
-
-
-# %% tryit="tokens_until_ratio"
-for prompt in (10, 100, 1000, 10_000):
-    print(
-        f"prompt {prompt:6,}: factor 10 after {tokens_until_ratio(prompt, 10):3} new tokens, "
-        f"factor 100 after {tokens_until_ratio(prompt, 100):3}"
-    )
-
-
-# %% test="tokens_until_ratio" points=1
-def test_tokens_until_ratio():
-    got = tokens_until_ratio(1, 3)
-    assert got is not None, "tokens_until_ratio returned None: is there a return statement?"
-    assert got != 6, "prompt 1, ratio 3: n = 5 gives exactly 3, and equal counts as reached; 6 is one too far"
-    assert got == 5, f"prompt 1, ratio 3: (5 + 1) / 2 = 3, so 5; you returned {got}"
-    assert isinstance(got, int), f"a count is whole: return an int, not {type(got).__name__}"
-    got = tokens_until_ratio(100, 1)
-    assert got == 1, f"the first token has ratio 1 already, so 1; you returned {got}"
-    for bad in ((0, 2), (3, 0)):
-        try:
-            got = tokens_until_ratio(*bad)
-        except ValueError as error:
-            assert "0" in str(error), f"the ValueError should name the bad value 0, it says: {error}"
-        else:
-            raise AssertionError(f"prompt, ratio = {bad} returned {got}: raise ValueError")
-
-
-test_tokens_until_ratio()
-
-
-# %% hidden="tokens_until_ratio" points=2
-def hidden_tokens_until_ratio():
-    from fractions import Fraction
-
-    import numpy as np
-
-    rng = np.random.default_rng(45)
-    cases = [(1, 50.5), (1, 50), (7, 0.25), (1000, 1.5), (1, 1.5), (3, 3)]
-    cases += [(int(p), float(r)) for p, r in zip(rng.integers(1, 300, 12), rng.integers(2, 40, 12) / 2, strict=True)]
-    for prompt, ratio in cases:
-        new = 1
-        while Fraction(new * prompt + new * (new - 1) // 2, prompt + new - 1) < Fraction(ratio):
-            new += 1
-        got = tokens_until_ratio(prompt, ratio)
-        assert got == new, f"prompt {prompt}, ratio {ratio}: first reached at {new} new tokens, you returned {got}"
-    for bad in ((-1, 2), (3, -2)):
-        try:
-            got = tokens_until_ratio(*bad)
-        except ValueError as error:
-            assert str(min(bad)) in str(error), f"the message should hold the bad value {min(bad)}: {error}"
-            continue
-        raise AssertionError(f"prompt, ratio = {bad} was accepted and gave {got}")
-
-
-hidden_tokens_until_ratio()
-
 # %% [markdown] task="KVCache" stars=3 minutes=35
-# ## 6. The cache itself
+# ## 5. The cache itself
 #
 # Write `class KVCache(n_layers, n_kv_heads, head_dim, max_tokens, batch=1, dtype=np.float32)`. It reserves its memory once, in the constructor, and never moves a stored number again: an append writes the new rows and hands out *views*. A cache that calls `np.concatenate` gives the same numbers, but copies its whole history at every token; over $n$ tokens that is $n^2/2$ rows moved.
 #
 # - `append(layer, k, v)` writes the keys and values of the $n$ new tokens behind what this layer holds and returns `(keys, values)`, views of **all** the layer holds. `k` and `v` are `[batch, n_kv_heads, n, head_dim]`, the views `[batch, n_kv_heads, tokens so far, head_dim]`. With `batch=1` the batch axis may be left out; the views then lack it too. Zero new tokens write nothing and return what is there.
 # - `length` is the number of tokens that *every* layer holds. A forward pass appends once in each layer, so `length` stands still until the last layer has appended and then moves by $n$, once: in the middle of a pass it still says where the pass began, which is the position of the first new token.
-# - An append that does not fit into `max_tokens`, or whose `k` or `v` has another shape than the cache, raises `ValueError` and writes **nothing**. A layer that does not exist raises `IndexError` (there is no layer −1). A constructor size below 1 raises `ValueError` with the value in the message.
+# - An append that does not fit into `max_tokens`, or whose `k` or `v` has another shape than the cache, raises `ValueError` and writes **nothing**; where it does not fit, the message says `max_tokens`. A layer that does not exist raises `IndexError` (there is no layer −1). Sizes start at 1.
 #
 # Example, 2 layers, room for 5 tokens, a prompt of 3 tokens:
 #
@@ -812,6 +719,141 @@ def hidden_KVCache():
 
 hidden_KVCache()
 
+# %% [markdown] task="TruncatingCache" stars=2 minutes=15
+# ## 6. Taking tokens back
+#
+# Tokens are sometimes fed that turn out not to belong to the text: a user edits a message, or a draft of several tokens is checked and only the first few are accepted (chapter 11). A cache takes them back by forgetting how far it was filled; the rows are written over later, and nothing is moved.
+#
+# Write `class TruncatingCache(KVCache)`, your `KVCache` with one more method: `truncate(length)`. After it every layer holds exactly the first `length` tokens, and the next append goes right behind them.
+#
+# - It copies nothing: the views that come after it share the memory of those before.
+# - `length` may be anything from 0 to the cache's own `length`; any other number makes no sense, and changes nothing.
+# - In the middle of a pass some layers hold more tokens than `cache.length` says. Truncating then drops the unfinished pass too, even where `length` is `cache.length`.
+#
+# Example, 2 layers: after 5 tokens in both, `truncate(3)` makes `length` 3, and an append of one token returns keys of 4 tokens: the first three and the new one.
+#
+# <details><summary>Hint 1</summary>
+#
+# What in your `KVCache` says where the next row goes? That is all that has to change, for every layer.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# A subclass sees what the constructor of `KVCache` stored in `self`. Compare with `self.length` before you change anything.
+#
+# </details>
+
+
+# %% solution="TruncatingCache"
+class TruncatingCache(KVCache):
+    """A KVCache that can forget its last tokens."""
+
+    def truncate(self, length):
+        """Keep the first `length` tokens of every layer, 0 to self.length. Raises ValueError with any other length."""
+        ### BEGIN SOLUTION
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot truncate {self.length} tokens to {length}")
+        self.counts = [length] * len(self.counts)
+        ### END SOLUTION
+
+
+# %% tryit="TruncatingCache"
+cache = TruncatingCache(n_layers=1, n_kv_heads=1, head_dim=1, max_tokens=8)
+cache.append(0, np.array([[[1.0], [2], [3], [4], [5]]]), np.zeros((1, 5, 1)))
+cache.truncate(3)
+keys, _ = cache.append(0, np.array([[[9.0]]]), np.zeros((1, 1, 1)))
+print(f"length {cache.length}, keys {keys.ravel()}")
+
+
+# %% test="TruncatingCache" points=1
+def test_TruncatingCache():
+    import numpy as np
+
+    rows = np.arange(1.0, 13.0).reshape(1, 1, 6, 2)
+    cache = TruncatingCache(2, 1, 2, 6, dtype=np.float64)
+    for layer in range(2):
+        cache.append(layer, rows[:, :, :5], -rows[:, :, :5])
+    cache.truncate(3)
+    assert cache.length != 5, "length is still 5 after truncate(3)"
+    assert cache.length == 3, f"after truncate(3) length is 3, yours is {cache.length}"
+    for layer in range(2):
+        keys, values = cache.append(layer, rows[:, :, 5:], -rows[:, :, 5:])
+        assert keys.shape != (1, 1, 6, 2), f"layer {layer} still holds 5 tokens: truncate every layer"
+        assert keys.shape == (1, 1, 4, 2), f"3 tokens held and 1 new are 4 rows, layer {layer} returns {keys.shape}"
+        want = np.concatenate([rows[:, :, :3], rows[:, :, 5:]], axis=2)
+        np.testing.assert_array_equal(keys, want, err_msg=f"layer {layer}: tokens 1 to 3 and the new one were expected")
+        np.testing.assert_array_equal(values, -want, err_msg=f"layer {layer}: the values do not match the keys")
+    for bad in (5, -1):
+        try:
+            cache.truncate(bad)
+        except ValueError as error:
+            assert str(bad) in str(error), f"the ValueError should name {bad}, it says: {error}"
+        else:
+            raise AssertionError(f"truncate({bad}) was accepted with 4 tokens held")
+
+
+test_TruncatingCache()
+
+
+# %% hidden="TruncatingCache" points=2
+def hidden_TruncatingCache():
+    import numpy as np
+
+    rng = np.random.default_rng(61)
+    for trial in range(10):
+        layers, heads, dim, batch = (int(n) for n in rng.integers(1, 4, 4))
+        cache = TruncatingCache(layers, heads, dim, 12, batch=batch, dtype=np.float64)
+        held = rng.standard_normal((2, layers, batch, heads, 0, dim))
+        memory = None
+        for step in range(8):
+            room = 12 - held.shape[4]
+            num_new = int(rng.integers(0, min(room, 5) + 1))
+            new = rng.standard_normal((2, layers, batch, heads, num_new, dim))
+            held = np.concatenate([held, new], axis=4)
+            for layer in range(layers):
+                keys, values = cache.append(layer, new[0, layer].copy(), new[1, layer].copy())
+                case = f"trial {trial}, step {step}, layer {layer} of {layers}"
+                np.testing.assert_array_equal(keys, held[0, layer], err_msg=f"{case}: the keys are wrong")
+                np.testing.assert_array_equal(values, held[1, layer], err_msg=f"{case}: the values are wrong")
+                if layer == 0 and keys.size:
+                    assert memory is None or np.shares_memory(memory, keys), f"{case}: the old rows were moved"
+                    memory = keys
+            keep = int(rng.integers(0, held.shape[4] + 1))
+            cache.truncate(keep)
+            held = held[..., :keep, :]
+            memory = None if keep == 0 else memory
+            assert cache.length == keep, f"trial {trial}: after truncate({keep}) length is {cache.length}"
+
+    one = np.ones((1, 1, 1, 2))
+    cache = TruncatingCache(3, 1, 2, 4)
+    for layer in range(3):
+        cache.append(layer, 2 * np.ones((1, 1, 3, 2)), np.ones((1, 1, 3, 2)))
+    cache.append(0, 7 * one, one)  # an unfinished pass: layer 0 holds 4 tokens, length is 3
+    cache.truncate(3)
+    for layer in range(3):
+        keys, _ = cache.append(layer, 9 * one, one)
+        assert keys.shape == (1, 1, 4, 2), f"layer {layer}: the unfinished pass was not dropped, {keys.shape} rows"
+        assert keys[0, 0, 3, 0] == 9, f"layer {layer}: the row of the unfinished pass came back"
+    for bad in (5, 99, -1, -3):
+        try:
+            cache.truncate(bad)
+        except ValueError:
+            assert cache.length == 4, f"a rejected truncate({bad}) changed length to {cache.length}"
+            continue
+        raise AssertionError(f"truncate({bad}) was accepted with 4 tokens held")
+    cache.truncate(4)
+    assert cache.length == 4, "truncate to the length it has changes nothing"
+    cache.truncate(0)
+    assert cache.length == 0, "truncate(0) empties the cache"
+    other = TruncatingCache(3, 1, 2, 4)
+    other.append(0, one, one)
+    cache.truncate(0)
+    keys, _ = other.append(0, one, one)
+    assert keys.shape == (1, 1, 2, 2), "truncating one cache changed another: keep the counts in self"
+
+
+hidden_TruncatingCache()
+
 # %% [markdown] task="attention_with_cache" stars=3 minutes=35
 # ## 7. Attention that reads its history
 #
@@ -820,7 +862,7 @@ hidden_KVCache()
 # $$\operatorname{softmax}\!\left(\frac{q\,k^\top}{\sqrt{d_h}} + \text{mask}\right) v, \qquad q: N \text{ new tokens}, \quad k, v: \text{all } S + N$$
 #
 # - `x` is `[N, d]` (or `[B, N, d]`), already normalised; the result has the shape of `x`. `weights` is one layer's dict: `w_q` `[d, H_q·d_h]`, `w_k` and `w_v` `[d, H_kv·d_h]`, `w_o` `[H_q·d_h, d]`, each applied as `x @ W`.
-# - `cache` has `append(layer, k, v)` and `length` as in exercise 6; the checks bring their own, so this exercise does not depend on yours. It stores the **KV heads**, after RoPE, once. `cache.length` is where the pass began, also in the last layer.
+# - `cache` has `append(layer, k, v)` and `length` as in exercise 5; the checks bring their own, so this exercise does not depend on yours. It stores the **KV heads**, after RoPE, once. `cache.length` is where the pass began, also in the last layer.
 # - The new tokens stand at positions $S, S+1, \dots$ where $S$ is the number of tokens this layer holds already. The given `apply_rope(x, positions, theta)` rotates heads `[..., N, d_h]`; theta is `config.rope_theta`. Restarting at 0 gives plausible text and wrong numbers.
 # - New token $i$ sees the $S + i + 1$ tokens up to itself. KV head $j$ serves the query heads $j \cdot r \dots j \cdot r + r - 1$ with $r = H_q / H_{kv}$.
 #
@@ -1065,8 +1107,144 @@ class CountingModel:
         return F.one_hot(following, self.config.vocab_size)[:, -fed:].double()
 
 
+# %% [markdown] task="ragged_attention" stars=3 minutes=30
+# ## 8. One pass for requests of unequal length
+#
+# Several requests decode in one pass, each with one new token, and each with a different number of tokens so far. Their keys and values lie in one rectangle with $T$ rows per request; request $b$ has filled the first `lengths[b]` of them, its new token included. What lies behind is left over from earlier requests and can be *anything*, infinity and `nan` too.
+#
+# Write `ragged_attention(q, keys, values, lengths)`: for each request, attention of its one query over its own rows.
+#
+# - `q` is `[B, H_q, D]`, `keys` and `values` are `[B, H_kv, T, D]`, `lengths` is a list or array of $B$ whole numbers from 1 to $T$. The result is `[B, H_q, D]`, with the dtype of `q`.
+# - KV head $j$ serves the query heads $j \cdot r, \ldots, j \cdot r + r - 1$ with $r = H_q / H_{kv}$, as in exercise 7. Everything is rotated already.
+# - A length below 1 or above $T$ makes no sense. Change none of the inputs.
+#
+# Example: $D = 1$, one head, $T = 3$, queries 0. With values `[[1, 3, nan], [5, nan, nan]]` and lengths `[2, 1]` all scores are 0, so the first request gets the mean of 1 and 3, which is 2, and the second gets 5.
+#
+# Serving engines do this in one kernel for hundreds of requests. A loop over the requests is right here, too.
+#
+# <details><summary>Hint 1</summary>
+#
+# Without a loop the mask is a comparison of `np.arange(T)` with the lengths, one row per request. It belongs on the scores, before the softmax.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# A hidden row has weight 0, and 0 times `nan` is `nan`. So the mask on the scores is not enough: the hidden values must not take part in the mean. A query head axis of `[H_kv, r]` instead of `[H_q]` lets each KV head meet its own queries.
+#
+# </details>
+
+
+# %% solution="ragged_attention"
+def ragged_attention(q, keys, values, lengths):
+    """Attention of one query per request over the request's own rows.
+
+    q: [B, H_q, D]. keys, values: [B, H_kv, T, D], rotated; rows from lengths[b] on may hold anything. lengths: B ints, 1
+    to T. Returns [B, H_q, D] in q's dtype. Raises ValueError with a length that is outside of 1 to T.
+    """
+    ### BEGIN SOLUTION
+    batch, num_heads, dim = q.shape
+    kv_heads, rows = keys.shape[1:3]
+    for length in lengths:
+        if not 1 <= length <= rows:
+            raise ValueError(f"a length must be from 1 to {rows}, got {length}")
+    sees = (np.arange(rows) < np.asarray(lengths)[:, None])[:, None, None]  # [B, 1, 1, T]
+    keys = np.where(sees.swapaxes(2, 3), keys, 0)
+    values = np.where(sees.swapaxes(2, 3), values, 0)
+    grouped = q.reshape(batch, kv_heads, -1, dim)
+    scores = np.where(sees, grouped @ keys.swapaxes(2, 3) / math.sqrt(dim), -np.inf)  # [B, H_kv, r, T]
+    weight = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weight /= weight.sum(axis=-1, keepdims=True)
+    return (weight @ values).reshape(q.shape).astype(q.dtype)
+    ### END SOLUTION
+
+
+# %% tryit="ragged_attention"
+values = np.array([[1.0, 3, np.nan], [5, np.nan, np.nan]]).reshape(2, 1, 3, 1)
+print(ragged_attention(np.zeros((2, 1, 1)), np.ones((2, 1, 3, 1)), values, [2, 1]).ravel())
+
+
+# %% test="ragged_attention" points=1
+def test_ragged_attention():
+    import numpy as np
+
+    rng = np.random.default_rng(62)
+    q, (keys, values) = rng.standard_normal((2, 4, 3)), rng.standard_normal((2, 2, 2, 5, 3))
+    lengths = [2, 4]
+    want = np.zeros((2, 4, 3))
+    for b in range(2):
+        for head in range(4):
+            scores = [np.exp(q[b, head] @ keys[b, head // 2, t] / 3**0.5) for t in range(lengths[b])]
+            rows = [score * values[b, head // 2, t] for t, score in enumerate(scores)]
+            want[b, head] = sum(rows) / sum(scores)
+    for left_over in (0.0, 50.0, np.inf, np.nan):
+        for b in range(2):
+            keys[b, :, lengths[b] :], values[b, :, lengths[b] :] = left_over, left_over
+        got = ragged_attention(q, keys, values, lengths)
+        assert got is not None, "ragged_attention returned None: is there a return statement?"
+        assert got.shape == (2, 4, 3), f"the result is [B, H_q, D] = (2, 4, 3), yours is {got.shape}"
+        assert not np.isnan(got).any(), f"nan came out with {left_over} behind the rows: 0 times nan is nan"
+        message = f"differs from each request by itself; behind its rows lies {left_over}"
+        np.testing.assert_allclose(got, want, atol=1e-10, err_msg=message)
+    for bad in (0, 6):
+        try:
+            ragged_attention(q, keys, values, [2, bad])
+        except ValueError as error:
+            assert str(bad) in str(error), f"the ValueError should name the length {bad}, it says: {error}"
+        else:
+            raise AssertionError(f"length {bad} was accepted for 5 rows")
+
+
+test_ragged_attention()
+
+
+# %% hidden="ragged_attention" points=3
+def hidden_ragged_attention():
+    import numpy as np
+    import torch
+
+    rng = np.random.default_rng(63)
+    for trial in range(24):
+        batch, kv_heads, groups, dim, rows = (int(n) for n in rng.integers(1, 6, 5))
+        dtype = (np.float64, np.float32)[trial % 2]
+        q = rng.standard_normal((batch, kv_heads * groups, dim)).astype(dtype)
+        keys, values = rng.standard_normal((2, batch, kv_heads, rows, dim)).astype(dtype)
+        lengths = rng.integers(1, rows + 1, batch)
+        lengths[0] = (rows, 1)[trial // 2 % 2]
+        want = []
+        for b, n in enumerate(lengths):
+            k, v = (torch.tensor(a[b, :, :n].astype(np.float64)).repeat_interleave(groups, 0) for a in (keys, values))
+            one = torch.tensor(q[b, :, None].astype(np.float64))
+            want.append(torch.nn.functional.scaled_dot_product_attention(one, k, v)[:, 0].numpy())
+        left_over = (np.nan, np.inf, -np.inf, 1e30)[trial % 4]
+        for b, n in enumerate(lengths):
+            keys[b, :, n:], values[b, :, n:] = left_over, -left_over
+        given = [array.copy() for array in (q, keys, values)]
+        case = f"batch {batch}, {kv_heads * groups} heads, {kv_heads} KV heads of {dim}, lengths {lengths.tolist()}"
+        got = ragged_attention(q, keys, values, lengths if trial % 3 else lengths.tolist())
+        # float32 adds a few dozen terms, each good to 1e-7
+        message = f"{case}, {left_over} behind the rows: differs from each request by itself"
+        np.testing.assert_allclose(got, want, atol=1e-10 if dtype == np.float64 else 1e-5, err_msg=message)
+        assert got.dtype == dtype, f"{np.dtype(dtype)} in should give {np.dtype(dtype)} out, you returned {got.dtype}"
+        for name, array, before in zip(("q", "keys", "values"), (q, keys, values), given, strict=True):
+            assert np.array_equal(array, before, equal_nan=True), f"ragged_attention changed {name}"
+    q, (keys, values) = np.full((2, 1, 1), 40.0), np.zeros((2, 2, 1, 4, 1))
+    keys[:, 0, :, 0], values[:, 0, :, 0] = [[30.0, 0, 0, 0], [-30, -30, 900, 900]], [[1.0, 2, 3, 4], [5, 7, 9, 9]]
+    got = ragged_attention(q, keys, values, [4, 2]).ravel()
+    np.testing.assert_allclose(got, [1, 6], err_msg="scores in the hundreds: subtract the largest of the visible ones")
+    got = ragged_attention(q.astype(np.float32), keys, values, [4, 2])
+    assert got.dtype == np.float32, f"the dtype is that of q, float32, also beside a float64 cache; got {got.dtype}"
+    for bad in (0, -1, 5):
+        try:
+            ragged_attention(q, keys, values, [4, bad])
+        except ValueError:
+            continue
+        raise AssertionError(f"length {bad} was accepted for 4 rows")
+
+
+hidden_ragged_attention()
+
 # %% [markdown] task="Decoder" stars=4 minutes=50
-# ## 8. A decoder with a cache in it
+# ## 9. A decoder with a cache in it
 #
 # Write the forward pass of `class Decoder`, a decoder-only transformer in torch (LLaMA's layers, two of them in the shipped checkpoint). The constructor is given: it holds `self.config`, `self.embedding` `[V, d]`, `self.layers` (one dict of tensors per layer: `attn_norm`, `w_q`, `w_k`, `w_v`, `w_o`, `mlp_norm`, `w_gate`, `w_up`, `w_down`, each matrix `[in, out]`), `self.final_norm` and `self.lm_head` `[d, V]`.
 #
@@ -1259,7 +1437,7 @@ def hidden_Decoder():
 hidden_Decoder()
 
 # %% [markdown] task="generate" stars=3 minutes=25
-# ## 9. Generate, with and without
+# ## 10. Generate, with and without
 #
 # Write `generate(model, ids, max_new_tokens, use_cache)`: greedy decoding, both ways, with the same tokens as a result. `model` is a `Decoder` (or anything with `model(ids, cache)`, `model.new_cache(max_tokens, batch)` and `model.config`).
 #
@@ -1401,7 +1579,7 @@ def hidden_generate():
 hidden_generate()
 
 # %% [markdown] task="latency_by_length" stars=2 minutes=25
-# ## 10. Measure it
+# ## 11. Measure it
 #
 # Counting tokens says what *should* happen; now take the time. Write `latency_by_length(model, lengths=(10, 50, 100, 500, 1000), new_tokens=8, repeats=3)`: for each prompt length, the seconds that your `generate` needs for `new_tokens` tokens, with and without the cache. Return a dict of three lists of equal length:
 #

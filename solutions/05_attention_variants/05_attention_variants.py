@@ -476,7 +476,7 @@ hidden_mean_pool_kv_heads()
 #
 # $$\text{requests} = \left\lfloor \frac{\text{free bytes}}{2 \cdot L \cdot H_{kv} \cdot d_h \cdot 2 \cdot \text{context}} \right\rfloor$$
 #
-# `config` has `num_hidden_layers`, `num_attention_heads` and `head_dim`. Half a request serves nobody, so each count is rounded down *before* the division, and the gain is not always the ratio of heads.
+# `config` has `num_hidden_layers`, `num_attention_heads` and `head_dim`. Half a request is of no use, so each count is rounded down *before* the division, and the gain is not always the ratio of heads.
 #
 # Example: Llama-2-7B with 60 GB free and 4096 tokens each: 27 requests with 32 KV heads, 111 with 8. The gain is 4.11.
 #
@@ -1291,10 +1291,10 @@ def hidden_RollingKVCache():
         refused(ValueError, what, lambda k=k, v=v: cache.append(1, k, v))
     for layer in (-1, 2):
         refused(IndexError, f"layer {layer} of 2", lambda layer=layer: cache.append(layer, two, two))
-    assert cache.length == 6, f"refused appends change nothing: length should be 6, it is {cache.length}"
+    assert cache.length == 6, f"rejected appends change nothing: length should be 6, it is {cache.length}"
     keys, values = cache.append(1, two, two)
-    np.testing.assert_array_equal(keys[:, :, :3], keep[:, :, 3:], err_msg="keys were changed by refused appends")
-    np.testing.assert_array_equal(values[:, :, :3], -keep[:, :, 3:], err_msg="values were changed by refused appends")
+    np.testing.assert_array_equal(keys[:, :, :3], keep[:, :, 3:], err_msg="keys were changed by rejected appends")
+    np.testing.assert_array_equal(values[:, :, :3], -keep[:, :, 3:], err_msg="values were changed by rejected appends")
     keys, _ = RollingKVCache(1, 2, 6, 4).append(0, keep, keep)
     assert keys.dtype == np.float32, (
         f"a float32 cache gives float32 keys, also for float64 input; yours are {keys.dtype}"

@@ -22,7 +22,7 @@
 # %% setup=True
 import math
 
-from mini_engine.accounting import BatchSize, forward_flops, kv_bytes_per_token, parameter_count
+from mini_engine.accounting import BatchSize, forward_flops, kv_bytes_per_token, parameter_count, request_flops
 from mini_engine.config import LLAMA_3_8B, LLAMA_3_70B, MODELS, SMOLLM2_135M
 from mini_engine.plotting import figure, show
 
@@ -146,7 +146,7 @@ def concurrent_users(config, free_bytes, context, kv_bytes_per=2):
     ### BEGIN SOLUTION
     if free_bytes < 0 or context < 1:
         raise ValueError(f"no users in {free_bytes} bytes with {context} tokens each")
-    per_user = kv_bytes_per_token(config, kv_bytes_per) * context  # refuses a bad kv_bytes_per itself
+    per_user = kv_bytes_per_token(config, kv_bytes_per) * context  # raises for a bad kv_bytes_per
     return int(free_bytes // per_user)
     ### END SOLUTION
 
@@ -344,7 +344,7 @@ hidden_max_batch_size()
 #
 # Write `max_batch_size_tp(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2, tp=1)`: the whole requests that fit; `gpu_bytes` is the memory of **one** GPU. Return a `BatchSize` as in exercise 3.
 #
-# KV heads cannot be cut. A `tp` that does not divide `num_key_value_heads` raises `ValueError`; the message names the `tp` and says what real engines do when `tp` is larger than the number of KV heads: they **replicate** KV heads (use that word), so that each GPU keeps a full copy of one; the cache per GPU then stops shrinking ([vLLM's LLaMA model](https://github.com/vllm-project/vllm/blob/main/vllm/model_executor/models/llama.py) does so when `tp` is a multiple of the KV heads). `tp` below 1 raises `ValueError` too.
+# This plan splits by whole KV heads. A `tp` that does not divide `num_key_value_heads` raises `ValueError`; the message names the `tp` and says what engines with tensor parallelism alone do when `tp` is larger than the number of KV heads: they **replicate** KV heads (use that word), so that each GPU has a full copy of one; the cache per GPU then stops shrinking ([vLLM's LLaMA model](https://github.com/vllm-project/vllm/blob/main/vllm/model_executor/models/llama.py) does so when `tp` is a multiple of the KV heads). Context parallelism, which cuts the cache along its tokens, is left out here; the chapter has a word on it. `tp` below 1 raises `ValueError` too.
 #
 # Example: Llama-3-8B at 8192 tokens on two GPUs of 80e9 bytes: each holds 8.03 GB of weights and 0.537 GB of each request, so 134 requests fit, more than twice the 59 of one GPU: the weights are stored once, not twice.
 #
@@ -402,7 +402,7 @@ def test_max_batch_size_tp():
         assert "16" in str(error), f"the ValueError should name the tp 16, it says: {error}"
         assert "replicat" in str(error).lower(), f"the message should say that engines replicate KV heads: {error}"
     else:
-        raise AssertionError("tp=16 was accepted for 8 KV heads: refuse it and say what real engines do")
+        raise AssertionError("tp=16 was accepted for 8 KV heads: reject it and say what real engines do")
 
 
 test_max_batch_size_tp()
@@ -457,7 +457,7 @@ hidden_max_batch_size_tp()
 # | `"max_batch"` | whole requests that fit on `tp` GPUs of `gpu_bytes` each, an `int` |
 # | `"message"` | `""`, or, where `max_batch` is 0, one line that holds the word `weights` or `request` (what does not fit) |
 #
-# Both memories are totals over all GPUs. What exercises 3 and 4 refuse, the table refuses too. The engine prints the same rows with `python -m mini_engine capacity --model llama-3-8b`.
+# Both memories are totals over all GPUs. What exercises 3 and 4 reject, the table rejects too. The engine prints the same rows with `python -m mini_engine capacity --model llama-3-8b`.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -732,24 +732,27 @@ hidden_littles_law()
 # %% [markdown] task="plan_70b" stars=3 minutes=40
 # ## 8. Plan a 70B service
 #
-# The job: serve Llama-3-70B in bf16 with up to 8192 tokens per sequence on one machine with eight A100 80GB (80e9 bytes each), tensor parallel over all eight. The product asks for a time to first token below **1 s** and at most **50 ms** between tokens. Is that feasible, and what would you change first?
+# The job: serve Llama-3-70B in bf16 on one machine with eight A100 80GB (80e9 bytes each), tensor parallel over all eight. A request brings a prompt of **7168** tokens and gets an answer of **1024**, so it ends with 8192. The product asks for **100 conversations at a time**, a time to first token below **1 s** and at most **50 ms** between tokens. Is that feasible, and what would you change first?
 #
 # Write `plan_70b()`. Return a dict:
 #
 # | key | what |
 # |---|---|
-# | `"kv_gb"` | KV cache of one sequence of 8192 tokens, in GB |
+# | `"kv_gb"` | KV cache of one sequence at its end, 8192 tokens, in GB |
 # | `"sequences"` | sequences that fit if all of the memory may be used |
 # | `"sequences_90"` | the same with 90 percent of each GPU, as engines do |
 # | `"sequences_8bit_kv"` | all of the memory, KV cache in 8 bit |
-# | `"weight_floor_ms"` | time to read the weights once at the full data-sheet bandwidth of eight GPUs |
+# | `"weight_floor_ms"` | time to read all weights once at the full data-sheet bandwidth of eight GPUs (count the embedding too, although a step only looks up its rows) |
 # | `"step_ms"` | a decode step with `sequences_90` full sequences at `BANDWIDTH_SHARE` of that bandwidth |
 # | `"sequences_itl"` | the most sequences that fit in 90 percent of the memory **and** keep the step within 50 ms at that share |
-# | `"ttft_s"` | prefill of 8192 tokens alone on the machine, at `FLOPS_SHARE` of the peak of eight GPUs |
-# | `"itl_verdict"`, `"ttft_verdict"` | `"feasible"`, `"only when idle"` (met by a request that finds the machine empty, missed as soon as it must share it with others), or `"infeasible"` |
-# | `"first_lever"` | the change that shortens the full decode step most: `"8-bit KV cache"`, `"4-bit weights"` or `"faster prefill"` |
+# | `"ttft_s"` | prefill of one prompt, 7168 tokens, alone on the machine, at `FLOPS_SHARE` of the peak of eight GPUs |
+# | `"requests_per_s"` | the most requests per second that `FLOPS_SHARE` of that peak can compute, prompt and answer |
+# | `"sequences_lasting"` | how many sequences decode at a time at that rate, when a request decodes 1024 tokens of 50 ms each: a whole number, rounded down |
+# | `"load_verdict"` | can 100 conversations at a time be sustained within 50 ms, each one that ends being followed by a new one? `"feasible"` or `"infeasible"` |
+# | `"ttft_verdict"` | the first token within 1 s: `"feasible"`, `"only when idle"` (met by a request that finds the machine empty, missed as soon as it must share it with others), or `"infeasible"` |
+# | `"first_lever"` | the change that lets the most conversations last: `"8-bit KV cache"`, `"4-bit weights"` or `"compute fewer prompt tokens"` |
 #
-# A100 figures and the two shares are in the set-up cell; `forward_flops` is the engine's. Use your functions of exercises 1 to 6. Judge the inter-token verdict with `sequences_itl` sequences, the other one with a prompt of the full 8192 tokens.
+# A100 figures and the two shares are in the set-up cell; `forward_flops(config, tokens)` and `request_flops(config, input_tokens, output_tokens)["total"]` are the engine's. Use your functions of exercises 1 to 7.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -758,16 +761,17 @@ hidden_littles_law()
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# For `sequences_itl` two limits hold at once. For the lever, compare what a full decode step reads: the bytes of the weights and the bytes of all caches. What is left of each if it shrinks to a quarter or to a half?
+# For `sequences_itl` two limits hold at once. For `sequences_lasting` think of Little's law: how long does a request decode? For the verdict and the lever compare three counts: what fits, what decodes in time, and what lasts. Which resource sets the smallest?
 #
 # </details>
 
 
 # %% solution="plan_70b"
 def plan_70b():
-    """The plan for Llama-3-70B in bf16 on 8 x A100 80GB, TP 8, 8192 tokens a sequence: a dict (keys see above)."""
+    """The plan for Llama-3-70B in bf16 on 8 x A100 80GB, TP 8, prompts of 7168 and answers of 1024 tokens: a dict."""
     ### BEGIN SOLUTION
-    gpus, context = 8, 8192
+    gpus, prompt, answer = 8, 7168, 1024
+    context = prompt + answer
     kv = kv_bytes_per_token(LLAMA_3_70B) * context
     weights = weight_bytes(LLAMA_3_70B)
     bandwidth = gpus * A100_BANDWIDTH
@@ -779,10 +783,13 @@ def plan_70b():
     plan["weight_floor_ms"] = 1000 * weights / bandwidth
     plan["step_ms"] = 1000 * (weights + plan["sequences_90"] * kv) / reached
     plan["sequences_itl"] = min(plan["sequences_90"], max_batch_for_tpot(weights, kv, reached, 50))
-    plan["ttft_s"] = forward_flops(LLAMA_3_70B, context) / (FLOPS_SHARE * gpus * A100_FLOPS)
-    plan["itl_verdict"] = "feasible"
+    flops = FLOPS_SHARE * gpus * A100_FLOPS
+    plan["ttft_s"] = forward_flops(LLAMA_3_70B, prompt) / flops
+    plan["requests_per_s"] = flops / request_flops(LLAMA_3_70B, prompt, answer)["total"]
+    plan["sequences_lasting"] = int(littles_law(plan["requests_per_s"], answer * 0.050))
+    plan["load_verdict"] = "infeasible"
     plan["ttft_verdict"] = "only when idle"
-    plan["first_lever"] = "8-bit KV cache"
+    plan["first_lever"] = "compute fewer prompt tokens"
     return plan
     ### END SOLUTION
 
@@ -796,9 +803,9 @@ for key, value in plan_70b().items():
 def test_plan_70b():
     got = plan_70b()
     assert got is not None, "plan_70b returned None: is there a return statement?"
-    words = {"itl_verdict", "ttft_verdict", "first_lever"}
+    words = {"load_verdict", "ttft_verdict", "first_lever"}
     numbers = {"kv_gb", "sequences", "sequences_90", "sequences_8bit_kv", "weight_floor_ms", "step_ms", "sequences_itl"}
-    missing = (words | numbers | {"ttft_s"}) - set(got)
+    missing = (words | numbers | {"ttft_s", "requests_per_s", "sequences_lasting"}) - set(got)
     assert not missing, f"these keys are missing: {sorted(missing)}"
     assert abs(got["kv_gb"] - 2.5) > 1e-6, "2.5 is GiB; the key says GB"
     assert abs(got["kv_gb"] - 2.684) < 0.001, f"one sequence keeps 2.684 GB, yours: {got['kv_gb']}"
@@ -807,9 +814,12 @@ def test_plan_70b():
     floor = got["weight_floor_ms"]
     assert abs(floor - 69.2) > 0.1, "69.2 ms is one GPU; each of the eight reads its own eighth at the same time"
     assert abs(floor - 8.65) < 0.01, f"the weights take 8.65 ms at TP 8, yours: {floor}"
+    rate = got["requests_per_s"]
+    assert abs(rate - 1.17) > 0.01, "1.17 counts the prompts alone; the answers are computed too"
+    assert abs(rate - 1.0175) < 0.001, f"1.02 requests per second can be computed at half of the peak, yours: {rate}"
     verdicts = {"feasible", "only when idle", "infeasible"}
-    assert {got["itl_verdict"], got["ttft_verdict"]} <= verdicts, f"a verdict is one of {sorted(verdicts)}"
-    levers = {"8-bit KV cache", "4-bit weights", "faster prefill"}
+    assert {got["load_verdict"], got["ttft_verdict"]} <= verdicts, f"a verdict is one of {sorted(verdicts)}"
+    levers = {"8-bit KV cache", "4-bit weights", "compute fewer prompt tokens"}
     assert got["first_lever"] in levers, f"the first lever is one of {sorted(levers)}"
 
 
@@ -837,20 +847,34 @@ def hidden_plan_70b():
         f"160 keep within 50 ms and fit, yours: {got['sequences_itl']}"
     )
     matrices = 80 * (2 * 8192 * 8192 + 2 * 8192 * 1024 + 3 * 8192 * 28672) + 8192 * 128256
-    pairs = 8192 * 8193 // 2
-    ttft = (2 * 8192 * matrices + 4 * 80 * 8192 * pairs) / (0.5 * flops)
+
+    def seconds(
+        first, last
+    ):  # to compute the tokens from number first to number last, each sees those before and itself
+        pairs = sum(range(first, last + 1))
+        return (2 * (last - first + 1) * matrices + 4 * 80 * 8192 * pairs) / (0.5 * flops)
+
+    ttft, request = seconds(1, 7168), seconds(1, 7168 + 1023)  # the last token of the answer is never fed
     assert abs(got["ttft_s"] / ttft - 1) < 1e-6, (
         f"the prefill takes {ttft:.3f} s at half of the peak, yours: {got['ttft_s']}"
     )
-    assert got["itl_verdict"] == "feasible", "160 sequences of full length keep within 50 ms: feasible"
-    assert got["ttft_verdict"] == "only when idle", (
-        f"a full prompt alone takes {ttft:.2f} s of the 1 s; any queue, or decode steps in between, break it: only when idle"
+    assert abs(got["requests_per_s"] * request - 1) < 1e-6, (
+        f"a request of 7168 and 1024 tokens takes {request:.4f} s of arithmetic, so {1 / request:.4f} fit into a second, "
+        f"yours: {got['requests_per_s']}"
     )
-    half_cache, quarter_weights = weights + fit * sequence / 2, weights / 4 + fit * sequence
-    assert half_cache < quarter_weights, "the caches are three quarters of what a full step reads"
-    assert got["first_lever"] == "8-bit KV cache", (
-        f"halving the caches leaves {half_cache / 1e9:.0f} GB to read per step, quartering the weights "
-        f"{quarter_weights / 1e9:.0f} GB, and prefill is not part of the step"
+    lasting = int(51.2 / request)
+    assert got["sequences_lasting"] == lasting == 52, (
+        f"each decodes for 1024 steps of 50 ms, 51.2 s, so {lasting} decode at a time, yours: {got['sequences_lasting']}"
+    )
+    assert got["load_verdict"] == "infeasible", (
+        "100 fit and 100 decode in time, but their successors' prompts ask for twice the arithmetic there is: infeasible"
+    )
+    assert got["ttft_verdict"] == "only when idle", (
+        f"a prompt alone takes {ttft:.2f} s of the 1 s; any queue, or decode steps in between, break it: only when idle"
+    )
+    assert got["first_lever"] == "compute fewer prompt tokens", (
+        "arithmetic sets the smallest of the three counts, and seven of eight tokens computed belong to prompts; fewer "
+        "bytes of cache or weights leave it as it is"
     )
 
 
@@ -859,12 +883,12 @@ hidden_plan_70b()
 # %% [markdown] answer="plan_70b" points=4
 # ## 9. The recommendation
 #
-# *Written answer.* Write the recommendation you would send with these numbers, eight sentences at most: how many sequences the machine serves, whether the 50 ms and the 1 s can be promised and under which condition, which change comes first and why, and which of your assumptions you would measure before you sign.
+# *Written answer.* Write the recommendation you would send with these numbers, eight sentences at most: how many conversations the machine holds, how many of them decode within 50 ms, how many it can sustain, whether 100 conversations and the 1 s can be promised, which change comes first and why, and which of your assumptions you would measure before you sign.
 #
 # ### BEGIN SOLUTION
-# **Model answer.** Eight A100 hold the model (141 GB of 640 GB) and, with a tenth of the memory kept free, 162 sequences of 8192 tokens; 160 of them keep a decode step within 50 ms if kernels reach 70 percent of the bandwidth, so the inter-token target can be promised for up to 160 full sequences, with more room when contexts are shorter. The first token within 1 s cannot be promised for prompts of 8192 tokens: the prefill alone takes 0.98 s at half of the peak, so it holds only on an idle machine, and a prefill in one piece would hold up everybody else's next token for as long. It can be promised for prompts of about 2000 tokens (0.23 s), or for long prompts whose beginning is cached. The first change is an 8-bit KV cache: the caches are three quarters of the bytes of a full step, so it cuts the step from 50 to 31 ms and doubles the sequences, at no new hardware. The time it frees pays for chunked prefill between decode steps. 4-bit weights would help a small batch more, since there the weights are most of the bytes. Before signing I would measure the bandwidth share and the FLOP share on this machine with its communication, and the real distribution of prompt lengths.
+# **Model answer.** Eight A100 hold the model (141 GB of 640 GB) and, with a tenth of the memory left free, 162 sequences of 8192 tokens; 160 of them can be read within 50 ms if kernels reach 70 percent of the bandwidth. But a conversation ends after 1024 tokens, and its successor brings 7168 prompt tokens to compute. At half of the peak the arithmetic is enough for 1.02 requests per second, which is 52 conversations at a time, so 100 cannot be sustained: the queue would grow for as long as the load lasts. The first token within 1 s can be promised on an idle machine only, since the prompt alone takes 0.85 s. The first change is to compute fewer prompt tokens, by caching shared beginnings; where documents differ, by prefill machines of their own or 8-bit arithmetic. An 8-bit cache doubles what fits, which is not what is short here. Before signing I would measure the share of FLOP/s and bandwidth on this machine with its communication, and the real lengths of prompts and answers, because the plan turns round for short prompts and long answers.
 #
-# **Rubric, 1 point each.** (1) Memory: about 160 sequences, with the reserve named. (2) ITL feasible with its condition; TTFT not for full prompts under load, with the prefill time as reason. (3) A first lever argued from the bytes of the step (8-bit KV cache; another one if it is argued by numbers for a stated workload). (4) An assumption to be measured: efficiency shares, communication, prompt lengths, arrival pattern.
+# **Rubric, 1 point each.** (1) Memory: about 160 sequences, with the reserve named. (2) 100 conversations not sustained, with the arithmetic of the prompts as reason; TTFT not under load, with the prefill time as reason. (3) A first lever argued from the resource that runs out first (fewer prompt tokens; another one if it is argued by numbers for a stated workload). (4) An assumption to be measured: efficiency shares, communication, lengths, arrival pattern.
 # ### END SOLUTION
 
 # %% [markdown]

@@ -1264,9 +1264,9 @@ def hidden_awq_scale_search():
 hidden_awq_scale_search()
 
 # %% [markdown] task="gptq_quantize" stars=4 minutes=50
-# ## 11. GPTQ: let the later weights mend the error
+# ## 11. GPTQ: let the later weights repair the error
 #
-# Plain rounding treats every weight alone. But the inputs of a layer are correlated: an error made in one row of $W$ can be mended, in part, by the rows that are still float. GPTQ (Frantar et al. 2022, [arXiv:2210.17323](https://arxiv.org/abs/2210.17323), section 3 and algorithm 1) goes through the inputs one by one, rounds that input's row, and moves what was lost into the rows behind it. How much goes where follows from $H = X^\top X$, the second derivative of the output error.
+# Plain rounding treats every weight alone. But the inputs of a layer are correlated: an error made in one row of $W$ can be repaired, in part, by the rows that are still float. GPTQ (Frantar et al. 2022, [arXiv:2210.17323](https://arxiv.org/abs/2210.17323), section 3 and algorithm 1) goes through the inputs one by one, rounds that input's row, and moves what was lost into the rows behind it. How much goes where follows from $H = X^\top X$, the second derivative of the output error.
 #
 # Write `gptq_quantize(w, x, bits, group_size, damp=0.01)`, which returns `(q, scales)` in the symmetric form of exercise 3. In our `[in, out]` layout the paper's columns are rows:
 #
@@ -1277,7 +1277,7 @@ hidden_awq_scale_search()
 #     - $q_i$ = row $i$ rounded to the steps of its scales and clipped.
 #     - $e = (w_i - q_i \cdot \text{scale}) / U_{ii}$, then $w_j \leftarrow w_j - U_{ij}\, e$ for all $j > i$.
 #
-# `x` is `[N, in]`. The answer has a *larger* weight error than rounding and a *smaller* output error. `damp` below 0, an `x` of another width, and what exercise 3 refuses raise `ValueError` with the value in the message.
+# `x` is `[N, in]`. The answer has a *larger* weight error than rounding and a *smaller* output error. `damp` below 0, an `x` of another width, and what exercise 3 rejects raise `ValueError` with the value in the message.
 #
 # Example: $W = [[0.4], [0.4]]$, two inputs that are always equal, and the scale 1. Rounding gives 0 and 0: the output is 0 instead of 0.8. GPTQ rounds the first to 0, hands its 0.4 to the second, which is now 0.8 and becomes 1.
 #
@@ -1730,7 +1730,7 @@ hidden_perplexity()
 #
 # A model run over the ids of a text gives one row of logits for each id: row $i$ is the prediction of what comes **after** id $i$. Write `text_perplexity(logits, token_ids)`: `logits` `[N, V]` and `token_ids` `[N]` have the same length, as the model gives them. Line them up and return the perplexity of the text. You may use your `perplexity`.
 #
-# The last row predicts a token that is not in the text, and the first token was predicted by nobody: N ids give N − 1 predictions. Fewer than two ids raise `ValueError`, as do unequal lengths (your `perplexity` does that for you).
+# The last row predicts a token that is not in the text, and the first token is predicted by no row: N ids give N − 1 predictions. Fewer than two ids raise `ValueError`, as do unequal lengths (your `perplexity` does that for you).
 #
 # Example: `token_ids = [0, 1, 1]`; row 0 should have predicted 1, row 1 should have predicted 1, row 2 is not used.
 #

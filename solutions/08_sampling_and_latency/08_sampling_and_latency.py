@@ -593,7 +593,7 @@ def hidden_sample():
         # about one right answer in a million lies beyond this bound
         bound = possible.sum() + 6 * math.sqrt(2 * possible.sum()) + 12
         assert chi_square < bound, (
-            f"{settings}: frequencies {(counts / draws).round(3)}, the exact law is {want.round(3)} "
+            f"{settings}: frequencies {(counts / draws).round(3)}, the exact distribution is {want.round(3)} "
             f"(chi-square {chi_square:.0f}, bound {bound:.0f}): wrong order of the filters, or no renormalising?"
         )
     logits = np.log([[0.5, 0.5, 1e-9], [1e-9, 0.5, 0.5]]) + np.array([[1000], [-1000]])
@@ -1196,7 +1196,7 @@ hidden_measure_ttft_tpot()
 # %% [markdown] task="goodput" stars=2 minutes=15
 # ## 11. Goodput
 #
-# Throughput counts all requests; goodput counts those that kept their promises (Zhong et al. 2024, DistServe, arXiv:2401.09670). Write `goodput(requests, ttft_slo, tpot_slo)`: requests per second that met *both* objectives.
+# Throughput counts all requests; goodput, as this course uses the word, counts those that met their objectives. (DistServe, Zhong et al. 2024, arXiv:2401.09670, means by it the highest request rate per GPU at which a chosen share of the requests, such as 90 percent, still does.) Write `goodput(requests, ttft_slo, tpot_slo)`: requests per second that met *both* objectives.
 #
 # `requests` is a list of dicts with `"request_time"` and `"token_times"`, in seconds on one clock, as in exercise 9. A request meets the objectives when its TTFT is at most `ttft_slo` and its TPOT at most `tpot_slo`, both in seconds; a request with a single token has no TPOT and needs only the first, and one whose `token_times` are empty failed and meets nothing. Divide by the seconds from the earliest request to the last token of any request.
 #
@@ -1322,7 +1322,7 @@ hidden_goodput()
 # *Written answer.* For each of the two services, name the metric you would promise and the one you would give up for it, say how the batch size moves both, and give the reason. Six sentences at most.
 #
 # ### BEGIN SOLUTION
-# **Model answer.** The chat window promises TTFT and a tail percentile of the inter-token latency: a person waits for the first word and then reads along, so a token every 50 ms is fast enough and a stall of a second is not. It gives up throughput: small batches and chunked prefill keep the steps short. The overnight job promises the finishing time, which is total tokens over throughput, and nobody watches a single request. It gives up latency: the batch is as large as memory allows, because each step reads the weights once for all. A larger batch raises tokens per second towards the roofline's ridge and makes each step, so each user's TPOT, longer. When both share the GPU, goodput under the chat's objectives is the number to maximise, and the batch job fills what is left.
+# **Model answer.** The chat window promises TTFT and a tail percentile of the inter-token latency: a person waits for the first word and then reads along, so a token every 50 ms is fast enough and a stall of a second is not. It gives up throughput: small batches and chunked prefill keep the steps short. The overnight job promises the finishing time, which is total tokens over throughput, and no one watches a single request. It gives up latency: the batch is as large as memory allows, because each step reads the weights once for all. A larger batch raises tokens per second towards the roofline's ridge and makes each step, so each user's TPOT, longer. When both share the GPU, goodput under the chat's objectives is the number to maximise, and the batch job fills what is left.
 #
 # **Rubric, 1 point each.** (1) Chat: TTFT and ITL or TPOT, with a percentile and not only a mean. (2) Batch job: throughput or finishing time. (3) A larger batch raises throughput and lengthens each step, with the shared weight read as reason. (4) The trade is named for each service: what is given up.
 # ### END SOLUTION
@@ -1386,7 +1386,7 @@ def test_choose_metric():
         {"name": "large", "ttft_p95_s": 3.0, "itl_p95_s": 0.4, "tokens_per_s": 2400},
     ]
     got = choose_metric("batch", options)
-    assert got == "large", f"nobody waits for a single request at night: most tokens per second, 'large', not {got!r}"
+    assert got == "large", f"no one waits for a single request at night: most tokens per second, 'large', not {got!r}"
     got = choose_metric("chat", options)
     assert got != "stalls", "'stalls' has the best TTFT, and freezes in between: the ITL counts too"
     assert got != "small", "'small' writes quickly once it starts, after 2.4 s: the TTFT counts too"
@@ -1433,4 +1433,4 @@ hidden_choose_metric()
 # %% [markdown]
 # ## What to take along
 #
-# What must stay true: temperature first, each filter on what the ones before left, the crossing token kept, and the same law for one row or many. What was measured: the share of kept tokens by chi-square against the exact law, and TTFT and TPOT on your own machine, where the first grows with the prompt and the second hardly does.
+# What must stay true: temperature first, each filter on what the ones before left, the crossing token kept, and the same distribution for one row or many. What was measured: the share of kept tokens by chi-square against the exact distribution, and TTFT and TPOT on your own machine, where the first grows with the prompt and the second hardly does.

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 09 · The paged KV cache
 #
-# In this notebook you cut the KV cache into blocks: you count what reserving wastes, hand out blocks, read through block tables, share the blocks of equal prefixes, and mend two bugs that real engines had. At the end your allocator serves a model inside the course's engine. The chapter *The paged KV cache* of the book tells the story.
+# In this notebook you cut the KV cache into blocks: you count what reserving wastes, hand out blocks, read through block tables, share the blocks of equal prefixes, and fix two bugs that real engines had. At the end your allocator serves a model inside the course's engine. The chapter *The paged KV cache* of the book tells the story.
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
 
@@ -388,7 +388,7 @@ hidden_fits()
 # | part | does |
 # |---|---|
 # | `num_blocks` | how many there are (an attribute) |
-# | `num_free_blocks` | how many nobody owns (a property) |
+# | `num_free_blocks` | how many have no owner (a property) |
 # | `refcounts` | a list: owners of each block, 0 where free |
 # | `allocate()` | takes a free block, now with one owner, and returns its number; raises `OutOfBlocks` when there is none |
 # | `fork(b)` | one more owner for a block in use; returns `b` |
@@ -430,7 +430,7 @@ class BlockAllocator:
 
     @property
     def num_free_blocks(self):
-        """Blocks that nobody owns."""
+        """Blocks without an owner."""
         ### BEGIN SOLUTION
         return len(self._free)
         ### END SOLUTION
@@ -505,7 +505,7 @@ def test_BlockAllocator():
             assert str(a) in str(error), f"the message should name block {a}: {error}"
         else:
             raise AssertionError(f"{what}({a}) of a free block was accepted: raise ValueError (a double free)")
-    assert allocator.num_free_blocks == 1, "a refused call changes nothing"
+    assert allocator.num_free_blocks == 1, "a rejected call changes nothing"
     assert allocator.allocate() == a, f"the only free block is {a}: a freed block must come back"
 
 
@@ -555,7 +555,7 @@ def hidden_BlockAllocator():
             except IndexError:
                 raise AssertionError(f"{what}({number}) of 3 blocks raised IndexError: raise ValueError") from None
             raise AssertionError(f"{what}({number}) of 3 blocks was accepted: raise ValueError")
-    assert list(allocator.refcounts) == [1, 1, 1], f"refused calls changed the counts: {allocator.refcounts}"
+    assert list(allocator.refcounts) == [1, 1, 1], f"rejected calls changed the counts: {allocator.refcounts}"
     first, second = BlockAllocator(2), BlockAllocator(2)
     first.allocate()
     assert second.num_free_blocks == 2, "two allocators share their state: make the lists in __init__"
@@ -717,7 +717,7 @@ def test_PagedKVCache():
         pass
     else:
         raise AssertionError("8 more tokens need 2 blocks and 1 is free: raise OutOfBlocks")
-    assert cache.allocator.num_free_blocks == 1, "a refused append kept a block: count what you need before you take"
+    assert cache.allocator.num_free_blocks == 1, "a rejected append kept a block: count what you need before you take"
     cache.fork("b", "c")
     assert cache.allocator.num_free_blocks == 1, "a fork shares the blocks, it takes none"
     cache.append("c", *text["c"][:, :, :1])
@@ -773,7 +773,7 @@ def hidden_PagedKVCache():
                 except OutOfBlocks:
                     assert needed > before[0], f"{case}: OutOfBlocks, but {needed} of {before[0]} free blocks suffice"
                     after = cache.allocator.num_free_blocks, {s: list(t) for s, t in cache.block_tables.items()}
-                    assert after == before, f"{case}: the refused append changed tables or kept blocks"
+                    assert after == before, f"{case}: the rejected append changed tables or kept blocks"
                 else:
                     assert needed <= before[0], f"{case}: {needed} blocks needed, {before[0]} free, and no OutOfBlocks"
                     used = before[0] - cache.allocator.num_free_blocks
@@ -783,7 +783,7 @@ def hidden_PagedKVCache():
                 try:
                     cache.fork(seq, "new") if what == "fork" else cache.free(seq)
                 except KeyError:
-                    assert "new" not in cache.block_tables, f"{case}: a refused fork left its child behind"
+                    assert "new" not in cache.block_tables, f"{case}: a rejected fork left its child behind"
                     continue
                 raise AssertionError(f"{case}: unknown sequence {seq} was accepted: raise KeyError")
             elif what == "free":
@@ -794,7 +794,7 @@ def hidden_PagedKVCache():
                     cache.fork(seq, child)
                 except ValueError:
                     after = cache.allocator.num_free_blocks, {s: list(t) for s, t in cache.block_tables.items()}
-                    assert after == before, f"{case}: the refused fork changed the tables"
+                    assert after == before, f"{case}: the rejected fork changed the tables"
                 else:
                     raise AssertionError(f"{case}: fork over the living sequence {child} was accepted: ValueError")
             else:
@@ -838,7 +838,7 @@ def hidden_PagedKVCache():
         try:
             cache.append("a", k, v)
         except ValueError:
-            assert not cache.block_tables and cache.allocator.num_free_blocks == 3, "a refused append changes nothing"
+            assert not cache.block_tables and cache.allocator.num_free_blocks == 3, "a rejected append changes nothing"
             continue
         raise AssertionError(f"k {k.shape} and v {v.shape} in a cache of 2 heads of 3 numbers: raise ValueError")
     try:
@@ -1019,7 +1019,7 @@ hidden_paged_attention()
 #
 # Example: with blocks of 2, `[1, 2, 3, 4, 5]` has two full blocks and two names. `[9, 9, 3, 4]` shares no name with it, although `3, 4` stands in both. `[1, 2, 7, 8]` shares the first name only.
 #
-# Use `hashlib` (imported): Python's `hash` gives $-1$ and $-2$ the same value, and is too short to rely on when a clash means reading a stranger's cache. Keep token borders apart: `[1, 23]` and `[12, 3]` are different texts. A `block_size` below 1 raises `ValueError` with the value in the message.
+# Use `hashlib` (imported): Python's `hash` gives $-1$ and $-2$ the same value, and is too short to rely on when a clash means reading another user's cache. Keep token borders apart: `[1, 23]` and `[12, 3]` are different texts. A `block_size` below 1 raises `ValueError` with the value in the message.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1127,7 +1127,7 @@ from mini_engine.prefix_cache import block_hashes
 # - `insert(token_ids, blocks)`: a sequence with these tokens, all computed, holds them in `blocks` (its block table). List its full blocks, `fork`ing each that is new here. A name that is known keeps the block it has. The partial block at the end is never listed: its owner will write into it.
 # - `match(token_ids)` returns `(blocks, num_cached)`: the longest run of listed blocks from the start of the text. The caller becomes one more owner of each. At least one token must be left to compute, since the first answer comes from the logits of the *last* prompt token: if the blocks cover the whole text, `num_cached` is `len(token_ids) - 1` (the last block is still returned).
 # - `make_writable(block)`: for an owner who is about to write into `block`. With a single owner it returns `block`. With more it allocates a fresh block, gives back one share of the old, and returns the fresh one; the caller copies the contents. No free block: `OutOfBlocks`, nothing changed.
-# - `evict(n)`: give up to `n` blocks back which nobody but the cache owns, least recently used first; return how many. Used means: matched or inserted. Within one text the *end* goes first, since a chain without its beginning is never found again.
+# - `evict(n)`: give up to `n` blocks back which only the cache owns, least recently used first; return how many. Used means: matched or inserted. Within one text the *end* goes first, since a chain without its beginning is never found again.
 #
 # Example: blocks of 2. After `insert([1, 2, 3, 4, 5], [7, 4, 6])` the blocks 7 and 4 are listed, 6 is not. `match([1, 2, 3, 9])` gives `([7], 2)`, `match([1, 2, 3, 4])` gives `([7, 4], 3)`, `match([1, 2])` gives `([7], 1)`, `match([3, 4])` gives `([], 0)`.
 #
@@ -1358,7 +1358,7 @@ def hidden_PrefixCache():
     try:
         cache.make_writable(1)
     except OutOfBlocks:
-        assert manager.refcounts == [2, 2], f"a refused make_writable changes nothing: owners {manager.refcounts}"
+        assert manager.refcounts == [2, 2], f"a rejected make_writable changes nothing: owners {manager.refcounts}"
         return
     raise AssertionError("make_writable of a shared block with no block free: raise OutOfBlocks")
 
@@ -1370,7 +1370,7 @@ hidden_PrefixCache()
 #
 # The time to the first token (TTFT) of an idle server is about the number of prompt tokens to compute, divided by the prefill speed. Write `ttft_with_prefix(prompt_len, shared_len, block_size, prefill_tokens_per_s)`: the TTFT in seconds of a prompt whose first `shared_len` tokens were served before, with a warm prefix cache. Two rules of exercise 8 count: only full blocks are found, and at least one token is computed.
 #
-# Example: a 1000-token system prompt and a 50-token question in blocks of 16 at 2000 tokens/s. $62$ full blocks are found, 992 tokens; 58 are computed: 0.029 s, in place of $1050/2000 = 0.525$ s.
+# Example: a 1000-token system prompt and a 50-token question in blocks of 16 at 2000 tokens/s. $62$ full blocks are found, 992 tokens; 58 are computed: 0.029 s, instead of $1050/2000 = 0.525$ s.
 #
 # `prompt_len` below 1, `shared_len` below 0 or above `prompt_len`, `block_size` below 1, or a speed that is not positive raise `ValueError` with the value in the message.
 #
@@ -1747,7 +1747,7 @@ from mini_engine.weights import load_smollm2, load_tiny, smollm2_is_cached
 #
 # What you need of the engine: `Engine(model, block_manager=allocator, block_size=block_size)`, made once for all prompts; `engine.generate([prompt], SamplingParams(max_tokens=max_tokens))` runs a request to its end and returns a list with one sequence, which has `output_token_ids` and `ttft_s`; `engine.stats.num_computed_tokens` counts over the engine's life.
 #
-# At the end give everything back: the prefix cache still owns blocks, and `engine.scheduler.prefix_cache.clear()` frees them. Then the allocator is as free as it was, also when a prompt is refused with an error.
+# At the end give everything back: the prefix cache still owns blocks, and `engine.scheduler.prefix_cache.clear()` frees them. Then the allocator is as free as it was, also when a prompt is rejected with an error.
 #
 # Example: two prompts of 11 and 12 tokens whose first 10 are the same, blocks of 4, 3 new tokens each. The first computes $11 + 2 = 13$ tokens: its last output token is never fed back. The second finds 2 blocks, 8 tokens, and computes $12 - 8 + 2 = 6$.
 #
@@ -1890,7 +1890,7 @@ def hidden_serve_prompts():
     try:
         serve_prompts(model, allocator, [[1] * 9, [1] * 40], 2, 4)
     except ValueError:
-        assert allocator.num_free_blocks == 4, "a refused prompt: the blocks of the earlier ones were not given back"
+        assert allocator.num_free_blocks == 4, "a rejected prompt: the blocks of the earlier ones were not given back"
         return
     raise AssertionError("a prompt of 40 tokens does not fit into 4 blocks of 4: the engine's ValueError was swallowed")
 

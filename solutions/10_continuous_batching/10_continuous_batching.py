@@ -110,7 +110,7 @@ class EngineScheduler:
 # %% [markdown] task="active_counts" stars=1 minutes=10
 # ## 1. How a static batch runs empty
 #
-# Three requests start together and need 3, 1 and 2 more tokens. In the first step all three are active; after it one is done, and its place stays empty, because a static batch takes nobody new before the last one has ended.
+# Three requests start together and need 3, 1 and 2 more tokens. In the first step all three are active; after it one is done, and its place stays empty, because a static batch takes no one new before the last one has ended.
 #
 # Write `active_counts(remaining)`: `remaining` is a list of ints, the tokens that each request of the batch still needs (0: it needs none). Return the list of active requests in each step, until none is left.
 #
@@ -214,7 +214,7 @@ hidden_active_counts()
 # | `"prompt"` | int, tokens of its prompt. Not used before exercise 4 |
 # | `"output"` | int, 1 or more: tokens it will get |
 #
-# Write `simulate_static(requests, batch_size)`. Requests queue in the order of arrival, at the same arrival in the order of the list (which need not be sorted). When no batch is running, the next batch is made of the first requests of the queue that have arrived, at most `batch_size`; it does not wait to become full. Then nobody joins until the longest member has all its tokens. A step in which nobody runs, because nobody has arrived yet, is an idle step and counts.
+# Write `simulate_static(requests, batch_size)`. Requests queue in the order of arrival, at the same arrival in the order of the list (which need not be sorted). When no batch is running, the next batch is made of the first requests of the queue that have arrived, at most `batch_size`; it does not wait to become full. Then no request joins until the longest member has all its tokens. A step in which no one runs, because no one has arrived yet, is an idle step and counts.
 #
 # Return a **result**, a dict:
 #
@@ -301,7 +301,7 @@ def test_simulate_static():
     assert got is not None, "simulate_static returned None: is there a return statement?"
     running = [list(ids) for ids in got["running"]]
     assert running != [["a", "b"], ["b", "c"], ["b"]], (
-        "c joined a running batch: that is continuous batching. A static batch takes nobody before its last one is done"
+        "c joined a running batch: that is continuous batching. A static batch admits no request before its last one is done"
     )
     assert running == [["a", "b"], ["b"], ["b"], ["c"]], f"the steps should be ab, b, b, c; yours are {running}"
     assert got["num_steps"] == 4, f"4 steps, you returned {got['num_steps']}"
@@ -312,7 +312,7 @@ def test_simulate_static():
     assert requests == before, "the requests were changed: count down in a dict of your own"
     got = simulate_static([request("late", 2, 1)], 3)
     assert [list(ids) for ids in got["running"]] == [[], [], ["late"]], (
-        f"nobody arrives before step 2: two idle steps, then one token. Yours: {got['running']}"
+        f"no request arrives before step 2: two idle steps, then one token. Yours: {got['running']}"
     )
     for bad in (([request("a", 0, 1)], 0), ([request("a", 0, 0)], 2)):
         try:
@@ -378,7 +378,7 @@ hidden_simulate_static()
 #
 # - Before each step, requests that have arrived join in the order of the queue while fewer than `batch_size` run.
 # - A place that becomes free by the token of step $t$ can be taken in step $t + 1$, not in step $t$.
-# - First come, first served: nobody overtakes, however short.
+# - First come, first served: no request overtakes another, however short.
 #
 # Example: the three requests of exercise 2 with `batch_size` 2: `[["a", "b"], ["b", "c"], ["b"]]`. One step less, c has its token at time 2 (latency 1), utilisation is 5 / 6.
 #
@@ -572,10 +572,10 @@ show(fig, alt="Median and 99th percentile of the latency against load: static ba
 #
 # Write `simulate_with_memory(requests, n_blocks, block_size, policy)`. Queue and first come, first served are as in exercise 3; who does not fit blocks all behind it. Two policies:
 #
-# - `"reserve"`: a request joins when the blocks of its *last* step are free, and holds them all from its first step on. Nothing can go wrong, and much is reserved that nobody uses yet.
+# - `"reserve"`: a request joins when the blocks of its *last* step are free, and holds them all from its first step on. Nothing can go wrong, and much is reserved that no one uses yet.
 # - `"preempt"`: a request joins when the blocks of its *next* step are free, and grows step by step. Before each step:
 #   1. While the running requests together need more blocks in this step than there are, the one that joined **last** is preempted: it leaves, its blocks are free, and it goes to the **head** of the queue. It keeps the tokens that it has written; their K and V will be computed again when it joins again, in that step, which gives it its next token as any other.
-#   2. Only if nobody was preempted in this step, requests join from the queue while they fit.
+#   2. Only if no request was preempted in this step, requests join from the queue while they fit.
 #
 # Return the result of exercise 3 with these keys:
 #
@@ -912,7 +912,7 @@ def test_schedule_step():
         assert all(num_new > 0 for _, num_new in got), f"budget {budget}: a row computes at least one token: {got}"
         assert got == want, f"budget {budget}: the rows should be {want}, yours are {got}"
     got = [list(row) for row in schedule_step({**state, "max_num_seqs": 2}, 64)]
-    assert got == [["d", 1], ["p", 14]], f"max_num_seqs 2, two run already: nobody joins. Your rows: {got}"
+    assert got == [["d", 1], ["p", 14]], f"max_num_seqs 2, two run already: no request joins. Your rows: {got}"
     after = {key: [dict(seq) for seq in state[key]] for key in ("running", "waiting")}
     assert after == before, "the state was changed: the scheduler only plans here"
     try:
@@ -950,7 +950,7 @@ def hidden_schedule_step():
     full = {"running": [seq("a", 3, 2), seq("b", 9, 3)], "waiting": [seq(name, 4, 0) for name in "cde"]}
     full["max_num_seqs"] = 1
     got = [list(row) for row in schedule_step(full, 20)]
-    assert got == [["a", 1], ["b", 6]], f"more run than max_num_seqs allows: nobody joins, you returned {got}"
+    assert got == [["a", 1], ["b", 6]], f"more run than max_num_seqs allows: no request joins, you returned {got}"
     # The engine's scheduler, step after step, against a state made from its own queues.
     rng = np.random.default_rng(105)
     for _ in range(40):
@@ -993,7 +993,7 @@ hidden_schedule_step()
 # %% [markdown] task="step_inputs" stars=2 minutes=20
 # ## 6. Bug museum: the preempted request that was taken for a decode
 #
-# This happened in a small engine that many people learn from (nano-vllm, [pull request 199](https://github.com/GeeeekExplorer/nano-vllm/pull/199)); here it is in our words. The function below says what the model is fed for one row of a step. It had passed every test for weeks:
+# This happened in a small engine that many people learn from (nano-vllm, [issue 144](https://github.com/GeeeekExplorer/nano-vllm/issues/144), part 1, and [pull request 103](https://github.com/GeeeekExplorer/nano-vllm/pull/103)), where it crashed the workers of tensor-parallel runs; here it is in our words. The function below says what the model is fed for one row of a step:
 #
 # ```python
 # def step_inputs(seq, num_new):
@@ -1017,7 +1017,7 @@ hidden_schedule_step()
 # | 2 | 11 12 13 21 22 | 4 → 0 | preempted | | |
 # | 3 | 11 12 13 21 22 | 0 | 5 | **22 at 4** | **7: nonsense** |
 #
-# Find the invariant that step 3 breaks, and write the mended `step_inputs(seq, num_new)`.
+# Find the invariant that step 3 breaks, and write the fixed `step_inputs(seq, num_new)`.
 #
 # - `seq` is a dict: `"token_ids"` (list of ints, prompt and written), `"num_written"` (how many of them were written), `"computed"` (how many of them, from the start, have K and V in the cache).
 # - `num_new`: how many tokens this row computes. Return a dict with `"ids"` and `"positions"`, lists of that length, and `"samples"`, a bool: does the model's last row of logits belong to the newest token, so that a next token can be sampled from it?
@@ -1124,7 +1124,7 @@ hidden_step_inputs()
 # %% [markdown] task="admit_waiting" stars=2 minutes=25
 # ## 7. Bug museum: the stale budget
 #
-# The second piece comes from the same engine ([pull request 211](https://github.com/GeeeekExplorer/nano-vllm/pull/211), [233](https://github.com/GeeeekExplorer/nano-vllm/pull/233)): under high load it died with `IndexError: list index out of range`, far from the cause. When a sequence is preempted, its blocks go back, but as long as nobody overwrites them a **prefix cache** can find them again when the sequence is admitted anew. In our words the code was:
+# The second piece comes from the same engine ([pull request 211](https://github.com/GeeeekExplorer/nano-vllm/pull/211), [233](https://github.com/GeeeekExplorer/nano-vllm/pull/233)): under high load it died with `IndexError: list index out of range`, far from the cause. When a sequence is preempted, its blocks go back, but as long as no one overwrites them a **prefix cache** can find them again when the sequence is admitted anew. In our words the code was:
 #
 # ```python
 # def admit_waiting(waiting, hits, token_budget):
@@ -1146,13 +1146,13 @@ hidden_step_inputs()
 # | 7 | 40 | 0 | 32 | `[7, 32, 40]` | 32 … 71: **there is no token 40** |
 # | 8 | 30 | 0 | 0 | `[8, 0, 24]` | 0 … 23: 6 tokens cut off, though 56 of the budget are free |
 #
-# Find the invariant that each row breaks and write the mended `admit_waiting(waiting, hits, token_budget)`.
+# Find the invariant that each row breaks and write the fixed `admit_waiting(waiting, hits, token_budget)`.
 #
 # - `waiting`: list of dicts `"id"`, `"tokens"`, `"computed"`. A waiting sequence has no cache of its own: what stands in `"computed"` may be left over from before a preemption and must not be trusted.
 # - `hits`: dict from id to the tokens that the prefix cache holds now; an id that is absent has 0.
 # - Return rows `[id, start, num_new]` in the order of the queue: tokens `start` to `start + num_new - 1` are computed. Tokens found in the cache are not computed, and cost no budget. A sequence that does not fit is cut to what is left; those behind it wait.
 #
-# One more edge, from [issue 144](https://github.com/GeeeekExplorer/nano-vllm/issues/144): when *all* tokens of a sequence are found, its last one is computed all the same, because its logits are needed. A negative budget raises `ValueError` with the value in the message; with 0 nobody is admitted. Leave `waiting` as it is.
+# One more edge, from [issue 144](https://github.com/GeeeekExplorer/nano-vllm/issues/144): when *all* tokens of a sequence are found, its last one is computed all the same, because its logits are needed. A negative budget raises `ValueError` with the value in the message; with 0 no request is admitted. Leave `waiting` as it is.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1223,8 +1223,10 @@ test_admit_waiting()
 def hidden_admit_waiting():
     import numpy as np
 
-    assert list(admit_waiting([{"id": 1, "tokens": 4, "computed": 0}], {}, 0)) == [], "no budget: nobody is admitted"
-    assert list(admit_waiting([], {}, 9)) == [], "nobody waits: no rows"
+    assert list(admit_waiting([{"id": 1, "tokens": 4, "computed": 0}], {}, 0)) == [], (
+        "no budget: no request is admitted"
+    )
+    assert list(admit_waiting([], {}, 9)) == [], "no request waits: no rows"
     stale = [{"id": 3, "tokens": 10, "computed": 9}]
     got = [list(row) for row in admit_waiting(stale, {}, 50)]
     assert got == [[3, 0, 10]], f"computed 9 is left over from before a preemption: feed all 10 tokens, yours {got}"
@@ -1259,7 +1261,7 @@ hidden_admit_waiting()
 
 # %% [markdown] answer="what_continuous_batching_needs" points=4
 # ### BEGIN SOLUTION
-# **Model answer.** The scheduler must decide before every step, not once per batch: a finished request leaves at once, a waiting one takes its place. So the requests of one pass stand at different positions and have pasts of different lengths. The matrix products do not mind, all tokens are rows of one matrix; attention must know for each row which cache is its own, which positions it has, and where it ends (selective batching in Orca, block tables and lengths today). The memory of a request grows by a token per step and nobody knows the end, so the cache must be given out in small pieces on demand, with an answer for the day it runs out: preempt one, keep its tokens and compute their K and V again later. A new prompt is far more work than a decode: unlimited, it stalls everybody in the same step, so its tokens are counted against a budget and it is computed in chunks. The price of the chunks is paid by the new request, whose first token comes later; preemption is paid by its victim and in work done twice.
+# **Model answer.** The scheduler must decide before every step, not once per batch: a finished request leaves at once, a waiting one takes its place. So the requests of one pass stand at different positions and have pasts of different lengths. The matrix products do not mind, all tokens are rows of one matrix; attention must know for each row which cache is its own, which positions it has, and where it ends (selective batching in Orca, block tables and lengths today). The memory of a request grows by a token per step and no one knows the end, so the cache must be given out in small pieces on demand, with an answer for the day it runs out: preempt one, keep its tokens and compute their K and V again later. A new prompt is far more work than a decode: unlimited, it stalls everybody in the same step, so its tokens are counted against a budget and it is computed in chunks. The price of the chunks is paid by the new request, whose first token comes later; preemption is paid by its victim and in work done twice.
 #
 # **Rubric, 1 point each.** (a) A decision at every step: leave and join between any two tokens. (b) One pass over requests at different positions: per-request cache, positions, lengths in attention. (c) Memory on demand, and preemption (or reservation, with its waste) when it runs out. (d) Prompts beside decodes: token budget or chunks, and who pays (TTFT against the gaps between tokens).
 # ### END SOLUTION
@@ -1281,7 +1283,7 @@ hidden_admit_waiting()
 # | name | what must hold |
 # |---|---|
 # | `"budget"` | all rows together compute at most `token_budget` tokens |
-# | `"decode"` | every running sequence with just one token left to compute has a row (nobody who writes is made to wait) |
+# | `"decode"` | every running sequence with just one token left to compute has a row (no request that writes is made to wait) |
 # | `"length"` | every row computes at least one token, and none beyond the sequence's last |
 # | `"memory"` | a sequence's blocks have room for all its tokens up to the end of its row |
 # | `"owners"` | no block is listed twice, by one sequence or by two, and every number is in 0 … `num_blocks` − 1 |
@@ -1342,7 +1344,7 @@ preempted = {"id": 7, "tokens": 40, "computed": 0, "blocks": [0, 1, 2]}
 print("taken for a decode:", broken_rules({"sequences": [preempted], "rows": [[7, 39, 1]]}, limits))
 hit = {**preempted, "computed": 32}
 print("stale budget:      ", broken_rules({"sequences": [hit], "rows": [[7, 32, 40]]}, limits))
-print("mended:            ", broken_rules({"sequences": [hit], "rows": [[7, 32, 8]]}, limits))
+print("fixed:            ", broken_rules({"sequences": [hit], "rows": [[7, 32, 8]]}, limits))
 
 
 # %% test="broken_rules" points=1
@@ -1478,7 +1480,7 @@ hidden_broken_rules()
 #
 # 1. **Decodes**: the running sequences with one token to compute (counted before the step), in the order in which they joined, get a row of 1. Before that, such a sequence takes one more block if all its tokens, the new one included, do not fit into those it holds. If none is free, the running sequence that joined last is preempted, again and again, until there is one: it gives all its blocks back, nothing of it is computed any more, it goes to the head of the queue, and gets no row in this step. It may be the very sequence that asked.
 # 2. **Running prefills**, in the same order: a row with as many tokens as are left to compute and as the budget allows (no row when it allows none). Their blocks they have.
-# 3. **The queue**, from its head, if nobody was preempted in this step: while fewer than `max_num_seqs` run and some of the budget is left, the first one joins if the blocks for *all* its tokens are free; it takes them and gets a row as in 2. The first that does not fit ends it.
+# 3. **The queue**, from its head, if no request was preempted in this step: while fewer than `max_num_seqs` run and some of the budget is left, the first one joins if the blocks for *all* its tokens are free; it takes them and gets a row as in 2. The first that does not fit ends it.
 #
 # All rows together stay within `token_budget`; you may rely on `max_num_seqs` ≤ `token_budget`, so that the decodes always fit, and on every sequence fitting into the cache alone. Raise `ValueError` with the value in the message when a size is below 1 or `max_num_seqs` exceeds `token_budget`.
 #

@@ -187,7 +187,7 @@ def hidden_linear_speedup():
         got = linear_speedup(k, float(a), float(c))
         assert abs(got - float(want)) < 1e-10, f"linear_speedup({k}, {a}, {c}) is {float(want)}, you returned {got}"
     assert abs(linear_speedup(3, 1.0, 0.0) - 4) < 1e-12, "every draft accepted and free: k + 1"
-    assert abs(linear_speedup(3, 0.0, 1.0) - 0.25) < 1e-12, "no draft accepted, each as dear as a target step: 1/4"
+    assert abs(linear_speedup(3, 0.0, 1.0) - 0.25) < 1e-12, "no draft accepted, each as expensive as a target step: 1/4"
     for bad in ((4, -0.1, 0.1), (4, 1.001, 0.1), (-2, 0.5, 0.1), (0, 0.5, -1)):
         try:
             linear_speedup(*bad)
@@ -319,7 +319,7 @@ hidden_expected_tokens()
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Your `expected_tokens` already refuses a bad `alpha` and a bad `k`; `c` is left to check.
+# Your `expected_tokens` already rejects a bad `alpha` and a bad `k`; `c` is left to check.
 #
 # </details>
 
@@ -483,16 +483,16 @@ def hidden_best_draft_length():
 hidden_best_draft_length()
 
 # %% [markdown] task="first_token_law" stars=2 minutes=15
-# ## 5. The law of one token
+# ## 5. The distribution of one token
 #
-# Now the rule itself, for one drafted token. Draw $x$ from the draft $q$. Accept it with chance $\min(1, p(x)/q(x))$. If it is refused, draw another token from the **residual**, $\max(p - q, 0)$ divided by its sum. Which token comes out, with which probability?
+# Now the rule itself, for one drafted token. Draw $x$ from the draft $q$. Accept it with chance $\min(1, p(x)/q(x))$. If it is rejected, draw another token from the **residual**, $\max(p - q, 0)$ divided by its sum. Which token comes out, with which probability?
 #
 # Write `first_token_law(p, q)` for two distributions `[V]`. Return two float arrays `[V]`:
 #
 # - `accepted[x]`: the probability that $x$ is drafted *and* accepted,
-# - `resampled[x]`: the probability that the draft is refused *and* $x$ is drawn in its place.
+# - `resampled[x]`: the probability that the draft is rejected *and* $x$ is drawn in its place.
 #
-# Example, $p = (0.5, 0.5, 0)$ and $q = (0.25, 0.25, 0.5)$: token 0 is drafted with 0.25 and always accepted, so is token 1; token 2 is never accepted. So `accepted` is $(0.25, 0.25, 0)$, and the refused half is shared as $p - q$ says: `resampled` is $(0.25, 0.25, 0)$. The sum of the two is $p$.
+# Example, $p = (0.5, 0.5, 0)$ and $q = (0.25, 0.25, 0.5)$: token 0 is drafted with 0.25 and always accepted, so is token 1; token 2 is never accepted. So `accepted` is $(0.25, 0.25, 0)$, and the rejected half is shared as $p - q$ says: `resampled` is $(0.25, 0.25, 0)$. The sum of the two is $p$.
 #
 # That the sum is always $p$ is the theorem behind this topic; the sum of `accepted` is the acceptance rate $\alpha$. No sampling here: exact numbers. Where $q(x) = 0$ nothing is ever drafted, and no warning should be printed. Different shapes raise `ValueError` with the shapes in the message.
 #
@@ -503,7 +503,7 @@ hidden_best_draft_length()
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# The chance to be refused is one minus the sum of `accepted`. It is also the sum of $\max(p - q, 0)$, so the normalisation cancels.
+# The chance to be rejected is one minus the sum of `accepted`. It is also the sum of $\max(p - q, 0)$, so the normalisation cancels.
 #
 # </details>
 
@@ -542,7 +542,7 @@ def test_first_token_law():
     close = np.allclose(accepted, [0.25, 0.25, 0], atol=1e-12)
     assert close, f"accepted: token x is drafted with q(x) and kept with min(1, p/q): (0.25, 0.25, 0), not {accepted}"
     wrong = np.allclose(resampled, [0.5, 0.5, 0])
-    assert not wrong, "resampled: (0.5, 0.5, 0) is the residual; multiply by the chance that a draft is refused at all"
+    assert not wrong, "resampled: (0.5, 0.5, 0) is the residual; multiply by the chance that a draft is rejected at all"
     close = np.allclose(resampled, [0.25, 0.25, 0], atol=1e-12)
     assert close, f"resampled should be (0.25, 0.25, 0), yours is {resampled} (drawn from p instead of the residual?)"
     for small in ([0.5, 0.5], [1.0]):
@@ -606,11 +606,11 @@ hidden_first_token_law()
 # | `draft_tokens` | $k$ ints | may be empty |
 # | `rng` | | the source of chance |
 #
-# Go through the drafted tokens in order. Accept token $x = $ `draft_tokens[i]` with chance $\min(1, p_i(x)/q_i(x))$. At the first refusal, draw a replacement from $\max(p_i - q_i, 0)$, divided by its sum, and stop. If all are accepted, draw one **bonus token** from the last row of `p`. Return a list of 1 to $k + 1$ ints: the accepted tokens and the one drawn. (Leviathan and others 2023, algorithm 1; Chen and others 2023, algorithm 2, with p and q swapped.)
+# Go through the drafted tokens in order. Accept token $x = $ `draft_tokens[i]` with chance $\min(1, p_i(x)/q_i(x))$. At the first rejection, draw a replacement from $\max(p_i - q_i, 0)$, divided by its sum, and stop. If all are accepted, draw one **bonus token** from the last row of `p`. Return a list of 1 to $k + 1$ ints: the accepted tokens and the one drawn. (Leviathan and others 2023, algorithm 1; Chen and others 2023, algorithm 2, with p and q swapped.)
 #
 # **Chance.** Draw only by `rng.random()`, without arguments: a number $u$, uniform in $[0, 1)$. Accept when $u < p/q$. To draw from a distribution, take one $u$ and find the token in whose stretch of the cumulative sum it falls. The checks replace `rng` by a list of numbers and go through *all* of them, so your output law is computed exactly and not sampled. How many numbers you take, and in which order you lay the tokens on the stretch from 0 to 1, is yours.
 #
-# Worked example: $p_0 = (0.5, 0.5, 0)$, $q_0 = (0.25, 0.25, 0.5)$, one draft. Token 0: $p/q = 2$, accepted whatever $u$ is. Token 2: $p/q = 0$, refused, and the replacement is 0 or 1 with one half each.
+# Worked example: $p_0 = (0.5, 0.5, 0)$, $q_0 = (0.25, 0.25, 0.5)$, one draft. Token 0: $p/q = 2$, accepted whatever $u$ is. Token 2: $p/q = 0$, rejected, and the replacement is 0 or 1 with one half each.
 #
 # Edges. A token whose probability is 0 must never come out, even when $u$ is exactly 0, or so close to 1 that it lies beyond a cumulative sum that rounding left below 1. If rounding leaves a residual that is zero everywhere, draw from $p_i$. Rows may be float32. Do not change the arrays. When `p` has not $k + 1$ rows or `q` not $k$, raise `ValueError`.
 #
@@ -660,7 +660,7 @@ first = np.zeros(3)
 for _ in range(20_000):
     draft = [int(rng.choice(3, p=row)) for row in q]
     first[speculative_step(p, q, draft, rng)[0]] += 1
-print("first token, 20,000 steps:", (first / first.sum()).round(3), "the target's law:", p[0])
+print("first token, 20,000 steps:", (first / first.sum()).round(3), "the target's distribution:", p[0])
 
 
 # %% test="speculative_step" points=3
@@ -680,17 +680,17 @@ def test_speculative_step():
     assert len(got) != 1, "the draft is accepted and one token is missing: draw the bonus token from the last row of p"
     assert len(got) == 2 and got[1] in (1, 2), f"the bonus token comes from p's last row, so 1 or 2: you returned {got}"
     got = step([2], [0.1, 0.1, 0.1])
-    assert len(got) == 1, f"p = 0: token 2 must be refused and replaced by one token, you returned {got}"
-    assert got[0] != 2, "p(2) = 0: token 2 must be refused"
+    assert len(got) == 1, f"p = 0: token 2 must be rejected and replaced by one token, you returned {got}"
+    assert got[0] != 2, "p(2) = 0: token 2 must be rejected"
     # p/q = 1/2 for token 0; the residual has only token 1
     half, draft = np.array([[0.25, 0.75], [1.0, 0.0]]), np.array([[0.5, 0.5]])
     got = step([0], [0.4, 0.5, 0.5], half, draft)
     assert got == [0, 0], f"p/q = 0.5 and u = 0.4: accepted, then the only bonus token 0; you returned {got}"
     got = step([0], [0.6, 0.1, 0.1], half, draft)
     assert got != [0], (
-        "u = 0.6 refuses token 0, and p - q is 0 - 0.25 there: the residual cannot give 0 (drawn from p?)"
+        "u = 0.6 rejects token 0, and p - q is 0 - 0.25 there: the residual cannot give 0 (drawn from p?)"
     )
-    assert got == [1], f"p/q = 0.5 and u = 0.6: refused, and the residual holds only token 1; you returned {got}"
+    assert got == [1], f"p/q = 0.5 and u = 0.6: rejected, and the residual holds only token 1; you returned {got}"
     got = step([], [0.5], np.array([[0.0, 1.0]]), np.zeros((0, 2)))
     assert got == [1], f"an empty draft leaves one plain draw from p: [1], you returned {got}"
     try:
@@ -770,7 +770,7 @@ def hidden_speculative_step():
         got = speculative_step(tenths, np.zeros((0, 11), dtype), [], ScriptedRng([almost_one] * 3))
         assert 0 <= got[0] <= 9, f"u just below 1, {dtype.__name__}: token 10 has probability 0, you drew {got}"
     got = speculative_step(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([[0.5, 0.5]]), [0], ScriptedRng([0.0] * 3))
-    assert got == [1], f"u = 0 is not below p/q = 0: the draft must be refused and 1 come out, you returned {got}"
+    assert got == [1], f"u = 0 is not below p/q = 0: the draft must be rejected and 1 come out, you returned {got}"
     got = speculative_step(np.array([[0.0, 0.5, 0.5]]), np.zeros((0, 3)), [], ScriptedRng([0.0] * 3))
     assert got[0] in (1, 2), f"u = 0 drew token {got[0]}, whose probability is 0"
     # rounding: p is one last digit below q for the drafted token, nothing is above, so the residual is empty
@@ -797,9 +797,9 @@ hidden_speculative_step()
 # A colleague switches speculation on, keeps temperature 0.8 and the seed, and gets another text than before. "Your speculation is broken: it is said to be exact." In at most 150 words: what is exact, why the text changed all the same, which test would show a real fault, and when the texts must be equal.
 #
 # ### BEGIN SOLUTION
-# **Rubric (3 points).** 1: what is exact is the *distribution* of the output, $\min(p, q) + \max(p - q, 0) = p$ for each token. 1: the numbers of the random generator are spent in another way (on the draft, on accept or refuse, on the residual), so equal seeds give other samples of the same law. 1: a test of the law (enumeration over a small vocabulary, or frequencies with a proper statistical bound) and the case of equality: greedy decoding with equal logits, with its exception (batch-dependent arithmetic, near-ties).
+# **Rubric (3 points).** 1: what is exact is the *distribution* of the output, $\min(p, q) + \max(p - q, 0) = p$ for each token. 1: the numbers of the random generator are spent in another way (on the draft, on accept or reject, on the residual), so equal seeds give other samples of the same law. 1: a test of the distribution (enumeration over a small vocabulary, or frequencies with a proper statistical bound) and the case of equality: greedy decoding with equal logits, with its exception (batch-dependent arithmetic, near-ties).
 #
-# **Model answer.** Exact means: every text comes out with the same probability as without speculation. A seed fixes a list of random numbers, not a text. Plain sampling spends one number per token. Speculation spends some on the draft, one on each decision to accept, one on the replacement, so the same numbers meet other questions, and you get another sample of the same law. One text can therefore prove nothing either way. A fault shows in the law: enumerate all outcomes over a small vocabulary and compare with the target's, as the checks here do, or compare frequencies of many samples with a bound on chance. At temperature 0 there is no chance, and the texts must be equal token for token, as long as the model's logits for a token do not depend on how many tokens share its pass.
+# **Model answer.** Exact means: every text comes out with the same probability as without speculation. A seed fixes a list of random numbers, not a text. Plain sampling spends one number per token. Speculation spends some on the draft, one on each decision to accept, one on the replacement, so the same numbers meet other questions, and you get another sample of the same law. One text can therefore prove nothing either way. A fault shows in the distribution: enumerate all outcomes over a small vocabulary and compare with the target's, as the checks here do, or compare frequencies of many samples with a bound on chance. At temperature 0 there is no chance, and the texts must be equal token for token, as long as the model's logits for a token do not depend on how many tokens share its pass.
 # ### END SOLUTION
 
 # %% [markdown] task="speculative_generate" stars=3 minutes=30
@@ -931,7 +931,7 @@ def hidden_speculative_generate():
         try:
             speculative_generate(model, model, ids, k, new)
         except ValueError:
-            assert not model.calls, "refuse before any work"
+            assert not model.calls, "reject before any work"
             continue
         raise AssertionError(f"ids={ids}, k={k}, max_new={new} was accepted: raise ValueError")
 
@@ -1055,7 +1055,7 @@ hidden_ngram_draft()
 # | method | does |
 # |---|---|
 # | `__init__(n, k)` | remembers the two numbers; `n` below 1 or a negative `k` raises `ValueError` with the value |
-# | `propose(seq)` | `seq.token_ids` is the request's text, prompt and output. Returns a pair: the drafted tokens of your `ngram_draft` (or your own search), and `None`. `None` in place of the probabilities says that each token was certain: the engine makes `q` rows with a single 1 of it. |
+# | `propose(seq)` | `seq.token_ids` is the request's text, prompt and output. Returns a pair: the drafted tokens of your `ngram_draft` (or your own search), and `None`. `None` instead of the probabilities says that each token was certain: the engine makes `q` rows with a single 1 of it. |
 # | `release(seq)` | the request has ended; a draft that remembers requests would forget this one. Yours remembers nothing. |
 #
 # Proposing nothing (`[], None`) is fine and means a plain step. One object serves all requests of an engine at once, so keep no text of one request in it. Do not change `seq`.
@@ -1217,7 +1217,7 @@ hidden_LookupDraft()
 #
 # Example: one prompt, 8 new tokens, a perfect draft of $k = 3$. The prompt pass gives 1 token, then $4$, then $3$ (only two more drafts are of use): 8 tokens in 3 passes, 2.667, and acceptance 1.0.
 #
-# No prompts, or `max_tokens` below 1, raises `ValueError` (`SamplingParams` refuses the second by itself).
+# No prompts, or `max_tokens` below 1, raises `ValueError` (`SamplingParams` rejects the second by itself).
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1374,7 +1374,7 @@ hidden_measure_drafts()
 # %% [markdown] task="commit_step" stars=3 minutes=25
 # ## 11. Bug museum: after the verification
 #
-# `speculative_step` has spoken; now the request's state must follow: the text, the number of tokens whose keys and values in the cache are right, and whether the request has ended. This is where real engines broke. Here is a version that passed its tests for a month, because they never refused a draft and never met the end of a text:
+# `speculative_step` has spoken; now the request's state must follow: the text, the number of tokens whose keys and values in the cache are right, and whether the request has ended. This is where real engines broke. Here is a version that passed its tests for a month, because they never rejected a draft and never met the end of a text:
 #
 # ```python
 # def commit_step(tokens, num_cached, draft, new_tokens, eos, max_len):
@@ -1394,7 +1394,7 @@ hidden_measure_drafts()
 #                                  ← the text ended at 2, and goes on
 # ```
 #
-# Three faults: the cache is said to hold the refused drafts, an end-of-text token inside the accepted ones goes unseen, and more tokens than `max_len` slip through where several arrive at once. Write the mended `commit_step(tokens, num_cached, draft, new_tokens, eos, max_len)`.
+# Three faults: the cache is said to hold the rejected drafts, an end-of-text token inside the accepted ones goes unseen, and more tokens than `max_len` slip through where several arrive at once. Write the fixed `commit_step(tokens, num_cached, draft, new_tokens, eos, max_len)`.
 #
 # - Before: `tokens` is the whole text, `num_cached` is `len(tokens) - 1`, since the newest token has not been fed. The pass fed it and the `draft`. `new_tokens` are the accepted drafts and one more.
 # - Keep `new_tokens` up to and including the first `eos`, and never let the text grow beyond `max_len` tokens. `eos` may be `None`: then nothing ends the text but its length.
@@ -1450,7 +1450,7 @@ def test_commit_step():
     assert got is not None, "commit_step returned None: is there a return statement?"
     assert before == [8, 4, 9], "the list `tokens` was changed: return a new one"
     assert list(got[0]) == [8, 4, 9, 5, 1], f"the text goes on with 5 and 1, yours is {got[0]}"
-    assert got[1] != 6, "6 counts the refused drafts as cached: the next token would be fed at position 6 instead of 4"
+    assert got[1] != 6, "6 counts the rejected drafts as cached: the next token would be fed at position 6 instead of 4"
     assert got[1] != 5, "5: the newest token has not been fed yet, so its keys and values are not there"
     assert got[1] == 4, f"the cache holds right keys and values of 4 tokens, you returned {got[1]}"
     assert got[2] is None, f"nothing ends this text: None, you returned {got[2]!r}"
@@ -1551,4 +1551,4 @@ else:
         print("same text:", written[0] == written[1], repr(tokenizer.decode(written[0])[:60]))
 
 # %% [markdown]
-# **Before you close this.** Whatever the draft said, the law of the output stayed the target's own: exactly, over all outcomes, and token for token at temperature 0. And you measured what it buys: tokens per pass, which is a property of the text, and seconds, which also need a pass over several tokens to cost little more than a pass over one.
+# **Before you close this.** Whatever the draft said, the distribution of the output stayed the target's own: exactly, over all outcomes, and token for token at temperature 0. And you measured what it buys: tokens per pass, which is a property of the text, and seconds, which also need a pass over several tokens to cost little more than a pass over one.

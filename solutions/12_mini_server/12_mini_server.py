@@ -257,9 +257,9 @@ hidden_sse_events()
 # The policy of `step()`, in this order:
 # 1. each running sequence in decode (`num_uncomputed_tokens == 1`) computes 1 token;
 # 2. each running sequence still in prefill computes as many tokens as it has left, cut to what is left of the budget `max_num_batched_tokens`;
-# 3. while fewer than `max_num_seqs` run and budget is left, the **first** waiting sequence is admitted if blocks for its whole life are free, and computes as in 2. If it does not fit, nobody behind it may pass.
+# 3. while fewer than `max_num_seqs` run and budget is left, the **first** waiting sequence is admitted if blocks for its whole life are free, and computes as in 2. If it does not fit, no one behind it may pass.
 #
-# "Its whole life" is prompt + `max_tokens` − 1 tokens, rounded up to blocks: the last token is never fed back. With all blocks reserved at admission nobody can run out later. That is safe and wasteful; chapter 10 has the other way, to allocate as tokens come and preempt.
+# "Its whole life" is prompt + `max_tokens` − 1 tokens, rounded up to blocks: the last token is never fed back. With all blocks reserved at admission no request can run out later. That is safe and wasteful; chapter 10 has the other way, to allocate as tokens come and preempt.
 #
 # Example, budget 6, block size 4, prompts of 5 and 9 tokens: step 1 computes 5 + 1, step 2 (the first one decodes) 1 + 5, step 3 is 1 + 3.
 #
@@ -404,7 +404,7 @@ def test_Scheduler():
     except ValueError:
         pass
     else:
-        raise AssertionError("81 tokens never fit into 20 blocks of 4: refuse in add, or the request waits for ever")
+        raise AssertionError("81 tokens never fit into 20 blocks of 4: reject in add, or the request waits for ever")
 
 
 test_Scheduler()
@@ -436,7 +436,7 @@ def hidden_Scheduler():
     except ValueError:
         pass
     else:
-        raise AssertionError("21 tokens never fit into 5 blocks of 4: refuse them in add")
+        raise AssertionError("21 tokens never fit into 5 blocks of 4: reject them in add")
     scheduler.step()
     scheduler.add(Sequence(2, [1] * 17, SamplingParams(max_tokens=4)))  # all blocks are taken now, not for ever
 
@@ -456,7 +456,7 @@ def hidden_Scheduler():
             try:
                 scheduler.add(seq)
             except ValueError:
-                assert blocks > num_blocks, f"{blocks} blocks fit into the pool of {num_blocks}, but add refused"
+                assert blocks > num_blocks, f"{blocks} blocks fit into the pool of {num_blocks}, but add rejected"
                 continue
             assert blocks <= num_blocks, f"{blocks} blocks cannot come from a pool of {num_blocks}, but add took it"
             sequences[i], life[i] = seq, [blocks, prompt, new]  # blocks, tokens to feed, tokens to write
@@ -744,7 +744,7 @@ def hidden_Engine():
         try:
             engine.add(*bad)
         except ValueError:
-            assert not engine.has_unfinished, f"add{bad} was refused but something stayed in the queue"
+            assert not engine.has_unfinished, f"add{bad} was rejected but something stayed in the queue"
             continue
         raise AssertionError(f"add{bad} was accepted")
     engine.abort(99)
@@ -800,7 +800,7 @@ hidden_Engine()
 # model    IndexError: index 64 is out of bounds for the step's buffer of 64 tokens
 # ```
 #
-# Write the mended `admit(waiting, cached, num_free_blocks, budget, block_size)`. What must hold: the tokens to compute in all rows together never exceed `budget`; each row computes at least one token, for its logits are needed, so of a fully cached request one token less is taken from the cache (its last block is then copied before it is written, which takes one free block); blocks that are not taken from the cache come out of `num_free_blocks`; the queue is served in order, and the first request that does not fit ends it. Change none of the arguments.
+# Write the fixed `admit(waiting, cached, num_free_blocks, budget, block_size)`. What must hold: the tokens to compute in all rows together never exceed `budget`; each row computes at least one token, for its logits are needed, so of a fully cached request one token less is taken from the cache (its last block is then copied before it is written, which takes one free block); blocks that are not taken from the cache come out of `num_free_blocks`; the queue is served in order, and the first request that does not fit ends it. Change none of the arguments.
 #
 # Example: the trace's first run should give `[("A", 16, 64)]`; B would need 1 token and the budget is spent.
 #
@@ -1172,7 +1172,7 @@ def hidden_ablation():
     try:
         ablation(factory(log), [])
     except ValueError:
-        assert not log["engines"], "refuse an empty workload before an engine is made"
+        assert not log["engines"], "reject an empty workload before an engine is made"
     else:
         raise AssertionError("an empty workload was accepted: raise ValueError")
 
@@ -1184,7 +1184,7 @@ hidden_ablation()
 #
 # A server is judged from outside. Write `load_test(base_url, model="smollm2", prompts=PROMPTS, max_tokens=32, concurrency=4, open_stream=open_stream, clock=time.perf_counter)`. It works against any OpenAI-compatible server: this one, llama.cpp's, vLLM.
 #
-# `open_stream(url, body)` posts the dict `body` as JSON and yields the response's lines (`str`, without line ends); it raises `OSError` for a refused connection, an HTTP error, or a stream that breaks. The set-up cell has one made of `urllib`; the checks pass one of their own.
+# `open_stream(url, body)` posts the dict `body` as JSON and yields the response's lines (`str`, without line ends); it raises `OSError` for a rejected connection, an HTTP error, or a stream that breaks. The set-up cell has one made of `urllib`; the checks pass one of their own.
 #
 # - Post to `/completions` under `base_url`, which may end in `/v1` or not, with a slash or without: `http://h:8000`, `http://h:8000/`, `http://h:8000/v1` all mean `http://h:8000/v1/completions`.
 # - The body: `model`, `prompt`, `max_tokens`, `temperature` 0, `stream` true, `stream_options` `{"include_usage": True}`.
@@ -1601,7 +1601,7 @@ def test_inference_checks():
     want = {"ok": True, "expected_bytes": 2304, "held_bytes": 2304}
     assert got["memory"] == want, f"9 tokens are 3 blocks of 4, 2 prompts, 96 bytes: {want}, not {got['memory']}"
     assert got["quality"]["top1_agreement"] == 1, "an engine agrees with itself"
-    assert abs(got["quality"]["mean_kl"]) < 1e-12, f"KL of equal laws is 0, yours {got['quality']['mean_kl']}"
+    assert abs(got["quality"]["mean_kl"]) < 1e-12, f"KL of equal distributions is 0, yours {got['quality']['mean_kl']}"
     wrong = inference_checks(Fake(0.01), ids, 2)
     assert wrong["cache"]["ok"] is False, "decode is off by 0.01 in each step and your check says ok"
 
@@ -1736,7 +1736,7 @@ hidden_inference_checks()
 # %% [markdown] answer="read_the_ablation" points=3
 # ### In your own words: read the table
 #
-# In the chapter's ablation, batching raises tokens per second and also raises TPOT; prefix reuse lowers TTFT; speculation sometimes makes a full batch slower. In at most 200 words: explain the three, say which parts you would switch on for one user on a laptop and which for a crowded server, and what must be checked each time before a speed is believed.
+# Batching raises tokens per second and also raises TPOT; prefix reuse lowers the TTFT of requests that come after others with the same beginning; speculation sometimes makes a full batch slower. In at most 200 words: explain the three, say which parts you would switch on for one user on a laptop and which for a crowded server, and what must be checked each time before a speed is believed.
 #
 # ### BEGIN SOLUTION
 # **Rubric, 1 point each.** (1) Batching: the weights are read once for everybody, so a step gives more tokens, but each step is longer (more rows, prompts of others beside the decodes), and TPOT is the length of a step. (2) Prefix reuse saves prompt computation, so it acts on TTFT (and frees the budget), not on a single decode step; speculation feeds several tokens per sequence and pays where a pass has arithmetic to spare: one user yes, a full batch no, and rejected drafts are wasted work. (3) A choice for both cases, and the check: the greedy text equal to the naive loop's, an error budget for quantization, the same workload, machine and repeats.

@@ -413,7 +413,7 @@ def hidden_measure():
             measure(run, synchronize, clock, warmup, repeats)
         except ValueError as error:
             assert value in str(error), f"the message should hold the bad value {value}: {error}"
-            assert state["runs"] == 0, "a refused call must not run anything"
+            assert state["runs"] == 0, "a rejected call must not run anything"
             continue
         raise AssertionError(f"warmup={warmup}, repeats={repeats} was accepted")
 
@@ -730,7 +730,7 @@ hidden_result_row()
 #
 # Starting kernels one by one is what costs, so a GPU can record the whole list of them once, a *CUDA graph*, and start the list with one call. A recording knows no Python: it holds kernels with the **addresses and shapes** of their tensors, and plays them again blindly. A cache that hands out longer views at each step cannot be recorded. A cache that counts tokens in a Python integer would write every token into the row of the first.
 #
-# Write `class StaticCache(Replayable)`. The model `mini_engine.model.Llama` takes it in place of its own; set-up code and signatures are given.
+# Write `class StaticCache(Replayable)`. The model `mini_engine.model.Llama` takes it instead of its own; set-up code and signatures are given.
 #
 # | method | does |
 # |---|---|
@@ -741,7 +741,7 @@ hidden_result_row()
 #
 # `k_all` and `v_all` are the layer's *whole* rows, `[batch, H_kv, max_tokens, head_dim]`, filled or not. `mask` is boolean `[1, 1, N, max_tokens]`: new token `i` stands at `position + i` and may look at every row up to that one. The position changes only in `advance`, once per pass.
 #
-# The position is a tensor, and nothing may read it back into Python: no `int(…)`, no `.item()`, no slice with it, no `if`. On a GPU each of these waits for the device, and in a recording it is an error. (So the cache cannot refuse a token too many: its owner counts.) Zeros and not whatever memory held, because a masked NaN times 0 is still NaN.
+# The position is a tensor, and nothing may read it back into Python: no `int(…)`, no `.item()`, no slice with it, no `if`. On a GPU each of these waits for the device, and in a recording it is an error. (So the cache cannot reject a token too many: its owner counts.) Zeros and not whatever memory held, because a masked NaN times 0 is still NaN.
 #
 # Example, `max_tokens` 4, position 1, one new token: row 1 is written, the mask is `[True, True, False, False]`, and after `advance(1)` the position is 2. `cache.seek(1)` goes back.
 #
@@ -1347,7 +1347,7 @@ from mini_engine.quant.modules import quantize_model
 
 
 def with_linears(make):
-    """A copy of the model with make(weight) in place of every linear layer but the head."""
+    """A copy of the model with make(weight) instead of every linear layer but the head."""
     model = Llama(config, weights, device=device)
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
@@ -1591,7 +1591,7 @@ hidden_ridge_batch()
 # One step of `batch` sequences with some cached tokens each, measured and predicted. Your `ridge_batch` says where the arithmetic would take over on this device, and what the caches make of that. **On an H200 expect** tokens per second to grow almost in proportion up to a batch of a hundred and more; on a CPU the ridge comes within a few sequences.
 
 # %%
-from mini_engine.quant.modules import Int8KVCache
+from mini_engine.quant.caches import Int8KVCache
 
 context = 64 if is_real else 16
 kv_bytes = context * kv_bytes_per_token(config, fast.dtype.itemsize)
@@ -1659,7 +1659,7 @@ print(
 # python -m mini_engine serve --device cuda                   # the server of chapter 12 on the GPU
 # ```
 #
-# `bench gpu` refuses nothing: without a GPU it says so in one line and runs what a CPU can (`--quick` for a small round).
+# `bench gpu` rejects nothing: without a GPU it says so in one line and runs what a CPU can (`--quick` for a small round).
 
 # %%
 if is_real:

@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const WORDS = ["the", "a", "fox", "hen"];
-  // the target's law at each of the four places, and what a careless draft believes there
+  // the target's distribution at each of the four positions, and what a careless draft believes there
   const TARGET = [[0.5, 0.3, 0.15, 0.05], [0.05, 0.05, 0.6, 0.3], [0.35, 0.45, 0.1, 0.1], [0.1, 0.05, 0.25, 0.6]];
   const CARELESS = [[0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.1, 0.2], [0.1, 0.1, 0.6, 0.2]];
 
@@ -101,20 +101,20 @@
         const y = 26 + 92 * i;
         bars(y, [[r.q[i], "var(--fig-2)"], [r.p[i], "var(--fig-1)"]], place.token);
         if (i >= state.shown) note(y, [`drafted: ${WORDS[place.token]}`]);
-        else note(y, [`drafted: ${WORDS[place.token]}`, `min(1, p/q) = ${fixed(place.chance)}`, `u = ${fixed(place.u)}: ${place.kept ? "kept" : "refused"}`]);
+        else note(y, [`drafted: ${WORDS[place.token]}`, `min(1, p/q) = ${fixed(place.chance)}`, `u = ${fixed(place.u)}: ${place.kept ? "accepted" : "rejected"}`]);
       });
       if (state.shown <= r.places.length - 1) return;
       const y = 26 + 92 * r.places.length;
       const bonus = r.last.kind === "bonus";
       if (!bonus && state.shown < r.places.length) return;
       bars(y, [[[0, 0, 0, 0], "none"], [r.last.law, bonus ? "var(--fig-1)" : "var(--fig-3)"]], r.last.token);
-      note(y, [bonus ? "bonus, from p" : narrow ? "max(p − q, 0)" : "residual max(p − q, 0)", bonus ? "all were kept" : "scaled to sum 1", `u = ${fixed(r.last.u)}: ${WORDS[r.last.token]}`]);
+      note(y, [bonus ? "bonus, from p" : narrow ? "max(p − q, 0)" : "residual max(p − q, 0)", bonus ? "all were accepted" : "scaled to sum 1", `u = ${fixed(r.last.u)}: ${WORDS[r.last.token]}`]);
     },
     say(r, state) {
-      const told = r.places.slice(0, state.shown).map((place) => `${WORDS[place.token]} is ${place.kept ? "kept" : "refused"} (chance ${fixed(place.chance)}, u = ${fixed(place.u)})`);
+      const told = r.places.slice(0, state.shown).map((place) => `${WORDS[place.token]} is ${place.kept ? "accepted" : "rejected"} (chance ${fixed(place.chance)}, u = ${fixed(place.u)})`);
       const begin = told.length ? `${told.join("; ")}.` : `Drafted: ${r.draft.map((t) => WORDS[t]).join(" ")}.`;
       if (state.shown < r.places.length) return begin;
-      const how = r.last.kind === "bonus" ? "All drafts were kept, so the target adds a bonus token" : "The residual gives the replacement";
+      const how = r.last.kind === "bonus" ? "All drafts were accepted, so the target adds a bonus token" : "The residual gives the replacement";
       return `${begin} ${how}: ${WORDS[r.last.token]}. Out come ${r.output.length} token${r.output.length > 1 ? "s" : ""}: ${r.output.map((t) => WORDS[t]).join(" ")}.`;
     },
     table(r) {
@@ -123,7 +123,7 @@
         const total = sum(excess);
         return [i + 1, word, fixed(q[t]), fixed(r.p[i][t]), fixed(Math.min(q[t], r.p[i][t])), total ? fixed(excess[t] / total) : "none"];
       }));
-      return { head: ["place", "token", "q", "p", "drafted and kept", "residual"], rows, caption: "The laws at each drafted place" };
+      return { head: ["draft", "token", "q", "p", "drafted and accepted", "residual"], rows, caption: "The distributions of each draft" };
     },
   });
 })();

@@ -6,6 +6,11 @@
   const STATIC = new URL("../", document.currentScript.src).href;
   const FROM_DISK = location.protocol === "file:";
   const Work = window.CourseWork;
+  const SLOW_MS = 10000;
+  const DOWNLOAD = "17 MB";  // tests/test_live.py weighs it
+
+  // What is said must be seen: scroll as little as it takes.
+  const into = (node) => node.scrollIntoView({ block: "nearest" });
 
   const make = (tag, attributes, ...children) => {
     const node = document.createElement(tag);
@@ -39,6 +44,7 @@
     worker.onmessage = ({ data }) => {
       if (data.ready) {
         python.ready = true;
+        try { sessionStorage.setItem(USED, "1"); } catch (error) { /* as above */ }
         python.pending?.onReady();
       } else if (data.broken) stopPython({ broken: data.broken });
       else if (data.id === python.jobs) settle(data.answer);
@@ -52,6 +58,14 @@
       },
     });
     python.worker = worker;
+  }
+
+  // Python lives as long as its page. Who has used it in this tab finds it started when a card opens.
+  const USED = "course-python";
+  function warmUp(address) {
+    try {
+      if (sessionStorage.getItem(USED) && !python.worker) startPython(address);
+    } catch (error) { /* a browser that keeps nothing starts Python at the first use */ }
   }
 
   // One request at a time; resolves to the runner's answer, {stopped: true} or {broken: "why"}.
@@ -172,7 +186,10 @@
   function gateSolution({ box, topic, name, kind }) {
     const solution = box.querySelector(".exercise-solution");
     if (!solution) return () => {};
-    const after = { live: "Opens after your first Check", written: "Opens once you have written an answer", notebook: "Try it in the notebook first" };
+    const after = {
+      live: "The solution opens after your first Check", written: "The model answer opens once you have written yours",
+      notebook: "Try it in the notebook first",
+    };
     const what = kind === "written" ? "model answer" : "solution";
     const gate = make("p", { class: "live-gate" }, `${after[FROM_DISK && kind === "live" ? "notebook" : kind]}, or `);
     gate.append(button(`show me the ${what}`, () => {
@@ -214,15 +231,17 @@
     box.querySelector(".exercise-elsewhere")?.after(make("p", { class: "live-tick" }, make("label", {}, tick, " I have done it in the notebook")));
   }
 
-  function setUpWritten({ box, topic, name, buttons, refresh }) {
+  function setUpWritten({ box, topic, name, refresh }) {
     const area = make("textarea", { rows: 5, id: `${box.id}-answer`, placeholder: "Write your answer here." });
     area.value = Work.get(topic, name).code || "";
     area.addEventListener("input", () => {
       Work.put(topic, name, { code: area.value || undefined });
       refresh();
     });
-    const first = box.querySelector(".exercise-hint, .exercise-solution, .live-gate") || buttons;
-    (box.querySelector(".live-gate") || first).before(make("div", { class: "live live-written" }, make("label", { for: area.id }, "Your answer (kept in this browser, graded by a person)"), area));
+    const answer = make("div", { class: "live live-written" }, make("label", { for: area.id }, "Your answer (kept in this browser, graded by a person)"), area);
+    const first = box.querySelector(".live-gate, .exercise-hint, .exercise-solution");
+    if (first) first.before(answer);
+    else box.append(answer);
   }
 
   function setUpLive(exercise) {
@@ -273,20 +292,29 @@
     async function go(action) {
       const code = editor.get();
       const working = action === "run" ? "Running…" : "Checking…";
+      let slow;
+      const begin = () => {
+        show(working);
+        slow = setTimeout(() => show("Still running after 10 s. If this is a loop without an end, Stop ends it; your code is kept."), SLOW_MS);
+      };
       const from = box.dataset.python ? `, from ${new URL(box.dataset.python).host}: this copy of the book does not carry it` : "";
-      show(python.ready ? working : `Starting Python (9 MB, once${from})…`);
+      if (python.ready) begin();
+      else show(`Starting Python (${DOWNLOAD}, once${from})…`);
+      into(status);
       delete status.dataset.reason;
       check.disabled = run.disabled = true;
       stop.hidden = false;
       let answer;
       try {
-        answer = await attempt(topic, name, code, action, box.dataset.python, () => show(working));
+        answer = await attempt(topic, name, code, action, box.dataset.python, begin);
       } catch (error) {
         answer = { broken: error.message };
       }
+      clearTimeout(slow);
       check.disabled = run.disabled = false;
       stop.hidden = true;
       report(action, code, answer);
+      into(status);
     }
 
     function report(action, code, answer) {
@@ -305,8 +333,9 @@
       return show([answer.output ? "This is what your code and the try-it cell print:" : "It ran, and printed nothing.", ...note], "", answer.output);
     }
 
-    // The editor comes when the exercise comes near the screen, so that the page itself waits for nothing.
+    // The editor comes when the card is opened, so that the page itself waits for nothing.
     async function open() {
+      warmUp(box.dataset.python);
       const wanted = {
         label,
         text: Work.get(topic, name).code ?? starter,
@@ -328,30 +357,53 @@
       place.replaceChildren(editor.node);
       block.hidden = true;
     }
-    new IntersectionObserver((entries, observer) => {
-      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
-      observer.disconnect();
-      open();
-    }, { rootMargin: "600px" }).observe(box);
+    if (box.open) open();
+    else box.addEventListener("toggle", open, { once: true });
   }
 
   function setUp(box) {
     const { topic, name, kind } = box.dataset;
     const state = make("span", { class: "exercise-state" });
     (box.querySelector(".exercise-effort") || box.querySelector(".exercise-title")).append(state);
-    const buttons = box.querySelector(".exercise-buttons");
-    const exercise = { box, topic, name, kind, state, buttons };
+    const exercise = { box, topic, name, kind, state };
     oneHintAtATime(exercise);
     const updateGate = gateSolution(exercise);
-    exercise.refresh = () => { showState(exercise); updateGate(); };
+    exercise.refresh = () => {
+      showState(exercise);
+      updateGate();
+      document.dispatchEvent(new Event("course-work"));
+    };
     exercise.refresh();
     if (kind === "written") setUpWritten(exercise);
     else if (kind === "notebook") setUpElsewhere(exercise);
     else if (FROM_DISK) box.querySelector(".exercise-starter").closest(".exercise > *").after(make("p", { class: "live-note" }, "To run code here, serve the book: ", make("code", {}, "make serve"), "."));
     else setUpLive(exercise);
-    if (!FROM_DISK && buttons) buttons.append(button("Download with my answers", () => downloadNotebook(topic), { title: "The notebook of this chapter with what you wrote here" }));
+  }
+
+  function setUpTools(tools) {
+    const cards = [...document.querySelectorAll(`.exercise[data-topic="${tools.dataset.topic}"]`)];
+    const all = button("Open all", () => {
+      const open = cards.some((card) => !card.open);
+      for (const card of cards) card.open = open;
+    });
+    const name = () => { all.textContent = cards.every((card) => card.open) ? "Close all" : "Open all"; };
+    for (const card of cards) card.addEventListener("toggle", name);
+    const line = tools.querySelector(".exercise-buttons") || tools.appendChild(make("p", { class: "exercise-buttons" }));
+    line.prepend(all);
+    if (!FROM_DISK) line.append(button("Download with my answers", () => downloadNotebook(tools.dataset.topic), { title: "The notebook of this chapter with what you wrote here, ready to hand in" }));
+  }
+
+  // A link to an exercise opens its card.
+  function openTarget() {
+    const card = document.getElementById(decodeURIComponent(location.hash.slice(1)))?.closest(".exercise");
+    if (!card || card.open) return;
+    card.open = true;
+    card.scrollIntoView();
   }
 
   document.querySelectorAll(".exercise[data-kind]").forEach(setUp);
+  document.querySelectorAll(".exercise-tools").forEach(setUpTools);
+  addEventListener("hashchange", openTarget);
+  openTarget();
   window.CourseLive = { attempt, stop: () => stopPython({ stopped: true }) };
 })();

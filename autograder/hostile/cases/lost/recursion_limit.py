@@ -1,18 +1,19 @@
 """Raises the recursion limit far above what is safe.
 
 answers: kv_cache_bytes
-score: tokens_until_ratio=3 kv_cache_bytes=3
+score: tokens_processed=3 kv_cache_bytes=3
 note: -
 """
-# %% tokens_until_ratio
+# %% tokens_processed
 import sys
 
 sys.setrecursionlimit(10**6)
 
-def tokens_until_ratio(prompt, ratio, new=1, without=None):
-    if prompt < 1 or ratio <= 0:
-        raise ValueError(f"got {min(prompt, ratio)}")
-    without = prompt if without is None else without
-    if without >= ratio * (prompt + new - 1):
-        return new
-    return tokens_until_ratio(prompt, ratio, new + 1, without + prompt + new)
+def tokens_processed(prompt, new, cached):
+    if prompt < 1 or new < 0:
+        raise ValueError(f"got {prompt if prompt < 1 else new}")
+    if new == 0:
+        return 0
+    if cached:
+        return prompt + new - 1
+    return (prompt + new - 1) + (tokens_processed(prompt, new - 1, cached) if new <= 2000 else (new - 1) * prompt + (new - 1) * (new - 2) // 2)

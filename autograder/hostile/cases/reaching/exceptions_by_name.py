@@ -5,7 +5,7 @@ note: hidden_generate: .*every attempt was refused
 lent: yes
 """
 # %%
-PLACES = ["mini_engine.fetch.urllib.error.HTTPError", "mini_engine.fetch.subprocess.CalledProcessError", "subprocess.Popen", "builtins.open"]
+PLACES = ["mini_engine.files.fetch.urllib.error.HTTPError", "mini_engine.files.fetch.subprocess.CalledProcessError", "subprocess.Popen", "builtins.open"]
 
 
 def attack(model):

@@ -6,10 +6,10 @@ lent: yes
 """
 # %%
 PLACES = [
-    "mini_engine.fetch:subprocess.Popen",
-    "mini_engine.fetch:os.system",
-    "mini_engine.fetch:shutil.rmtree",
-    "mini_engine.fetch:urllib.request.urlopen",
+    "mini_engine.files.fetch:subprocess.Popen",
+    "mini_engine.files.fetch:os.system",
+    "mini_engine.files.fetch:shutil.rmtree",
+    "mini_engine.files.fetch:urllib.request.urlopen",
     "mini_engine.weights:Path",
     "json:codecs.open",
     "random:_os.system",

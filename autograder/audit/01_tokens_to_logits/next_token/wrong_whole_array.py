@@ -1,9 +1,0 @@
-"""argmax over the whole array"""
-import numpy as np
-
-
-def next_token(logits):
-    logits = np.asarray(logits)
-    if logits.ndim != 2 or logits.shape[0] == 0:
-        raise ValueError(f"bad shape {logits.shape}")
-    return int(np.argmax(logits))

@@ -1,9 +1,0 @@
-"""divides by the length of the vector: sum instead of mean"""
-import numpy as np
-
-
-def rms_norm(x, weight, eps):
-    x = np.asarray(x)
-    wide = x.astype(np.result_type(x, np.float32))
-    out = np.result_type(x, np.float16)
-    return (wide / np.sqrt((wide**2).sum(axis=-1, keepdims=True) + eps) * weight).astype(out)

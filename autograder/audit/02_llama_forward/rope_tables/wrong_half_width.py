@@ -1,9 +1,0 @@
-"""tables of half the width"""
-import numpy as np
-
-
-def rope_tables(head_dim, positions, theta):
-    if head_dim < 2 or head_dim % 2:
-        raise ValueError(f"head_dim={head_dim}")
-    angles = np.outer(positions, theta ** (-np.arange(0, head_dim, 2) / head_dim))
-    return np.cos(angles), np.sin(angles)

@@ -1,5 +1,0 @@
-"""Forgets the factor 2: K and V are two arrays."""
-def kv_bytes_per_token(config, bytes_per=2):
-    if bytes_per <= 0:
-        raise ValueError(f"bytes_per must be positive, got {bytes_per}")
-    return config.num_hidden_layers * config.num_key_value_heads * config.head_dim * bytes_per

@@ -1,5 +1,0 @@
-"""Leaves Q, O, S and P out, which gives 1 at any length"""
-def attention_intensity_decode(n, d, bytes_per=2):
-    if n < 1 or d < 1 or bytes_per <= 0:
-        raise ValueError(f"got {n}, {d}, {bytes_per}")
-    return (4 * n * d) / ((2 * n * d) * bytes_per)

@@ -1,5 +1,0 @@
-"""Counts a multiply-add as one FLOP"""
-def attention_intensity_decode(n, d, bytes_per=2):
-    if n < 1 or d < 1 or bytes_per <= 0:
-        raise ValueError(f"got {n}, {d}, {bytes_per}")
-    return (2 * n * d) / ((2 * n * d + 2 * d + 4 * n) * bytes_per)

@@ -1,5 +1,0 @@
-"""Returns seconds"""
-def decode_floor_ms(weight_bytes, kv_bytes, bandwidth):
-    if weight_bytes < 0 or kv_bytes < 0 or bandwidth <= 0:
-        raise ValueError(f"got {weight_bytes}, {kv_bytes}, {bandwidth}")
-    return (weight_bytes + kv_bytes) / bandwidth

@@ -1,5 +1,0 @@
-"""Compares the intensity with the ridge."""
-def idle_share(intensity, peak_flops, bandwidth):
-    if intensity < 0 or peak_flops <= 0 or bandwidth <= 0:
-        raise ValueError(f"got {intensity}, {peak_flops}, {bandwidth}")
-    return max(0, 1 - intensity / (peak_flops / bandwidth))

@@ -1,5 +1,0 @@
-"""Returns percent"""
-def idle_share(intensity, peak_flops, bandwidth):
-    if intensity < 0 or peak_flops <= 0 or bandwidth <= 0:
-        raise ValueError(f"got {intensity}, {peak_flops}, {bandwidth}")
-    return 100 * (1 - min(1, intensity * bandwidth / peak_flops))

@@ -1,5 +1,0 @@
-"""Lets the parameters cancel and never checks them"""
-def lifetime_ratio(n_params, train_tokens, served_tokens_per_day, days):
-    if train_tokens <= 0 or served_tokens_per_day < 0 or days < 0:
-        raise ValueError(f"got {n_params}, {train_tokens}, {served_tokens_per_day}, {days}")
-    return served_tokens_per_day * days / (3 * train_tokens)

@@ -1,5 +1,0 @@
-"""Takes the bandwidth for bits per second"""
-def read_seconds(n_bytes, bandwidth):
-    if n_bytes < 0 or bandwidth <= 0:
-        raise ValueError(f"got {n_bytes}, {bandwidth}")
-    return 8 * n_bytes / bandwidth

@@ -1,4 +1,0 @@
-"""Accepts negative bytes and divides by zero"""
-def read_seconds(n_bytes, bandwidth):
-    pass
-    return n_bytes / bandwidth

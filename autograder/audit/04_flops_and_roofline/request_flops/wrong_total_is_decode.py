@@ -1,7 +1,0 @@
-"""Returns the decode cost as the total"""
-def request_flops(config, input_tokens, output_tokens):
-    if input_tokens < 1 or output_tokens < 1:
-        raise ValueError(f"got {input_tokens} and {output_tokens}")
-    prefill = forward_flops(config, input_tokens)
-    decode = sum(forward_flops(config, 1, input_tokens + i) for i in range(output_tokens - 1))
-    return {"prefill": prefill, "decode": decode, "total": decode}

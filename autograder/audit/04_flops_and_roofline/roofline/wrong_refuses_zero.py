@@ -1,5 +1,0 @@
-"""Refuses an intensity of 0"""
-def roofline(intensity, peak_flops, bandwidth):
-    if intensity <= 0 or peak_flops <= 0 or bandwidth <= 0:
-        raise ValueError(f"got {intensity}, {peak_flops}, {bandwidth}")
-    return min(peak_flops, intensity * bandwidth)

@@ -1,7 +1,0 @@
-"""Looks at both sides."""
-def sliding_window_mask(n, window):
-    for count in (n, window):
-        if count < 1:
-            raise ValueError(f"n and window must be at least 1, got {count}")
-    query, key = np.arange(n)[:, None], np.arange(n)
-    return abs(query - key) < window

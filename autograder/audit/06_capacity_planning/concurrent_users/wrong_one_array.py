@@ -1,5 +1,0 @@
-"""Forgets that K and V are two arrays"""
-def concurrent_users(config, free_bytes, context, kv_bytes_per=2):
-    if free_bytes < 0 or context < 1 or kv_bytes_per <= 0:
-        raise ValueError(f"got {free_bytes}, {context}, {kv_bytes_per}")
-    return int(free_bytes // (config.num_hidden_layers * config.num_key_value_heads * config.head_dim * kv_bytes_per * context))

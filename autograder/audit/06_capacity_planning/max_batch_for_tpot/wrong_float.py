@@ -1,5 +1,0 @@
-"""Returns a float where requests are whole"""
-def max_batch_for_tpot(weight_bytes, kv_bytes_per_request, bandwidth, tpot_ms):
-    if min(weight_bytes, kv_bytes_per_request, bandwidth, tpot_ms) <= 0:
-        raise ValueError(f"got {weight_bytes}, {kv_bytes_per_request}, {bandwidth}, {tpot_ms}")
-    return max(0.0, (bandwidth * tpot_ms / 1000 - weight_bytes) // kv_bytes_per_request)

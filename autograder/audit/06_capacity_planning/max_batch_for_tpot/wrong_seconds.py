@@ -1,5 +1,0 @@
-"""Takes tpot_ms for seconds"""
-def max_batch_for_tpot(weight_bytes, kv_bytes_per_request, bandwidth, tpot_ms):
-    if min(weight_bytes, kv_bytes_per_request, bandwidth, tpot_ms) <= 0:
-        raise ValueError(f"got {weight_bytes}, {kv_bytes_per_request}, {bandwidth}, {tpot_ms}")
-    return max(0, int((bandwidth * tpot_ms - weight_bytes) // kv_bytes_per_request))

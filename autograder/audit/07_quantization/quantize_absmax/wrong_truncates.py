@@ -1,6 +1,0 @@
-"""Truncates towards zero instead of rounding to the nearest step."""
-def quantize_absmax(w, bits=8):
-    if not 2 <= bits <= 8:
-        raise ValueError(f"bits must be between 2 and 8, got {bits}")
-    scale = float(np.abs(w).max()) / (2 ** (bits - 1) - 1) or 1.0
-    return (w / scale).astype(np.int8), scale

@@ -1,5 +1,0 @@
-"""Forgets the scales."""
-def quantized_bytes(n_params, bits, group_size, scale_bytes=2, zero_bytes=0):
-    if n_params < 0 or bits < 1 or scale_bytes < 0 or zero_bytes < 0 or (group_size is not None and group_size < 1):
-        raise ValueError(f"no: {group_size}")
-    return int(-(-int(n_params) * bits // 8))

@@ -1,7 +1,0 @@
-"""Sums a tuple."""
-
-
-def ttft_ms(queue, prefill, sample):
-    if min(queue, prefill, sample) < 0:
-        raise ValueError(f"negative time in {queue}, {prefill}, {sample}")
-    return sum((queue, prefill, sample))

@@ -1,7 +1,0 @@
-"""Takes the larger of the two: reading and launching do not overlap here."""
-
-
-def predicted_step_s(num_bytes, bandwidth, num_kernels, launch_s):
-    if num_bytes < 0 or num_kernels < 0 or launch_s < 0 or bandwidth <= 0:
-        raise ValueError(f"{num_bytes=}, {bandwidth=}, {num_kernels=}, {launch_s=}")
-    return max(num_bytes / bandwidth, num_kernels * launch_s)

@@ -1,0 +1,49 @@
+"""The audit's table: as text, and as the saved counts that the instructor guide shows."""
+
+import json
+
+from autograder.assignment.cells import split_cells
+
+from .audit import Row
+
+NOT_SUMMED = ("topic", "exercise", "faults", "detail")
+COUNTS = ("wrong_caught", "wrong", "mutants_killed", "mutants", "right_kept", "right", "equivalent")
+
+
+def table(rows):
+    """The table as text, one line per exercise and a last one with the sums."""
+    width = max([len(f"{row.topic}/{row.exercise}") for row in rows] + [8])
+    lines = [f"{'exercise':{width}}  wrong caught  mutants killed  right kept  equivalent  CPU s  "]
+    for row in rows:
+        lines.append(
+            f"{row.topic + '/' + row.exercise:{width}}  {f'{row.wrong_caught}/{row.wrong}':>12}"
+            f"  {f'{row.mutants_killed}/{row.mutants}':>14}  {f'{row.right_kept}/{row.right}':>10}"
+            f"  {row.equivalent:>10}  {row.cpu_s:5.2f}  {'' if not row.faults else f'{len(row.faults)} missed'}"
+        )
+    total = {key: sum(getattr(row, key) for row in rows) for key in Row.__annotations__ if key not in NOT_SUMMED}
+    lines.append(
+        f"{'all':{width}}  {'{wrong_caught}/{wrong}'.format(**total):>12}"
+        f"  {'{mutants_killed}/{mutants}'.format(**total):>14}  {'{right_kept}/{right}'.format(**total):>10}"
+        f"  {total['equivalent']:>10}  {total['cpu_s']:5.2f}  "
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def save(rows, root):
+    """Puts the rows' counts into autograder/audit_table.json, one line each; exercises that are gone drop out."""
+    place = root / "autograder" / "audit_table.json"
+    saved = json.loads(place.read_text(encoding="utf-8")) if place.exists() else []
+    kept = {(line["topic"], line["exercise"]): line for line in saved}
+    for row in rows:
+        kept[row.topic, row.exercise] = {key: getattr(row, key) for key in ("topic", "exercise", *COUNTS)}
+    lines = [json.dumps(kept[key]) for key in exercises_of(root) if key in kept]
+    place.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+
+
+def exercises_of(root):
+    """(topic, exercise) of every exercise of the course, in order."""
+    for path in sorted((root / "solutions").glob("*/*.py")):
+        if path.stem == path.parent.name:
+            for cell in split_cells(path.read_text(encoding="utf-8"))[0]:
+                if cell.kind == "solution":
+                    yield path.stem, cell.name

@@ -1,0 +1,122 @@
+"""Python that a chapter shows: at most 76 columns, and without the calls that carry its numbers into the prose.
+
+What runs is untouched: this acts on the page. A comment or a text that is longer than that wraps in the browser.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+import textwrap
+from itertools import groupby
+
+from docutils import nodes
+from sphinx.transforms import SphinxTransform
+
+from book._ext.nbexercise import exercise_card
+
+COLUMNS = 76
+PYTHON = {"python", "ipython3", "ipython", "py"}
+
+
+def is_plumbing(statement):
+    """True for `glue(…)` and its import, which print nothing and mean nothing to a reader."""
+    if isinstance(statement, ast.ImportFrom):
+        return [alias.name for alias in statement.names] == ["glue"]
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and ast.unparse(call.func) == "glue"
+
+
+def without_plumbing(source):
+    """Source without its plumbing, also where that is the whole body of a loop or of an `if`."""
+    tree = ast.parse(source)
+    lines = source.splitlines()
+    for node in ast.walk(tree):
+        for statement in getattr(node, "body", []) if not isinstance(node, ast.Lambda | ast.IfExp) else []:
+            alone = isinstance(statement, ast.For | ast.If) and all(map(is_plumbing, statement.body))
+            if is_plumbing(statement) or alone:
+                span = slice(statement.lineno - 1, statement.end_lineno)
+                lines[span] = [None] * (statement.end_lineno - statement.lineno + 1)
+    return "\n".join(line for line in lines if line is not None).strip("\n")
+
+
+def narrow(source):
+    """Source formatted to COLUMNS; as it is where it fits, or is no whole piece of Python."""
+    if all(len(line) <= COLUMNS for line in source.splitlines()):
+        return source
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", str(COLUMNS), "-"]
+    done = subprocess.run(command, input=source, capture_output=True, text=True)
+    return done.stdout.rstrip("\n") if done.returncode == 0 and done.stdout else source
+
+
+def reflow(lines, mark=""):
+    """Lines of one paragraph, set anew to COLUMNS where one is longer. mark: what each line begins with, as "# "."""
+    indents = {len(line) - len(line.lstrip()) for line in lines}
+    if len(indents) > 1 or all(len(line) <= COLUMNS for line in lines):
+        return lines
+    start = " " * indents.pop() + mark
+    words = " ".join(line.strip().removeprefix(mark.strip()).strip() for line in lines)
+    return textwrap.wrap(
+        words, COLUMNS, initial_indent=start, subsequent_indent=start, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def docstring_lines(tree):
+    """The line numbers, from 0, of every docstring."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
+    for node in ast.walk(tree):
+        if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
+            yield from range(node.body[0].lineno - 1, node.body[0].end_lineno)
+
+
+def set_texts(source):
+    """Source with its docstrings and comment lines set to COLUMNS, paragraph by paragraph."""
+    lines, inside = source.splitlines(), set(docstring_lines(ast.parse(source)))
+
+    def kind(i):
+        text = lines[i].strip()
+        if text.strip("\"'") == "":
+            return None
+        return "" if i in inside else "# " if text.startswith("# ") else None
+
+    done = []
+    for mark, group in groupby(range(len(lines)), key=kind):
+        paragraph = [lines[i] for i in group]
+        done += paragraph if mark is None else reflow(paragraph, mark)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(done))
+
+
+def readable(source):
+    source = textwrap.dedent(source)  # a method comes with its class's indent
+    try:
+        return set_texts(narrow(without_plumbing(source) if "glue(" in source else source))
+    except SyntaxError:
+        return source
+
+
+class CodeBlocks(SphinxTransform):
+    """Applies `readable` to every block of Python outside of the exercises, which show the notebook's own text."""
+
+    default_priority = 870
+
+    def apply(self, **kwargs):
+        for block in self.document.findall(nodes.literal_block):
+            if block.get("language") not in PYTHON or in_card(block):
+                continue
+            source = readable(block.astext())
+            if source != block.astext():
+                block.rawsource = source
+                block.children = []
+                block += nodes.Text(source)
+
+
+def in_card(node):
+    while node.parent is not None:
+        node = node.parent
+        if isinstance(node, exercise_card):
+            return True
+    return False
+
+
+def setup(app):
+    app.add_transform(CodeBlocks)

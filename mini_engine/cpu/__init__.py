@@ -1,0 +1,1 @@
+"""The decode step compiled for the processor at hand, in Numba."""

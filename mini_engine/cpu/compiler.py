@@ -1,0 +1,127 @@
+"""Compiling the kernels: options, the on-disk cache of compiled code, the progress bar, threads."""
+
+import functools
+import hashlib
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import numba
+import torch
+from numba.core import event
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from tqdm import tqdm
+
+from mini_engine.files.fetch import cache_folder
+
+# no fastmath: without it LLVM neither reorders a sum nor leaves anything out
+OPTIONS = {"boundscheck": False, "error_model": "numpy", "nogil": True}
+# Numba's workqueue layer ends the process when two threads enter compiled code, so only one may
+ONE_AT_A_TIME = threading.Lock()
+NUM_PASSES = 2400  # of the compiler for one whole forward pass, about: the bar's length
+
+
+def kernel(function):
+    """A function that other kernels call; it is compiled with the entry that uses it."""
+    return numba.njit(**OPTIONS)(function)
+
+
+def entry(function):
+    """A function that Python calls: compiled once for each machine and number format, with a bar, and kept on disk."""
+    compiled = numba.njit(parallel=True, **OPTIONS)(function)
+    compiled._cache = EngineCache(function)
+
+    @functools.wraps(function)
+    def call(*args):
+        with ONE_AT_A_TIME, announced():
+            numba.set_num_threads(num_threads())
+            return compiled(*args)
+
+    call.compiled = compiled
+    return call
+
+
+def num_threads():
+    """Threads that a product is split over: torch's number, as far as Numba has so many."""
+    return max(1, min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+
+
+class Announcer(event.Listener):
+    """Says once, when the compiler starts, what takes so long, and moves a bar with each of its passes."""
+
+    bar = None
+
+    def on_start(self, happened):
+        """A function is about to be compiled: it was not found on disk."""
+        if happened.kind == "numba:compile" and self.bar is None:
+            print("compiling the kernels for this processor: once, about half a minute", file=sys.stderr)
+            self.bar = tqdm(total=NUM_PASSES, desc="compiling", leave=False, bar_format="{desc} {bar} {elapsed}")
+
+    def on_end(self, happened):
+        """A pass has ended."""
+        if happened.kind == "numba:run_pass" and self.bar is not None:
+            self.bar.update()
+
+
+@contextmanager
+def announced():
+    """Announce what is compiled inside."""
+    announcer = Announcer()
+    with event.install_listener("numba:compile", announcer), event.install_listener("numba:run_pass", announcer):
+        try:
+            yield
+        finally:
+            if announcer.bar is not None:
+                announcer.bar.close()
+
+
+@functools.cache
+def source_stamp():
+    """A checksum of everything in this folder: an entry holds the code of kernels from several files."""
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return hashlib.sha256(sources).hexdigest()
+
+
+class EngineFolder(_CacheLocator):
+    """Numba's cache of one function lies in the engine's own cache folder, and nowhere else."""
+
+    @classmethod
+    def from_function(cls, function, path):
+        return cls()
+
+    def get_cache_path(self):
+        return str(cache_folder() / "compiled" / source_stamp()[:16])
+
+    def get_source_stamp(self):
+        return source_stamp()
+
+    def get_disambiguator(self):
+        return "cpu"
+
+
+class EngineCacheImpl(CompileResultCacheImpl):
+    """Numba's own way to keep compiled code, in our folder."""
+
+    _locator_classes = (EngineFolder,)
+
+
+class EngineCache(FunctionCache):
+    """Compiled code on disk. A folder that cannot be written is no error: what it holds is used all the same."""
+
+    _impl_class = EngineCacheImpl
+
+    def load_overload(self, signature, target):
+        """The compiled code, or None where there is none that could be used."""
+        try:
+            return super().load_overload(signature, target)
+        except Exception as error:  # a damaged file can raise anything
+            print(f"cannot use the compiled code in {self.cache_path}: {error!r}; compiling again", file=sys.stderr)
+            return None
+
+    def save_overload(self, signature, data):
+        """Keep the compiled code, or say in one line that the next start will have to compile again."""
+        try:
+            super().save_overload(signature, data)
+        except OSError as error:
+            print(f"cannot keep compiled code, so the next start compiles again: {error}", file=sys.stderr)
