@@ -600,10 +600,12 @@ def hidden_sample():
     got = [np.asarray(sample(logits, np.random.default_rng(s))).tolist() for s in range(40)]
     pairs = {tuple(pair) for pair in got}
     assert pairs == {(0, 1), (0, 2), (1, 1), (1, 2)}, f"each row is drawn on its own; in 40 draws you gave only {pairs}"
-    first = [sample(np.log(weights), np.random.default_rng(7), temperature=1.0) for _ in range(3)]
+    many = np.tile(np.log(weights), (64, 1))  # as many draws as no other generator repeats
+    same = [np.asarray(sample(many, np.random.default_rng(7), temperature=1.0)).tolist() for _ in range(2)]
     assert hasattr(sample(logits, np.random.default_rng(1)), "shape"), "several rows give an array of ids, not a list"
-    assert len(set(first)) == 1, "equal generators give equal draws: use the rng that was passed in, not np.random"
-    assert isinstance(first[0], (int, np.integer)), f"one row gives one id, an int, yours is {type(first[0]).__name__}"
+    assert same[0] == same[1], "equal generators give equal draws: use the rng that was passed in, not np.random"
+    one = sample(np.log(weights), np.random.default_rng(7))
+    assert isinstance(one, (int, np.integer)), f"one row gives one id, an int, yours is {type(one).__name__}"
     greedy = [sample([1.0, 9.0, 9.0], np.random.default_rng(s), 0, top_p=0.4) for s in range(5)]
     assert greedy == [1] * 5, f"temperature 0: the first maximum, every time; you returned {greedy}"
     try:
