@@ -7,11 +7,9 @@ jail has a folder that both sides see (`provisioner.exchange`); without a jail a
 import asyncio
 import contextlib
 import json
-import re
 import secrets
 import select
 import shutil
-import symtable
 import tempfile
 import time
 from pathlib import Path
@@ -23,18 +21,19 @@ from nbformat.v4 import new_output
 from nbgrader import utils
 from nbgrader.preprocessors import Execute
 
+from autograder.grading.running import PART_OF, idle_cells, tests_together
 from autograder.outside import master, package
 from autograder.outside.tester import GONE, Tester
 from autograder.sandbox import modes
 
 MAX_OUTPUT_CHARS = 100_000
+CELL_S = 25  # for a cell of the student's; the course's own have Execute.timeout
 TEST_S, AGAIN_S = 20, 5  # for a test, and for one after another of its exercise ran out of time
 TESTS_S = 300  # for all tests of a notebook
 AFTER = "Later cells did not run."
 DEAD = f"The notebook's process ended while it ran (exit, crash or out of memory). {AFTER}"
 HANGS = f"The notebook's process did not stop after a test had run too long. {AFTER}"
 OUT_OF_TIME = f"The tests of this notebook took {TESTS_S} seconds together, which is all they have."
-PART_OF = re.compile(r"(test|hidden)_(\w+)")
 GARBLED = f"The notebook's process no longer answered as a notebook does. {AFTER}"
 POLL_S, STOP_S = 0.005, 5  # between looks at the tester; for a kernel to end a call that was interrupted
 MAX_SILENT = 3  # tests that a living kernel may leave without an answer: each costs the class time
@@ -48,6 +47,7 @@ class CourseExecute(Execute):
         self._slow, self._left_s, self._found = set(), TESTS_S, {}
         for cell in nb.cells:
             cell.metadata.pop("tags", None)  # skip-execution on a test cell would give full marks
+        self.timeout_func = self.seconds_for_cell
         self._idle = idle_cells(nb.cells)
         self._together = tests_together(nb.cells, self._idle)
         order = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in nb.cells]
@@ -114,6 +114,9 @@ class CourseExecute(Execute):
                 run_sync(self.give_up)(GARBLED)
             self._found |= found
             cells = [cell for cell in cells if cell.grade_id not in found]
+
+    def seconds_for_cell(self, cell):
+        return self.timeout if utils.is_locked(cell) else min(self.timeout or CELL_S, CELL_S)
 
     def seconds_for(self, exercise):
         """How long a test may take: little after one of the same exercise ran out of time, never more than is left."""
@@ -197,56 +200,6 @@ class CourseExecute(Execute):
 
     async def _alive(self):
         return await ensure_async(self.km.is_alive())
-
-
-def idle_cells(cells):
-    """Indices of the course's own try-it cells that the student left as they were: they print or plot, and cost time.
-
-    A cell that binds a name which a later cell of the student's reads is run all the same.
-    """
-    idle, used = set(), set()
-    for index in range(len(cells) - 1, -1, -1):
-        if cells[index].cell_type != "code":
-            continue
-        bound, read = names_of(cells[index].source)
-        if cells[index].metadata.get("as_released") and not bound & used:
-            idle.add(index)
-        else:
-            used |= read
-    return idle
-
-
-def tests_together(cells, idle):
-    """{grade_id of a test: parts ("test", "hidden") of its exercise that stand together, nothing running between}."""
-    groups, last = {}, None
-    for index, cell in enumerate(cells):
-        if cell.cell_type != "code" or not cell.source.strip() or index in idle:
-            continue
-        found = PART_OF.fullmatch(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
-        if not (found and utils.is_grade(cell) and not utils.is_solution(cell)):
-            last = None
-            continue
-        group = groups[last] if last and PART_OF.fullmatch(last)[2] == found[2] else []
-        group.append(found[1])
-        last = cell.metadata.nbgrader.grade_id
-        groups[last] = group
-    return groups
-
-
-def names_of(source):
-    """(bound, read): the module-level names that a cell binds, and those that it reads there or in its functions."""
-    try:
-        tables = [symtable.symtable(source, "<cell>", "exec")]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set(), set(re.findall(r"\w+", source))
-    symbols = tables[0].get_symbols()
-    bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported() or s.is_namespace()}
-    read = {s.get_name() for s in symbols if s.is_referenced()}
-    while tables:
-        table = tables.pop()
-        tables += table.get_children()
-        read |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
-    return bound, read
 
 
 def error_output(name, message):
