@@ -266,7 +266,7 @@ def test_death_of_the_grader_ends_the_jail(mode, is_forked):
         f"probes.Way({mode!r}, {is_forked}).run([sys.executable, '-c', {hold!r}, {mark!r}])"
     )
     grader = subprocess.Popen([sys.executable, "-c", code], cwd=course.ROOT)
-    assert wait_for(lambda: len(marked(mark)) >= 2), "no jail was started"
+    assert wait_for(lambda: len(marked(mark)) >= 2, 120), "no jail was started"
     grader.send_signal(signal.SIGKILL)
     grader.wait()
     assert wait_for(lambda: not marked(mark)), "jailed processes outlive their grader"
