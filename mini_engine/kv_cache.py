@@ -34,7 +34,7 @@ class KVCache:
         new = torch.arange(self.length, self.length + num_new, device=self.k.device)
         return new.expand(self.batch, num_new)
 
-    def rows(self, num_new):
+    def walk(self, num_new):
         """What a compiled pass walks: positions [batch, num_new], block tables, which tokens are new; and the pools.
 
         The cache is one block of max_tokens for each sequence: pools [layers, batch, H_kv, max_tokens, D].

@@ -1,5 +1,9 @@
 """The one front door: from a model's name or path to a model with its tokenizer."""
 
+import torch
+
+from mini_engine.cpu.choice import compile_llama
+from mini_engine.cpu.model import SCHEMES
 from mini_engine.model import Llama
 from mini_engine.quant.modules import quantize_model
 from mini_engine.tokenizer import load_smollm2_tokenizer, load_tokenizer
@@ -50,13 +54,19 @@ def load_parts(name="smollm2"):
     return *load_weights(name), load_tokenizer(name)
 
 
-def load(name="smollm2", quant=None, **options):
+def load(name="smollm2", quant=None, device=None, dtype=torch.float32, compiled=True):
     """(model, tokenizer) for a name or path as in load_parts.
 
-    quant: None, or a scheme of quantize_model such as "int8" and "int4". options: dtype, device. Raises as load_parts.
+    quant: None, or a scheme of quantize_model such as "int8" and "int4". On a CPU in float32 the model is the compiled
+    one, unless compiled=False or it cannot be had here, which one line says. Raises as load_parts.
     """
     config, weights, tokenizer = load_parts(name)
-    model = Llama(config, weights, **options)
+    if compiled and torch.device(device or "cpu").type == "cpu" and dtype == torch.float32 and quant in SCHEMES:
+        model = compile_llama(config, weights, quant)
+        if model is not None:
+            return model, tokenizer
+        quant = None
+    model = Llama(config, weights, dtype, device)
     return model if quant is None else quantize_model(model, quant), tokenizer
 
 

@@ -15,6 +15,8 @@ class Llama(nn.Module):
     into one matrix per layer, gate and up into another: fewer, larger products. A tied head is the embedding itself.
     """
 
+    takes_ragged_rows = False  # rows of different lengths are padded to the longest, and the padding is computed
+
     def __init__(self, config, weights, dtype=torch.float32, device=None):
         super().__init__()
         self.config, self.dtype, self.device = config, dtype, torch.device(device or "cpu")

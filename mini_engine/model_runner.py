@@ -27,6 +27,8 @@ class ModelRunner:
 
     def run(self, rows):
         """(row, new token ids) for each row; a prefill chunk that is not the last gets none."""
+        if self.model.takes_ragged_rows:
+            return self._run_pass(rows)
         results = []
         for _, group in groupby(sorted(rows, key=_pass_key), key=_pass_key):
             results += self._run_pass(list(group))

@@ -24,8 +24,8 @@ class PagedKVCache:
             raise ValueError(f"sizes must be at least 1, got {num_blocks=}, {block_size=}")
         self.num_blocks, self.block_size = num_blocks, block_size
         shape = (num_blocks + 1, config.num_key_value_heads, block_size, config.head_dim)
-        self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_hidden_layers)]
-        self.values = [torch.zeros_like(pool) for pool in self.keys]
+        self._pools = torch.zeros(2, config.num_hidden_layers, *shape, dtype=dtype, device=device)
+        self.keys, self.values = (pools.unbind() for pools in self._pools)
         self._scratch = torch.empty(2, 0, dtype=dtype, device=device)
         self.slot_positions = torch.full((num_blocks + 1, block_size), -1, device=device)  # for check_invariants
 
@@ -58,13 +58,25 @@ class PagedKVCache:
         blocks = tables.gather(1, positions // self.block_size).where(column < new, self.num_blocks)
         offsets = positions % self.block_size
         self._slots = (blocks * self.block_size + offsets).flatten().to(device)
-        mask = torch.arange(tables.shape[1] * self.block_size) <= positions[..., None]
-        self._positions, self._mask = positions.to(device), mask[:, None].to(device)
-        self._set_indices(tables, blocks, offsets)
+        self._positions, self._mask = positions.to(device), None
+        self._pass = tables, blocks, offsets, positions, column < new
 
-    def _set_indices(self, tables, blocks, offsets):
-        """Where update reads: (block, head) rows in the order [B, H_kv, blocks]; and writes: slots [B, H_kv, N]."""
-        pool = self.keys[0]
+    def walk(self, num_new):
+        """What a compiled pass walks, as KVCache.walk; columns that pad a shorter row are not new."""
+        self.positions(num_new)
+        tables, _, _, positions, is_new = self._pass
+        return positions.numpy(), tables.numpy(), is_new.numpy(), tuple(self._pools.numpy())
+
+    def _lay_out_gather(self):
+        """Where update reads: (block, head) rows in the order [B, H_kv, blocks]; where it writes: slots [B, H_kv, N].
+
+        And the mask. Only what gathers needs them, so begin leaves them out.
+        """
+        if self._mask is not None:
+            return
+        pool, (tables, blocks, offsets, positions, _) = self.keys[0], self._pass
+        mask = torch.arange(tables.shape[1] * self.block_size) <= positions[..., None]
+        self._mask = mask[:, None].to(pool.device)
         heads = torch.arange(pool.shape[1])[:, None]
         rows = (tables[:, None] * pool.shape[1] + heads).flatten()
         slots = ((blocks[:, None] * pool.shape[1] + heads) * self.block_size + offsets[:, None]).flatten()
@@ -76,6 +88,7 @@ class PagedKVCache:
 
     def inputs(self):
         """The tensors that begin laid out for the pass and that a recorded pass reads: see use_inputs."""
+        self._lay_out_gather()
         return self._positions, self._mask, self._slots, self._read_rows, self._write_slots, self._scratch
 
     def use_inputs(self, fixed):
@@ -97,6 +110,7 @@ class PagedKVCache:
         S is the longest row rounded up to whole blocks; the mask (True: may look) hides later and foreign tokens. What
         is returned is overwritten by the next call: memory that is written again and again is faster than fresh pages.
         """
+        self._lay_out_gather()
         return self._write_and_read(self.keys, 0, layer, k), self._write_and_read(self.values, 1, layer, v), self._mask
 
     def _write_and_read(self, pools, which, layer, new):

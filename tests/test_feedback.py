@@ -142,6 +142,10 @@ def test_hidden_words_keep_what_teaches():
 
 SPY = "SEEN = []\n\n\ndef half(x):\n    SEEN.append(x)\n    return x / 2\n"
 TELL = "print('told', SEEN)\nraise ValueError(f'told {SEEN}')\n"
+TEXT = "chosen by the line"  # by which line fails, by the kind of the error, by how many cells fail
+LINES = f"try:\n    SEEN[2]\nexcept IndexError:\n    raise RecursionError\nraise ConnectionError  # {TEXT}\n"
+LOG = "def middle(x):\n    return SEEN\n"
+CHOSEN = "def middle(x):\n    raise type(f'Saw{SEEN[-1]}'.replace('.', '_'), (Exception,), {})(SEEN)\n"
 
 
 @pytest.fixture(scope="module")
@@ -156,11 +160,13 @@ def work(tmp_path_factory):
         "answer_why": "Since <b>so</b>.",
     }
     odd = {"half": "def my_half(x):\n    return x / 2\n", "middle": "def middle(x)\n    return x / 2\n"}
-    for student, answers in {"ada": both, "eve": wrong, "odd": odd, "spy": both | {"half": SPY}}.items():
+    spies = {"spy": right("middle"), "log": LOG, "chosen": CHOSEN}
+    spies = {student: both | {"half": SPY, "middle": middle} for student, middle in spies.items()}
+    for student, answers in {"ada": both, "eve": wrong, "odd": odd, **spies}.items():
         notebook = course.submission(TOPIC, answers, root)
         if student == "spy":
             at = next(i for i, cell in enumerate(notebook.cells) if cell.id == "hidden_half")
-            notebook.cells.insert(at + 1, nbformat.v4.new_code_cell(TELL))
+            notebook.cells[at + 1 : at + 1] = [nbformat.v4.new_code_cell(text) for text in (TELL, *[LINES] * 5)]
         if student == "eve":
             notebook.cells.insert(2, nbformat.v4.new_code_cell("x = 1\nprint(undefined)  # mine\n"))
         course.hand_in(work, student, TOPIC, notebook)
@@ -203,7 +209,18 @@ def test_a_function_of_another_name_and_a_text_that_is_no_python(pages):
 def test_a_spy_cannot_print_what_hidden_tests_gave_it(pages):
     page = pages["spy"]
     assert "told [" not in page and "7335.5" not in page
-    assert "An error in your own cell" in page and "ValueError" in page
+    assert page.count("An error in your own cell: it stops with an error; run your notebook from its top") == 1
+    assert not any(word in page for word in (TEXT, "ConnectionError", "RecursionError", "ValueError"))
+
+
+def test_a_later_visible_check_shows_no_value_of_an_earlier_hidden_one(pages):
+    """The first exercise keeps what it was given, the second returns it, or raises it, in a check that all can see."""
+    page = pages["log"]
+    assert "7335.5" not in page and "SEEN[" not in page
+    assert "middle(8) is 4, you returned …: is it halved? (Run this check in your notebook to see" in page
+    page = pages["chosen"]
+    assert not re.search(r"7335|Saw\d", page)
+    assert "your code raises an error when the check tries middle(int)." in page
 
 
 def test_the_page_works_offline_small_dark_and_printed(work, bank, browser, tmp_path):

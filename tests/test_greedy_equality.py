@@ -1,4 +1,8 @@
-"""One truth: whatever the engine switches on, greedy text is that of the naive loop, token for token (float64)."""
+"""One truth: whatever the engine switches on, greedy text is that of the naive loop, token for token.
+
+torch in float64, where rounding decides nothing; and the compiled model in float32 and int8, whose every row has the
+same bits alone, in any batch and in any chunks.
+"""
 
 from functools import cache
 
@@ -6,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from mini_engine.cpu.model import CompiledLlama
 from mini_engine.engine import Engine
 from mini_engine.generate import ROAD, greedy
 from mini_engine.model import Llama
@@ -16,9 +21,16 @@ from mini_engine.weights import load_tiny
 NUM_NEW = 10
 
 
+MAKERS = {
+    "float64": lambda: Llama(*load_tiny(), dtype=torch.float64),
+    "compiled": lambda: CompiledLlama(*load_tiny()),
+    "compiled int8": lambda: CompiledLlama(*load_tiny(), "int8"),
+}
+
+
 @cache
-def model():
-    return Llama(*load_tiny(), dtype=torch.float64)
+def model(kind="float64"):
+    return MAKERS[kind]()
 
 
 @cache
@@ -32,13 +44,13 @@ def prompts():
 
 
 @cache
-def expected():
+def expected(kind="float64"):
     """The naive loop: the whole text through the model for every token. Ties would make equality a matter of luck."""
     texts = []
     for prompt in prompts():
         ids = list(prompt)
         for _ in range(NUM_NEW):
-            best = model()(torch.tensor([ids]))[0, -1].topk(2)
+            best = model(kind)(torch.tensor([ids]))[0, -1].topk(2)
             assert best.values[0] - best.values[1] > 1e-9, "a tie: choose other prompts"
             ids.append(int(best.indices[0]))
         texts.append(ids[len(prompt) :])
@@ -48,21 +60,24 @@ def expected():
 class WrongDraft:
     """Proposes the right token, then a wrong one, then one that would be right: the middle must be rejected."""
 
+    def __init__(self, kind):
+        self.kind = kind
+
     def propose(self, seq):
         index = prompts().index(seq.prompt_token_ids)
-        right = expected()[index][seq.num_output_tokens :][:3]
+        right = expected(self.kind)[index][seq.num_output_tokens :][:3]
         return [(token + (i == 1)) % 512 for i, token in enumerate(right)], None
 
     def release(self, seq):
         pass
 
 
-def drafts(name):
+def drafts(name, kind="float64"):
     return {
         "no draft": lambda: None,
         "n-gram": lambda: NgramDraft(4, min_n=1),
-        "wrong": WrongDraft,
-        "self": lambda: ModelDraft(model(), lambda: model().new_cache(128), 3),
+        "wrong": lambda: WrongDraft(kind),
+        "self": lambda: ModelDraft(model(kind), lambda: model(kind).new_cache(128), 3),
     }[name]()
 
 
@@ -84,20 +99,21 @@ def run(engine):
 @pytest.mark.parametrize("budget", ["unchunked", 512, 20, 8], ids=lambda b: b if b == "unchunked" else f"budget {b}")
 @pytest.mark.parametrize("max_num_seqs", [1, 8], ids=["one at a time", "batched"])
 @pytest.mark.parametrize("block_size", [1, 8])
-def test_engine_equals_the_naive_loop(block_size, max_num_seqs, budget, pool, prefix_caching, draft):
+@pytest.mark.parametrize("kind", MAKERS)
+def test_engine_equals_the_naive_loop(kind, block_size, max_num_seqs, budget, pool, prefix_caching, draft):
     num_slots = 48 if pool == "preempting" else 512
     engine = Engine(
-        model(),
+        model(kind),
         num_blocks=num_slots // block_size,
         block_size=block_size,
         prefix_caching=prefix_caching,
-        draft=drafts(draft),
+        draft=drafts(draft, kind),
         max_num_seqs=max_num_seqs,
         max_num_batched_tokens=128 if budget == "unchunked" else budget,
         chunked_prefill=budget != "unchunked",
         watermark=0.0,
     )
-    assert run(engine) == expected()
+    assert run(engine) == expected(kind)
     if pool == "preempting" and max_num_seqs == 8 and budget != 8:
         assert engine.stats.num_preemptions > 0, "the pool was meant to be too small"
     if draft == "self":
@@ -120,13 +136,18 @@ def test_every_step_of_the_road_equals_the_naive_loop(how):
         assert greedy(model(), prompt, NUM_NEW, how) == want
 
 
-def test_contiguous_cache_equals_the_naive_loop():
-    for prompt, want in zip(prompts(), expected(), strict=True):
-        kv_cache, fed, got = model().new_cache(len(prompt) + NUM_NEW), list(prompt), []
+@pytest.mark.parametrize("kind", MAKERS)
+def test_contiguous_cache_equals_the_naive_loop(kind):
+    for prompt, want in zip(prompts(), expected(kind), strict=True):
+        kv_cache, fed, got = model(kind).new_cache(len(prompt) + NUM_NEW), list(prompt), []
         for _ in range(NUM_NEW):
-            got.append(int(model()(torch.tensor([fed]), kv_cache)[0, -1].argmax()))
+            got.append(int(model(kind)(torch.tensor([fed]), kv_cache)[0, -1].argmax()))
             fed = got[-1:]
         assert got == want
+
+
+def test_the_compiled_float32_model_writes_what_float64_writes():
+    assert expected("compiled") == expected("float64")
 
 
 def test_a_second_wave_reuses_what_the_first_left():

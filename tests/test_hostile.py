@@ -7,14 +7,14 @@ import nbformat
 import pytest
 
 from autograder.grading import course
-from autograder.hostile import bank, command
+from autograder.hostile import bank, classes, command
 from autograder.hostile.canaries import Canaries
 from autograder.sandbox import modes
 
 CASES = bank.read_bank()
 RELEASE = bank.release()
 REFERENCE = course.reference_answers(bank.TOPIC)
-WORTH = command.worth_of(RELEASE)
+WORTH = {topic: classes.worth_of(bank.release(topic)) for topic in {case.topic for case in CASES}}
 # Each of these wins or loses points, or reaches out, where the tests run in the student's process without a jail.
 TELLING = (
     "patched_engine",
@@ -70,9 +70,10 @@ def test_the_bank_is_large_and_says_what_it_wants():
     assert {case.family for case in CASES} == set(bank.FAMILIES)
     assert len({case.name for case in CASES}) == len(CASES)
     for case in CASES:
-        points = case.wanted(WORTH)
-        assert set(points) == set(WORTH)
-        assert all(0 <= points[name] <= WORTH[name] for name in WORTH), case.name
+        worth = WORTH[case.topic]
+        points = case.wanted(worth)
+        assert set(points) == set(worth)
+        assert all(0 <= points[name] <= worth[name] for name in worth), case.name
         assert case.what.endswith("."), f"{case.name}: the first line says what it tries"
         assert case.cells or case.options["answers"], f"{case.name} hands in nothing"
 
@@ -90,7 +91,7 @@ def test_a_case_that_breaks_the_format_is_named(tmp_path):
             bank.read_case(path)
     path.write_text('"""What.\n\nscore: no_such=3\nnote: -\n"""\n')
     with pytest.raises(bank.CaseError, match="no_such=3"):
-        bank.read_case(path).wanted(WORTH)
+        bank.read_case(path).wanted(WORTH[bank.TOPIC])
 
 
 def test_cells_stand_where_the_case_says(tmp_path):
@@ -147,17 +148,21 @@ def test_a_grader_that_says_nothing_more_is_ended():
     import sys
 
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-    command.watch(process, ["a line"], patience_s=0.5)
+    classes.watch(process, ["a line"], patience_s=0.5)
     assert process.returncode == -9
 
 
 def test_judge_is_strict():
     case = bank.Case(
-        "marks", "made_up", "What.", {"score": "KVCache=6", "note": "too long", "answers": "", "bomb": ""}, []
+        "marks",
+        "made_up",
+        "What.",
+        {"score": "KVCache=6", "note": "too long", "answers": "", "bomb": "", "topic": ""},
+        [],
     )
-    wanted = case.wanted(WORTH)
-    good = command.Outcome(case, wanted, {"KVCache": 6}, "test: this ran too long\n")
-    assert command.judge(good, "raw", "s3cret") == []
+    wanted = case.wanted(WORTH[bank.TOPIC])
+    good = classes.Outcome(case, wanted, {"KVCache": 6}, "test: this ran too long\n")
+    assert classes.judge(good, "raw", "s3cret") == []
     for change, raw, reason in (
         ({"points": None}, "", "not graded"),
         ({"points": {"KVCache": 5}}, "", "KVCache got 5, wanted 6"),
@@ -167,8 +172,8 @@ def test_judge_is_strict():
         ({"text": f"too long {bank.UNLIT}"}, "", "without a jail"),
         ({}, "holds s3cret", "read a secret"),
     ):
-        outcome = command.Outcome(**(vars(good) | {"misses": []} | change))
-        outcome.misses = command.judge(outcome, raw, "s3cret")
+        outcome = classes.Outcome(**(vars(good) | {"misses": []} | change))
+        outcome.misses = classes.judge(outcome, raw, "s3cret")
         assert any(re.search(reason, miss) for miss in outcome.misses), reason
         assert outcome.got_too_little == (reason in ("KVCache got 5, wanted 6", "no note"))
 
@@ -177,7 +182,8 @@ def test_command_prints_table_and_figures(monkeypatch, capsys, tmp_path):
     from autograder import __main__
 
     def grade(cases, jobs, stock):
-        outcomes = [command.Outcome(case, case.wanted(WORTH), case.wanted(WORTH), "a line") for case in cases]
+        wanted = [case.wanted(WORTH[case.topic]) for case in cases]
+        outcomes = [classes.Outcome(case, points, points, "a line") for case, points in zip(cases, wanted, strict=True)]
         outcomes[0].misses = ["made to miss"]
         return outcomes, []
 

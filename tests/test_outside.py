@@ -23,7 +23,9 @@ import torch
 from autograder.outside.agent import AgentPeer
 from autograder.outside.policy import TesterHub, TesterPeer
 from autograder.outside.remote import Hub
+from autograder.outside.tester import Answers
 from autograder.outside.wire import LENGTHS, Channel, WireError
+from autograder.scoring import describe
 from mini_engine.block_manager import BlockManager, OutOfBlocks
 from mini_engine.config import TINY
 from mini_engine.scheduler import Scheduler
@@ -472,6 +474,63 @@ def test_handling_of_errors_and_warnings_crosses(student):
     with warnings.catch_warnings(), pytest.raises(RuntimeWarning):
         warnings.simplefilter("error")
         made.divide()
+
+
+# What a test tried, in words without values.
+
+CRASHES = """
+    class Cache:
+        def append(self, layer, keys): raise IndexError("37.5")
+        @property
+        def length(self): return {}["37.5"]
+    def crash(*args, **named): raise TypeError("37.5")
+    def nothing(*args): return None
+    def call(f): return f(1)
+"""
+
+
+def tried(made, source):
+    """What the tester says after a test cell of that source."""
+    answers, asked = Answers(made.peer), made.hub.tried
+    asked.start()
+    space = {name: answers[name] for name in ("Cache", "crash", "nothing", "call") if name in answers} | {"np": np}
+    try:
+        exec(source, space)
+    except Exception as error:
+        return asked.sentence(describe(error))
+    return asked.sentence("")
+
+
+@pytest.mark.parametrize(
+    "source, words",
+    [
+        ("crash([1, 2], np.zeros((2, 3), np.float32), 37.5, flag=True)",
+         "when the check tries crash(list of int, float32 array with 2 axes, float, flag=bool)"),
+        ("Cache().append(0, None)", "when the check tries Cache.append(int, None)"),
+        ("Cache().length", "when the check tries Cache.length"),
+        ("nothing('37.5')['key']", "with what nothing(str) gives back, which is None,"),
+        ("crash(*[1] * 9)", "when the check tries crash(int, int, int, int, int, int, …)"),
+        ("nothing(1); assert False, 37.5", ""),
+        ("nothing(1); undefined", ""),
+        ("nothing(1)", ""),
+        ("nothing(1); raise TypeError('37.5')", "with what nothing(int) gives back, which is None,"),
+    ],
+)  # fmt: skip
+def test_a_check_that_crashes_says_what_it_tried_and_no_value(student, source, words):
+    assert tried(student(CRASHES), source) == words
+
+
+def test_what_a_test_tried_is_not_what_its_own_callback_asked(student):
+    made = student(CRASHES)
+    (crash,) = made.peer.ask({"op": "find", "name": "crash"})
+
+    @ours
+    def back(x):
+        return crash(x, x)
+
+    with pytest.raises(TypeError) as caught:
+        Answers(made.peer).__contains__("call") and made.call(back)
+    assert made.hub.tried.sentence(describe(caught.value)) == "when the check tries an object of yours(function)"
 
 
 # Lies: what a test compares is plain data.

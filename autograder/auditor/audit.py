@@ -9,8 +9,21 @@ from dataclasses import dataclass, field
 
 from .candidates import ROOT, candidates_of, load_topic, scratch_folder
 from .children import score_all
+from .wrappers import recorded_kinds, wrappers
 
 REFERENCE_CPU_S = 2.0  # a test cell ends within two seconds on one core
+# Here the wrappers still have survivors that no one has made a test or an equivalent of; `--wrappers` prints them.
+SURVIVORS_UNREAD = (
+    "01_tokens_to_logits",
+    "03_kv_cache",
+    "04_flops_and_roofline",
+    "06_capacity_planning",
+    "07_quantization",
+    "08_sampling_and_latency",
+    "09_paged_kv_cache",
+    "12_mini_server",
+    "14_gpu_lab",
+)
 UNRUN = ("NameError", "SyntaxError", "IndentationError", "ImportError", "ModuleNotFoundError", "NotImplementedError")
 
 
@@ -33,8 +46,8 @@ class Row:
     detail: list = field(default_factory=list)
 
 
-def audit_topic(name, root=ROOT, exercises=None, jobs=2, progress=None):
-    """The rows of one topic: those of `exercises`, or all."""
+def audit_topic(name, root=ROOT, exercises=None, jobs=2, progress=None, wrappers_too=False):
+    """The rows of one topic: those of `exercises`, or all. wrappers_too: also where their survivors are unread."""
     with scratch_folder(root / "solutions" / name):
         topic, banks, stray = load_topic(name, root)
         rows = {
@@ -45,7 +58,7 @@ def audit_topic(name, root=ROOT, exercises=None, jobs=2, progress=None):
         if stray and rows and not exercises:
             next(iter(rows.values())).faults.append(f"the bank has no exercise for: {', '.join(stray)}")
         judge_references(topic, rows, jobs)
-        outcomes = score_candidates(topic, banks, rows, jobs, progress)
+        outcomes = score_candidates(topic, banks, rows, jobs, progress, wrappers_too)
     for exercise, row in rows.items():
         judge(row, outcomes[exercise], banks[exercise])
     return list(rows.values())
@@ -62,7 +75,7 @@ def judge_references(topic, rows, jobs):
             row.faults.append(f"its two test cells take {run.cpu_s:.1f} s, {REFERENCE_CPU_S:.0f} s each are allowed")
 
 
-def score_candidates(topic, banks, rows, jobs, progress=None):
+def score_candidates(topic, banks, rows, jobs, progress=None, wrappers_too=False):
     """{exercise: [(kind, name, Run)]} of everything but the references."""
     work, outcomes = [], {exercise: [] for exercise in rows}
     for exercise, row in rows.items():
@@ -70,11 +83,21 @@ def score_candidates(topic, banks, rows, jobs, progress=None):
             kind = key[0]
             limit = {"right": 30, "mutant": 0.3}.get(kind, 3) + 10 * row.cpu_s
             work.append((key, answers, [exercise], limit, kind == "mutant"))
+        if wrappers_too or topic.name not in SURVIVORS_UNREAD:
+            work += wrapped_candidates(topic, exercise, 3 + 10 * row.cpu_s)
     for done, ((kind, exercise, name), run) in enumerate(score_all(topic, jobs, work), 1):
         outcomes[exercise].append((kind, name, run))
         if progress:
             progress(done, len(work))
     return outcomes
+
+
+def wrapped_candidates(topic, exercise, limit):
+    """What score_all takes, for every wrapper around one exercise's reference."""
+    parts = topic.exercises[exercise]
+    tests = parts["test"].source + parts["hidden"].source
+    for mutant in wrappers(exercise, parts["solution"].source, recorded_kinds(topic, exercise), tests):
+        yield ("mutant", exercise, mutant.change), {exercise: mutant.source}, [exercise], limit, True
 
 
 def judge(row, outcomes, bank):

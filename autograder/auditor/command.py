@@ -20,6 +20,7 @@ def add_arguments(parser):
     parser.add_argument("--exercise", action="append", metavar="f", help="only this exercise (may be given again)")
     parser.add_argument("-v", "--verbose", action="store_true", help="also say what each wrong answer loses and why")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="children at a time")
+    parser.add_argument("--wrappers", action="store_true", help="wrapper mutants also where survivors are unread")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON instead of a table")
     parser.add_argument("--save", action="store_true", help="keep the counts in autograder/audit_table.json")
     parser.add_argument("--outside", action="store_true", help="compare with the tests outside of the answer's process")
@@ -42,7 +43,9 @@ def run(options):
         return compare.run(topics, options.exercise, options.jobs, progress_of, **sizes)
     rows = []
     for name in topics:
-        rows += audit_topic(name, ROOT, exercises=options.exercise, jobs=options.jobs, progress=progress_of(name))
+        rows += audit_topic(
+            name, ROOT, options.exercise, options.jobs, progress_of(name), wrappers_too=options.wrappers
+        )
     if options.exercise and not rows:
         print(f"no exercise {', '.join(options.exercise)} in {', '.join(topics)}", file=sys.stderr)
         return 1

@@ -91,11 +91,12 @@ class CourseExecute(Execute):
             return [
                 error_output("DeadKernelError", self._dead) if self._dead else error_output("TimeoutError", OUT_OF_TIME)
             ]
-        reason, printed = self._found[grade_id]
+        reason, printed, tried = self._found[grade_id]
         outputs = [new_output("stream", name="stdout", text=printed)] if printed else []
         if reason:
             name, _, message = reason.partition(": ")
-            outputs.append(error_output(name, self._dead if name == "StudentProcessError" and self._dead else message))
+            message = self._dead if name == "StudentProcessError" and self._dead else message
+            outputs.append(error_output(name, message, tried))
         return outputs
 
     def run_tests(self, exercise, cells):
@@ -109,7 +110,7 @@ class CourseExecute(Execute):
             self._left_s -= time.monotonic() - start
             if tester.was_late:
                 self._slow.add(exercise)
-            self._num_silent += sum(reason == f"StudentProcessError: {GONE}" for reason, _ in found.values())
+            self._num_silent += sum(reason == f"StudentProcessError: {GONE}" for reason, *_ in found.values())
             if self._num_silent >= MAX_SILENT and not self._dead:
                 run_sync(self.give_up)(GARBLED)
             self._found |= found
@@ -202,8 +203,10 @@ class CourseExecute(Execute):
         return await ensure_async(self.km.is_alive())
 
 
-def error_output(name, message):
-    return new_output("error", ename=name, evalue=message, traceback=[f"{name}: {message}"])
+def error_output(name, message, tried=""):
+    """tried: what a test asked of the student's code last; the feedback finds it in the traceback's second line."""
+    traceback = [f"{name}: {message}", *([tried] if tried else [])]
+    return new_output("error", ename=name, evalue=message, traceback=traceback)
 
 
 def trim(outputs):

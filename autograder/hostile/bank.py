@@ -8,6 +8,8 @@ A case is one file, cases/<family>/<name>.py. Its docstring says what the submis
              "-" where nothing has to be said
     lent:    "yes" where its free cells define attack(model), which is called with the engine's Llama that the hidden
              test of `generate` lends, and returns what it could do; ask() and connect() are there for it, see LENT
+    unseen:  a pattern that no page of the student's feedback may hold
+    topic:   the assignment that it hands in, 03_kv_cache where it says none
     bomb:    "yes" where it would harm an unprotected machine; it then goes off only where the canary cannot be read
 
 The rest is cells: `# %%` a free cell, `# %% NAME` the text of a solution cell (a free cell stands before the solution
@@ -29,7 +31,7 @@ from autograder.grading import course
 HERE = Path(__file__).resolve().parent
 TOPIC = "03_kv_cache"
 FAMILIES = {"marks": "marks without work", "lost": "lost grades", "reaching": "reaching out"}
-KEYS = ("answers", "score", "note", "bomb", "lent")
+KEYS = ("answers", "score", "note", "unseen", "topic", "bomb", "lent")
 HEADER = re.compile(r"^# %%(.*)$", re.M)
 UNLIT = "no jail: the bomb is not lit"
 GUARD = f"""try:
@@ -63,6 +65,8 @@ def ask(model, op, name, *arguments):
         fields_of(model)["hub"].peer().ask({"op": op, "on": fields_of(model)["number"], "name": name}, arguments)
     except AttributeError:
         return False
+    except TypeError:
+        pass  # it was called, with the wrong arguments
     return True
 
 
@@ -102,6 +106,10 @@ class Case:
     @property
     def student(self):
         return self.name.replace("_", "-")
+
+    @property
+    def topic(self):
+        return self.options["topic"] or TOPIC
 
     @property
     def is_bomb(self):
@@ -158,6 +166,23 @@ def make_submission(case, folder, facts, release, reference):
     """
     folder.mkdir(parents=True)
     notebook = copy.deepcopy(release)
+    builds = place_cells(case, notebook, facts, reference)
+    path = folder / f"{case.topic}.ipynb"
+
+    def cell(name):
+        return notebook.cells[index_of(notebook, name)]
+
+    def write(book=notebook, name=path.name):
+        (folder / name).write_text(json.dumps(book), encoding="utf-8")  # nbformat would mend what is wrong on purpose
+
+    write()
+    for source in builds:
+        place = {"notebook": notebook, "folder": folder, "path": path, "cell": cell, "code": code, "write": write}
+        exec(compile(source, f"<build of {case.name}>", "exec"), place | {"nbformat": nbformat})
+
+
+def place_cells(case, notebook, facts, reference):
+    """Puts a case's cells and answers into the notebook; returns the code of its build cells."""
     wanted = case.options["answers"].split()
     answers = {name: text for name, text in reference.items() if wanted == ["all"] or name in wanted}
     builds, before, last = [], [], None
@@ -183,18 +208,7 @@ def make_submission(case, folder, facts, release, reference):
         answers["generate"] = reference["generate"] + LENT
     for name, text in answers.items():
         notebook.cells[index_of(notebook, name)].source = text
-    path = folder / f"{TOPIC}.ipynb"
-
-    def cell(name):
-        return notebook.cells[index_of(notebook, name)]
-
-    def write(book=notebook, name=path.name):
-        (folder / name).write_text(json.dumps(book), encoding="utf-8")  # nbformat would mend what is wrong on purpose
-
-    write()
-    for source in builds:
-        place = {"notebook": notebook, "folder": folder, "path": path, "cell": cell, "code": code, "write": write}
-        exec(compile(source, f"<build of {case.name}>", "exec"), place | {"nbformat": nbformat})
+    return builds
 
 
 def index_of(notebook, name):
@@ -206,5 +220,5 @@ def fill_in(source, facts):
     return re.sub(r"\bHOST_[A-Z_]+\b", lambda word: repr(facts[word[0]]), source)
 
 
-def release():
-    return nbformat.read(course.ROOT / "notebooks" / TOPIC / f"{TOPIC}.ipynb", as_version=4)
+def release(topic=TOPIC):
+    return nbformat.read(course.ROOT / "notebooks" / topic / f"{topic}.ipynb", as_version=4)

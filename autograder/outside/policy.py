@@ -1,4 +1,4 @@
-"""The tester's end of a connection: what it lends to a stranger, and what the stranger may do with it."""
+"""The tester's end of a connection: what it lends to a student's process, and what that may do with it."""
 
 import collections
 import dataclasses
@@ -8,9 +8,12 @@ import warnings
 
 import numpy as np
 
+from autograder.scoring import describe
+
 from . import lending
 from .peer import Peer
 from .remote import SPECIAL, Hub
+from .tried import Tried
 from .wire import Channel, WireError
 
 USUAL_ERRORS = np.geterr()
@@ -25,6 +28,7 @@ class TesterHub(Hub):
         self.listener = listener
         self.peers = []
         self.trace = False
+        self.tried = Tried()
 
     def check_lending(self, value):
         if lending.answers_of(value) is None:
@@ -62,6 +66,21 @@ class TesterHub(Hub):
 
 class TesterPeer(Peer):
     """Answers what the list of a lent object names, never a private name."""
+
+    def ask(self, question, arguments=(), named=None):
+        """As Peer.ask; what the test itself asks, not a toy of its that was called back, is noted."""
+        if self.depth or question["op"] not in ("call", "invoke", "get", "set", "special"):
+            return super().ask(question, arguments, named)
+        tried = self.hub.tried
+        tried.asked(question, arguments, named)
+        try:
+            found = super().ask(question, arguments, named)
+        except Exception as error:
+            tried.error = describe(error)
+            raise
+        is_theirs = self.hub.is_remote(found)
+        tried.answered(question, found, object.__getattribute__(found, "__dict__")["number"] if is_theirs else None)
+        return found
 
     def setting(self):
         found = {}

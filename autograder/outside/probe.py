@@ -97,7 +97,7 @@ def probe():
 
 probe()
 """
-STRANGER = """
+ASKS_FOR_MORE = """
 def lent(toy):
     fields, found = object.__getattribute__(toy, "__dict__"), []
     for name in ("given", "other", "method", "_private", "__class__", "__init__", "__dict__", "__reduce__", "lends"):
@@ -125,7 +125,7 @@ def results(targets):
     sources |= {"tester: limits": LIMITS, "tester: lent objects": LENDS}
     found = {}
     for promise, source in sources.items():
-        cells = [Cell("task", 0, "lent"), Cell("solution", 0, "lent", {}, STRANGER)]
+        cells = [Cell("task", 0, "lent"), Cell("solution", 0, "lent", {}, ASKS_FOR_MORE)]
         topic = Topic("doctor", [*cells, Cell("test", 0, "lent", {"points": 1}, source)])
         [(_, run)] = score_all(topic, 1, [("probe", {}, ["lent"], 10, False)], start=Pair)
         found[promise] = run.reasons["test_lent"]

@@ -130,7 +130,7 @@ class Hub:
         return [name for name in SPECIAL if any(vars(cls).get(name) is not None for cls in type(value).__mro__)]
 
     def check_lending(self, value):
-        """The tester's side overrides this: what may be lent to a stranger."""
+        """The tester's side overrides this: what may be lent to a student's process."""
 
     def original(self, number):
         """The lent object of that number, given back."""

@@ -38,6 +38,9 @@ class Answers:
     def __contains__(self, name):
         if name not in self.found:
             self.found[name] = self.peer.ask({"op": "find", "name": name})
+            for value in self.found[name]:
+                if self.peer.hub.is_remote(value):
+                    self.peer.hub.tried.names[object.__getattribute__(value, "__dict__")["number"]] = name
         return bool(self.found[name])
 
     def __getitem__(self, name):
@@ -63,7 +66,7 @@ def trace_in_student(hub, peer):
 
 
 def run_cells(topic, cells, listener):
-    """Yields (grade_id, reason, output) of test cells; the student's agent connects to the listener."""
+    """Yields (grade_id, reason, output, what was tried) of test cells; the student's agent connects to the listener."""
     listener.settimeout(CONNECT_S)
     sock, _ = listener.accept()
     sock.settimeout(None)
@@ -75,11 +78,13 @@ def run_cells(topic, cells, listener):
     answers = Answers(peer)
     for cell in cells:
         output = io.StringIO()
+        hub.tried.start()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()):
             reason = topic.run_test(cell, answers)
         if peer.broken:
             reason = f"StudentProcessError: {GONE} ({peer.broken})"
-        yield cell.grade_id, reason[:MAX_MESSAGE_CHARS], output.getvalue()[:MAX_OUTPUT_CHARS]
+        tried = "" if peer.broken else hub.tried.sentence(reason)
+        yield cell.grade_id, reason[:MAX_MESSAGE_CHARS], output.getvalue()[:MAX_OUTPUT_CHARS], tried
     with contextlib.suppress(Exception):
         peer.send({"op": "end"}, dict)
 
@@ -124,7 +129,7 @@ class Tester:
                 if self.confined:
                     confine.enter()
             except Exception as error:
-                pipe.write(json.dumps([NOT_CONFINED, f"{type(error).__name__}: {error}", ""]).encode() + b"\n")
+                pipe.write(json.dumps([NOT_CONFINED, f"{type(error).__name__}: {error}", "", ""]).encode() + b"\n")
                 return
             for line in run_cells(self.topic, self.cells, listener):
                 pipe.write(json.dumps(line).encode() + b"\n")
@@ -147,7 +152,7 @@ class Tester:
         return time.monotonic() > self.deadline
 
     def result(self):
-        """{grade_id: [reason, output]} of the cells that ran, with that one at which the child was killed or died.
+        """{grade_id: [reason, output, what was tried]} of the cells that ran, and of the one that the child ended in.
 
         Raises NoJail where the child could not be confined: that is no fault of the student's.
         """
@@ -158,13 +163,13 @@ class Tester:
         found = {}
         with contextlib.suppress(ValueError):  # the last line is not whole
             for line in self.received.splitlines():
-                name, reason, output = json.loads(line)
-                found[name] = [reason, output]
+                name, *result = json.loads(line)
+                found[name] = result
         if NOT_CONFINED in found:
             raise modes.NoJail(f"the tester is not confined, so nothing is graded: {found[NOT_CONFINED][0]}")
         for cell in self.cells:
             if cell.grade_id not in found:
-                found[cell.grade_id] = [self.why_ended(status), ""]
+                found[cell.grade_id] = [self.why_ended(status), "", ""]
                 break
         return found
 

@@ -1,7 +1,8 @@
 """What a student reads after grading: own code, what each check said, a hint for each lost point.
 
 Of a hidden check only its own words are shown, as they stand in the test's source: no value that the test computed, no
-number, no quoted text, nothing that the student's code could have put there. A visible check's message is shown whole.
+number, no quoted text, nothing that the student's code could have put there. The same holds for visible checks and the
+student's own cells once a hidden check has run: what it was given could be told there. Before that they show all.
 """
 
 import ast
@@ -14,9 +15,11 @@ from nbgrader import utils
 from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 
 from autograder.intake.graft import notes_of
-from autograder.results.wording import ANSI, ENDINGS, ending, error_of, hidden_words, known_name
+from autograder.results.wording import ANSI, ENDINGS, GAP, ending, error_of, hidden_words, known_name, tried_of
 
 MAX_MESSAGE_CHARS = 600
+HERE = " (Run this check in your notebook to see the values.)"
+UNSEEN = "it stops with an error; run your notebook from its top to see it."
 SYNTAX_ERRORS = ("SyntaxError", "IndentationError", "TabError")
 
 
@@ -51,7 +54,7 @@ class FeedbackView(NbGraderPreprocessor):
                 view["sections"].append(written_answer(cell, marks))
             elif utils.is_grade(cell):
                 hidden_ran = hidden_ran or grade_id.startswith("hidden_")
-                add_check(section, cell, marks)
+                add_check(section, cell, marks, hidden_ran)
             elif utils.is_solution(cell):
                 section.update(source=cell.source, comment=marks.get("comment"))
                 missing = missing_name(grade_id, cell.source)
@@ -59,7 +62,8 @@ class FeedbackView(NbGraderPreprocessor):
                 section["hint"] = "" if missing else section["hint"]  # no idea helps a function that is not there
             if cell.cell_type == "code" and not utils.is_grade(cell):
                 section = section or first_section(view)
-                section["errors"] += own_errors(cell, nb.cells, hidden_ran)
+                found = own_errors(cell, nb.cells, hidden_ran)
+                section["errors"] += [error for error in found if error not in section["errors"]]
         for section in view["sections"]:
             section["hint"] = section["hint"] if section["points"] < section["of"] else ""
         view["waits"] = sum(bool(section["waits"]) for section in view["sections"])
@@ -89,14 +93,15 @@ def written_answer(cell, marks):
     }
 
 
-def add_check(section, cell, marks):
+def add_check(section, cell, marks, hidden_ran):
     hidden = marks["grade_id"].startswith("hidden_")
+    masked = hidden_words(cell, is_visible=not hidden) if hidden_ran else message_of(cell)
     section["checks"].append(
         {
             "hidden": hidden,
             "points": marks["score"],
             "of": marks["points"],
-            "message": hidden_words(cell) if hidden else message_of(cell),
+            "message": masked + (HERE if GAP in masked and not hidden else ""),
         }
     )
     section["points"] += marks["score"]
@@ -130,33 +135,42 @@ def message_of(cell):
         return ""
     text = ANSI.sub("", error.evalue).strip().split("\n\n")[0]
     name = "" if error.ename == "AssertionError" else f"{error.ename}: "
-    return (name + (text or "the check failed"))[:MAX_MESSAGE_CHARS]
+    tried = f" ({tried_of(error)})" if tried_of(error) else ""
+    return (name + (text or "the check failed"))[: MAX_MESSAGE_CHARS - len(tried)] + tried
 
 
 def own_errors(cell, cells, hidden_ran):
     """[{"line", "text"}] for an error in a cell of the student's: its last line, and the line of code that it is about.
 
-    hidden_ran: a hidden check has run before, so the error's text could tell of it; then only its kind is shown. What
-    keeps the cell from being read as Python is told by our own reading of it, so it is always shown.
+    hidden_ran: a hidden check has run before, so the cell could tell of it, by its text, by the line, by which of many
+    cells fail. Then a solution cell shows its kind of error, and of the other cells of an exercise one line is shown.
+    What keeps a solution cell from being read as Python is found by our own reading of it, so it is always shown.
     """
     error = error_of(cell)
     if error is None:
         return []
+    if hidden_ran and not utils.is_solution(cell):
+        return [{"line": "", "text": UNSEEN}]
     fault = syntax_fault(cell.source) if error.ename in SYNTAX_ERRORS else None
     if fault:
         return [fault]
-    text = ANSI.sub("", error.evalue).strip().split("\n")[0]
     if error.ename in ENDINGS:
-        shown = ending(error)
-    else:
-        shown = known_name(error.ename) if hidden_ran else f"{error.ename}: {text}"[:MAX_MESSAGE_CHARS]
+        return [{"line": "", "text": ending(error)}]
+    if hidden_ran:
+        return [{"line": "", "text": f"{known_name(error.ename)}: run your notebook from its top to see it."}]
+    text = ANSI.sub("", error.evalue).strip().split("\n")[0]
+    return [{"line": line_of(error, cells), "text": f"{error.ename}: {text}"[:MAX_MESSAGE_CHARS]}]
+
+
+def line_of(error, cells):
+    """The last line of the student's code that a traceback names."""
     places = re.findall(r"(?:Cell |In ?\[)[^\n]*?\[?(\d+)\], line (\d+)", ANSI.sub("", "\n".join(error.traceback)))
     line = ""
     for count, number in places:
         source = next((c.source for c in cells if c.get("execution_count") == int(count) and not utils.is_grade(c)), "")
         lines = source.split("\n")
         line = lines[int(number) - 1].strip() if 0 < int(number) <= len(lines) else line
-    return [{"line": line, "text": shown}]
+    return line
 
 
 def missing_name(name, source):

@@ -3,7 +3,6 @@
 No value that the test computed, no number, no quoted text, nothing that the student's code could have put there."""
 
 import ast
-import builtins
 import re
 
 from autograder.sandbox.warden import ENDED as LIMITS
@@ -15,9 +14,13 @@ DATA = re.compile(
     r"|(?<![\w.])(?<!\w-)[-+]?\d[\d_]*(?:\.\d+)?(?:e[-+]?\d+)?"  # a number, not those in float32 and Llama-2-7B
 )
 GAP = "…"
+VISIBLE = "the check failed."
 GENERAL = "a result is not what it should be, on inputs that the checks in the notebook do not try."
 ENDED = "the notebook's process had ended (exit, crash or out of memory)."
 ENDINGS = ("DeadKernelError", "StudentProcessError")
+# Three bits a check, beside which of its messages it gives: the rest of what code could tell by the error it chooses.
+KINDS = ("TypeError", "ValueError", "IndexError", "KeyError", "AttributeError", "NameError", "ZeroDivisionError")
+PLAIN_SENTENCES = ("NotImplementedError", "CellTimeoutError", "TimeoutError")
 SENTENCES = {
     "AssertionError": GENERAL,
     "NotImplementedError": "it is not written yet.",
@@ -31,17 +34,27 @@ def error_of(cell):
     return next((output for output in cell.get("outputs", []) if output.output_type == "error"), None)
 
 
-def hidden_words(cell):
-    """Why a hidden check failed, in words of its source; "" where it passed."""
+def hidden_words(cell, is_visible=False):
+    """Why a check failed, in words of its source; "" where it passed. A visible one's own numbers may be read."""
     error = error_of(cell)
     if error is None:
         return ""
     if error.ename in ENDINGS:
         return ending(error)
-    words = ""
+    tried, words = tried_of(error), ""
+    if tried.startswith("when ") and error.ename not in PLAIN_SENTENCES:
+        return f"your code raises {known_name(error.ename)} {tried}."
+    if tried.startswith("with "):
+        return f"it cannot go on {tried}."
     if error.ename == "AssertionError":
-        words = best_wording(wordings(cell.source), ANSI.sub("", error.evalue).strip())
+        words = best_wording(wordings(cell.source), ANSI.sub("", error.evalue).strip(), is_visible)
+        words = words or (VISIBLE if is_visible else "")
     return words or SENTENCES.get(error.ename) or f"your code raises {known_name(error.ename)} there."
+
+
+def tried_of(error):
+    """What a test asked of the student's code last, see outside/tried.py; "" where the tester did not say."""
+    return error.traceback[1].rstrip(",") if len(error.traceback) == 2 else ""
 
 
 def ending(error):
@@ -51,9 +64,8 @@ def ending(error):
 
 
 def known_name(ename):
-    """The name of an exception, which a student's own class could misuse to tell something."""
-    found = getattr(builtins, ename, None)
-    return ename if isinstance(found, type) and issubclass(found, BaseException) else "an error"
+    """The name of an exception where it is one of a few, for the choice of it can tell what a check gave."""
+    return ename if ename in KINDS else "an error"
 
 
 def wordings(source):
@@ -96,14 +108,14 @@ def alternatives(node, named, depth=3):
     return [[None]]
 
 
-def best_wording(found, text):
+def best_wording(found, text, is_visible=False):
     """The words of the message that `text` was made from, without any data; "" where none fits."""
     best, most = "", MIN_WORDS - 1
     for parts, whole in found:
         texts = [part for part in parts if part is not None]
         letters = sum(map(str.isalpha, "".join(texts)))
         if letters > most and fits(parts, text, whole):
-            shown = GAP.join(DATA.sub(GAP, part) for part in joined(parts))
+            shown = GAP.join(part if is_visible else DATA.sub(GAP, part) for part in joined(parts))
             best, most = re.sub(rf"{GAP}(?:[\s,;()\[\]]*{GAP})+", GAP, shown).strip(), letters
     return best
 

@@ -71,9 +71,9 @@ def is_term(link):
 
 
 def one_title(app, pagename, templatename, context, doctree):
-    """The front page's title is the book's, once."""
+    """The front page's own title is the book's; a browser tab says it once."""
     if pagename == app.config.root_doc:
-        context["docstitle"] = ""
+        context["title"] = "Build the engine that serves a language model"
 
 
 def add_launch_buttons(app, pagename, templatename, context, doctree):

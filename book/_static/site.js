@@ -22,8 +22,7 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const head of document.querySelectorAll("article th")) {
     const words = head.textContent.trim();
     if (head.querySelector("math")) head.setAttribute("aria-label", words);
-    if (words || head.children.length) continue;
-    head.replaceWith(Object.assign(document.createElement("td"), { className: head.className }));
+    if (!words) head.append(Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: "Row" }));
   }
   // docutils puts entries of a role that is no list item into a list
   for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.setAttribute("role", "listitem");

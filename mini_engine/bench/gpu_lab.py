@@ -39,8 +39,10 @@ def predicted(model, ceilings, num_kernels, *, num_tokens=1, read_tokens=0, cont
     bandwidth = ceilings.bandwidth
     # a GPU queues launches while earlier kernels run; in a graph, and on a CPU, the gaps add up
     launch_s, gap_s = ceilings.launch_s, 0.0
-    if graph or model.device.type == "cpu":
+    if graph:
         launch_s, gap_s = 0.0, ceilings.graph_launch_s
+    elif model.device.type == "cpu":
+        launch_s, gap_s = 0.0, ceilings.launch_s
     return {
         "num_bytes": num_bytes,
         "floor_s": num_bytes / bandwidth,

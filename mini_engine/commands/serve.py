@@ -29,7 +29,9 @@ def add_engine_arguments(parser):
 def make_engine(args):
     """The engine that the options describe. Raises ValueError or ModelUnavailable, with one clear line."""
     device = choose_device(args.device).device
-    model, tokenizer = load(args.model, args.quant, device=device, dtype=getattr(torch, args.dtype))
+    dtype = getattr(torch, args.dtype)
+    # graphs record torch's operators
+    model, tokenizer = load(args.model, args.quant, device=device, dtype=dtype, compiled=not args.graphs)
     return Engine(
         model,
         tokenizer,

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numba
@@ -27,9 +27,14 @@ def kernel(function):
     return numba.njit(**OPTIONS)(function)
 
 
+def parallel(function):
+    """A kernel whose loops over numba.prange are shared among the threads."""
+    return numba.njit(parallel=True, **OPTIONS)(function)
+
+
 def entry(function):
     """A function that Python calls: compiled once for each machine and number format, with a bar, and kept on disk."""
-    compiled = numba.njit(parallel=True, **OPTIONS)(function)
+    compiled = numba.njit(**OPTIONS)(function)
     compiled._cache = EngineCache(function)
 
     @functools.wraps(function)
@@ -55,8 +60,9 @@ class Announcer(event.Listener):
     def on_start(self, happened):
         """A function is about to be compiled: it was not found on disk."""
         if happened.kind == "numba:compile" and self.bar is None:
-            print("compiling the kernels for this processor: once, about half a minute", file=sys.stderr)
-            self.bar = tqdm(total=NUM_PASSES, desc="compiling", leave=False, bar_format="{desc} {bar} {elapsed}")
+            say("compiling the kernels for this processor: once, about half a minute")
+            # disable=None: no bar where stderr is no terminal
+            self.bar = tqdm(total=NUM_PASSES, leave=False, bar_format="{bar} {elapsed}", disable=None)
 
     def on_end(self, happened):
         """A pass has ended."""
@@ -74,6 +80,12 @@ def announced():
         finally:
             if announcer.bar is not None:
                 announcer.bar.close()
+
+
+@functools.cache
+def say(line):
+    """Print a line on stderr, once in a process."""
+    print(line, file=sys.stderr)
 
 
 @functools.cache
@@ -116,7 +128,9 @@ class EngineCache(FunctionCache):
         try:
             return super().load_overload(signature, target)
         except Exception as error:  # a damaged file can raise anything
-            print(f"cannot use the compiled code in {self.cache_path}: {error!r}; compiling again", file=sys.stderr)
+            say(f"cannot use the compiled code in {self.cache_path}, compiling again: {error!r}")
+            with suppress(OSError):
+                self.flush()
             return None
 
     def save_overload(self, signature, data):
@@ -124,4 +138,4 @@ class EngineCache(FunctionCache):
         try:
             super().save_overload(signature, data)
         except OSError as error:
-            print(f"cannot keep compiled code, so the next start compiles again: {error}", file=sys.stderr)
+            say(f"cannot keep compiled code, so the next start compiles again: {error}")

@@ -6,11 +6,13 @@ import numba
 import numpy as np
 
 from mini_engine.cpu.attention import attend
-from mini_engine.cpu.compiler import entry, kernel
+from mini_engine.cpu.compiler import entry, kernel, parallel
 from mini_engine.cpu.pointwise import rms_norm, rope, swiglu
 from mini_engine.cpu.products import product_part
 
-FEW = 8  # rows up to which norms and activations are computed by one thread: waking the others takes longer
+FEW = 8  # rows up to which one thread computes what stands between the products: waking the others takes longer
+SMALL = 1 << 17  # multiplications up to which a product is computed by one thread
+SHORT = 256  # positions, over all rows, up to which attention is computed by one thread
 
 
 class Weights(NamedTuple):
@@ -63,18 +65,55 @@ class Scratch(NamedTuple):
     tiles: np.ndarray
 
 
+@parallel
+def product(matrix, layer, x, num_in, y, add, tiles, num_parts):
+    """y = x @ matrix[layer], or y += where add is set, the outputs shared among the threads."""
+    if len(x) * num_in * y.shape[1] <= SMALL:
+        product_part(matrix, layer, x, num_in, y, add, tiles[0], 0, 1)
+        return
+    for part in numba.prange(num_parts):
+        product_part(matrix, layer, x, num_in, y, add, tiles[part], part, num_parts)
+
+
+@parallel
+def norm(x, weight, sizes, h, num_parts):
+    """h = RMSNorm(x), each row for itself."""
+    if len(x) <= FEW:
+        norm_part(x, weight, sizes, h, 0, 1)
+    else:
+        for part in numba.prange(num_parts):
+            norm_part(x, weight, sizes, h, part, num_parts)
+
+
 @kernel
-def norm_part(x, weight, sizes, h, first, last):
-    """h = RMSNorm(x) for rows first to last."""
-    for r in range(first, last):
+def norm_part(x, weight, sizes, h, part, num_parts):
+    """One thread's share of norm, a run of rows."""
+    for r in range(part * len(x) // num_parts, (part + 1) * len(x) // num_parts):
         rms_norm(x[r], weight, sizes.hidden_size, np.float32(sizes.eps), h[r])
 
 
+@parallel
+def activate(gate_up, num_parts):
+    """silu(gate) * up, written where gate was."""
+    if len(gate_up) <= FEW:
+        activate_part(gate_up, 0, 1)
+    else:
+        for part in numba.prange(num_parts):
+            activate_part(gate_up, part, num_parts)
+
+
 @kernel
-def cache_part(cos, sin, sizes, rows, layer, qkv, keys, values, first, last):
-    """RoPE for the queries and keys of rows first to last, and their keys and values into the cache."""
+def activate_part(gate_up, part, num_parts):
+    """One thread's share of activate, a run of rows."""
+    for r in range(part * len(gate_up) // num_parts, (part + 1) * len(gate_up) // num_parts):
+        swiglu(gate_up[r], gate_up[r])
+
+
+@kernel
+def write_cache(cos, sin, sizes, rows, layer, qkv, keys, values):
+    """RoPE for each row's queries and keys, and its keys and values into the cache."""
     block_size, head_dim = keys.shape[3], sizes.head_dim
-    for r in range(first, last):
+    for r in range(len(qkv)):
         position = rows.positions[r]
         rope(qkv[r], sizes.num_heads + sizes.num_kv_heads, head_dim, cos[position], sin[position])
         block, slot = rows.tables[rows.owners[r], position // block_size], position % block_size
@@ -86,11 +125,21 @@ def cache_part(cos, sin, sizes, rows, layer, qkv, keys, values, first, last):
                 values[layer, block, head, slot, i] = qkv[r, at_v + i]
 
 
+@parallel
+def attention(sizes, rows, layer, qkv, keys, values, scores, mixed, num_parts):
+    """Attention of every (row, head) pair."""
+    if rows.positions.sum() + len(qkv) <= SHORT:
+        attention_part(sizes, rows, layer, qkv, keys, values, scores[0], mixed, 0, 1)
+    else:
+        for part in numba.prange(num_parts):
+            attention_part(sizes, rows, layer, qkv, keys, values, scores[part], mixed, part, num_parts)
+
+
 @kernel
-def attention_part(sizes, rows, layer, qkv, keys, values, scores, mixed, first, last):
-    """Attention of the (row, head) pairs first to last, counted row by row."""
-    group, head_dim = sizes.num_heads // sizes.num_kv_heads, sizes.head_dim
-    for item in range(first, last):
+def attention_part(sizes, rows, layer, qkv, keys, values, scores, mixed, part, num_parts):
+    """One thread's share of attention: a run of pairs, counted row by row."""
+    group, head_dim, num_items = sizes.num_heads // sizes.num_kv_heads, sizes.head_dim, len(qkv) * sizes.num_heads
+    for item in range(part * num_items // num_parts, (part + 1) * num_items // num_parts):
         r, head = item // sizes.num_heads, item % sizes.num_heads
         q = qkv[r, head * head_dim : (head + 1) * head_dim]
         out = mixed[r, head * head_dim : (head + 1) * head_dim]
@@ -98,77 +147,30 @@ def attention_part(sizes, rows, layer, qkv, keys, values, scores, mixed, first, 
         attend(q, keys, values, layer, head // group, table, length, scores, out)
 
 
-@kernel
-def swiglu_part(gate_up, first, last):
-    """silu(gate) * up for rows first to last, written where gate was."""
-    for r in range(first, last):
-        swiglu(gate_up[r], gate_up[r])
-
-
-@kernel
-def is_little(rows):
-    """Whether one thread does the work between the products as fast: waking the others takes some microseconds."""
-    return len(rows.positions) <= FEW, rows.positions.sum() + len(rows.positions) <= 256
-
-
 @entry
-def forward(
-    embedding,
-    attn_norm,
-    w_qkv,
-    w_out,
-    mlp_norm,
-    w_gate_up,
-    w_down,
-    final_norm,
-    cos,
-    sin,
-    sizes,
-    rows,
-    keys,
-    values,
-    scratch,
-    num_parts,
-):
+def forward(weights, sizes, rows, keys, values, scratch, num_parts):
     """Run the rows through all layers; their keys and values go into the cache, scratch.h gets the normed result.
 
-    The first ten are the fields of Weights: Numba takes a tuple into a parallel loop only where it is an argument.
     keys, values: float32 [layers, blocks, H_kv, block_size, D]. num_parts: threads that share each piece of work.
     """
-    num_rows, d = len(rows.token_ids), sizes.hidden_size
+    d = sizes.hidden_size
     x, h, qkv, mixed, gate_up, scores, tiles = scratch
-    few, short = is_little(rows)
-    row_parts, item_parts = 1 if few else num_parts, 1 if short else num_parts
-    num_items = num_rows * sizes.num_heads
-    for r in range(num_rows):
-        x[r, :d] = embedding[rows.token_ids[r]]
-    for layer in range(len(attn_norm)):
-        for t in numba.prange(row_parts):
-            norm_part(x, attn_norm[layer], sizes, h, t * num_rows // row_parts, (t + 1) * num_rows // row_parts)
-        for t in numba.prange(num_parts):
-            product_part(w_qkv, layer, h, d, qkv, False, tiles[t], t, num_parts)
-        for t in numba.prange(row_parts):
-            first, last = t * num_rows // row_parts, (t + 1) * num_rows // row_parts
-            cache_part(cos, sin, sizes, rows, layer, qkv, keys, values, first, last)
-        for t in numba.prange(item_parts):
-            first, last = t * num_items // item_parts, (t + 1) * num_items // item_parts
-            attention_part(sizes, rows, layer, qkv, keys, values, scores[t], mixed, first, last)
-        for t in numba.prange(num_parts):
-            product_part(w_out, layer, mixed, mixed.shape[1], x, True, tiles[t], t, num_parts)
-        for t in numba.prange(row_parts):
-            norm_part(x, mlp_norm[layer], sizes, h, t * num_rows // row_parts, (t + 1) * num_rows // row_parts)
-        for t in numba.prange(num_parts):
-            product_part(w_gate_up, layer, h, d, gate_up, False, tiles[t], t, num_parts)
-        for t in numba.prange(row_parts):
-            swiglu_part(gate_up, t * num_rows // row_parts, (t + 1) * num_rows // row_parts)
-        for t in numba.prange(num_parts):
-            product_part(w_down, layer, gate_up, sizes.intermediate_size, x, True, tiles[t], t, num_parts)
-    for t in numba.prange(row_parts):
-        norm_part(x, final_norm, sizes, h, t * num_rows // row_parts, (t + 1) * num_rows // row_parts)
+    for r in range(len(x)):
+        x[r, :d] = weights.embedding[rows.token_ids[r]]
+    for layer in range(len(weights.attn_norm)):
+        norm(x, weights.attn_norm[layer], sizes, h, num_parts)
+        product(weights.qkv, layer, h, d, qkv, False, tiles, num_parts)
+        write_cache(weights.cos, weights.sin, sizes, rows, layer, qkv, keys, values)
+        attention(sizes, rows, layer, qkv, keys, values, scores, mixed, num_parts)
+        product(weights.out, layer, mixed, mixed.shape[1], x, True, tiles, num_parts)
+        norm(x, weights.mlp_norm[layer], sizes, h, num_parts)
+        product(weights.gate_up, layer, h, d, gate_up, False, tiles, num_parts)
+        activate(gate_up, num_parts)
+        product(weights.down, layer, gate_up, sizes.intermediate_size, x, True, tiles, num_parts)
+    norm(x, weights.final_norm, sizes, h, num_parts)
 
 
 @entry
-def product(matrix, x, num_in, y, tiles, num_parts):
-    """y = x @ matrix (its first layer). x: [rows, at least in]; y: [rows, out, padded]; tiles: as in Scratch."""
-    for t in numba.prange(num_parts):
-        product_part(matrix, 0, x, num_in, y, False, tiles[t], t, num_parts)
+def head_product(matrix, x, y, tiles, num_parts):
+    """y = x @ matrix (one layer). x: float32 [rows, in]; y: [rows, out, padded]; tiles: as in Scratch."""
+    product(matrix, 0, x, x.shape[1], y, False, tiles, num_parts)

@@ -5,7 +5,7 @@ import torch
 
 from mini_engine.cpu import matrices
 from mini_engine.cpu.compiler import num_threads
-from mini_engine.cpu.forward import Rows, Scratch, Sizes, Weights, forward, product
+from mini_engine.cpu.forward import Rows, Scratch, Sizes, Weights, forward, head_product
 from mini_engine.cpu.lanes import LANES
 from mini_engine.cpu.pointwise import WIDTH
 from mini_engine.kv_cache import KVCache
@@ -67,6 +67,8 @@ class CompiledLlama:
     the kernels do not know.
     """
 
+    takes_ragged_rows = True  # columns that pad a paged pass are left out
+
     def __init__(self, config, weights, quant=None):
         if quant not in SCHEMES:
             raise ValueError(f"unknown scheme {quant!r}; known: {', '.join(map(str, SCHEMES))}")
@@ -99,13 +101,15 @@ class CompiledLlama:
         batch, num_new = token_ids.shape
         if cache is None:
             cache = self.new_cache(num_new, batch)
-        positions, tables, is_new, (keys, values) = cache.rows(num_new)
+        positions, tables, is_new, (keys, values) = cache.walk(num_new)
+        if keys.dtype != np.float32:
+            raise ValueError(f"the compiled kernels read a cache of float32, got {keys.dtype}")
         owners = np.broadcast_to(np.arange(batch)[:, None], positions.shape)
         rows = Rows(token_ids.numpy()[is_new], positions[is_new], owners[is_new], tables)
         if not 0 <= rows.token_ids.min() <= rows.token_ids.max() < self.config.vocab_size:
             raise IndexError(f"a token id is outside the vocabulary of {self.config.vocab_size}")
         scratch = self._room_for(len(rows.token_ids))
-        forward(*self.weights, self.sizes, rows, keys, values, scratch, len(scratch.tiles))
+        forward(self.weights, self.sizes, rows, keys, values, scratch, len(scratch.tiles))
         cache.advance(num_new)
         d = self.config.hidden_size
         result = np.zeros((batch, num_new, d), np.float32)
@@ -131,7 +135,7 @@ class CompiledLlama:
         x = np.ascontiguousarray(hidden.numpy().reshape(-1, hidden.shape[-1]))
         y = np.empty((len(x), padded(self.config.vocab_size)), np.float32)
         tiles = np.empty((num_threads(), x.shape[1] * LANES), np.float32)
-        product(self.head, x, x.shape[1], y, tiles, len(tiles))
+        head_product(self.head, x, y, tiles, len(tiles))
         return torch.from_numpy(y[:, : self.config.vocab_size]).view(*hidden.shape[:-1], -1)
 
     def __call__(self, token_ids, cache=None):

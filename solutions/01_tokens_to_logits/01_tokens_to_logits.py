@@ -364,7 +364,7 @@ hidden_stream_text()
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `np.asarray([])` is an array of floats, which NumPy refuses as an index: say that you want integers. An empty array has no minimum, so go through the ids or ask for their number first.
+# `np.asarray([])` is an array of floats, which NumPy rejects as an index: say that you want integers. An empty array has no minimum, so go through the ids or ask for their number first.
 #
 # </details>
 
@@ -450,8 +450,8 @@ def hidden_embed():
                 raise AssertionError(f"ids {where} were accepted for a vocabulary of {vocab}")
     got = np.asarray(embed([], np.zeros((5, 4))))
     assert got.shape == (0, 4), f"no ids should give shape (0, 4), you returned {got.shape}"
-    ids = [2993, 1011, 318, 6717, 1121, 632, 311, 13779]
-    got = np.asarray(embed(ids, np.arange(13780, dtype=np.float32)[:, None]))
+    ids = [2993, 1011, 318, 6717, 1121, 632, 40_000, 49_151]  # the last two do not fit into 16 bits with a sign
+    got = np.asarray(embed(ids, np.arange(49_152, dtype=np.float32)[:, None]))
     assert got.shape == (8, 1) and got[:, 0].tolist() == ids, f"row i of this table holds i, you returned {got[:, 0]}"
 
 
@@ -641,6 +641,8 @@ def hidden_next_token():
         got = next_token(logits)
         assert got == best, f"{n} positions: the last row is largest at id {best}, you returned {got}"
         assert isinstance(got, int) and np.array_equal(logits, before), "return an int and leave the logits as they are"
+    got = next_token(np.array([[1000.0, 1001.0, -1000.0]]))
+    assert got == 1, f"logits of 1000 and 1001: the id is 1, you returned {got} (exp overflows, and is not needed)"
     got = next_token(np.array([[0.0, 5.0, 5.0, 5.0]]))
     assert got == 1, f"of the equal logits at 1, 2 and 3 the lowest id is taken, you returned {got}"
     got = next_token([[5, 0], [0, 5]])
@@ -1030,6 +1032,16 @@ def hidden_kv_unchanged():
                     for other in set(range(n)) - {t}:
                         got = kv_unchanged(model((which, n, other, 1.0), heads), ids, t)
                         assert got, f"only position {other} changes, you were asked about t={t}"
+    for which in (0, 1):
+        for head in (0, 1):
+
+            def one_head(ids, which=which, head=head):
+                pair = [np.ones((2, len(ids), 3)) for _ in "kv"]
+                pair[which][head, 0] += 1.0 if len(ids) == 4 else 0.0
+                return pair
+
+            got = kv_unchanged(one_head, ids, 0)
+            assert not got, f"{'KV'[which]} of head {head} alone changes: look at all heads"
     for value, step, same in ((100.0, 5e-4, True), (100.0, 1.5e-3, False), (0.0, 5e-7, True), (0.0, 1.5e-6, False)):
         for which in (0, 1):
 

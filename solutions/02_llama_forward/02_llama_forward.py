@@ -139,6 +139,9 @@ def hidden_rms_norm():
         got = rms_norm(x, [1, 1], 0.0)
         message = f"{x} should give floats, as the same numbers in a float array do"
         np.testing.assert_allclose(got, [0.848528137, 1.131370850], rtol=1e-6, err_msg=message)
+    weight = np.array([1.0, 2, 3])
+    rms_norm(np.array([[1.0, 5, 2]]), weight, 1e-5)
+    assert weight.tolist() == [1, 2, 3], "rms_norm changed the weight"
 
 
 hidden_rms_norm()
@@ -237,12 +240,21 @@ def hidden_layer_norm():
     # float16 holds three digits, so 2e-3
     message = "float16 of size 500: the square does not fit; compute in float32"
     np.testing.assert_allclose(got.astype(float), want, rtol=2e-3, atol=2e-3, err_msg=message)
+    x = (1000 + rng.standard_normal((3, 16))).astype(np.float32)
+    wide = x.astype(np.float64)
+    want = (wide - wide.mean(axis=-1, keepdims=True)) / wide.std(axis=-1, keepdims=True)
+    got = layer_norm(x, np.ones(16, np.float32), np.zeros(16, np.float32), 0.0)
+    message = "float32 around 1000: subtract the mean before you square; mean of squares minus square of mean cancels"
+    np.testing.assert_allclose(got, want, atol=5e-3, err_msg=message)
     got = layer_norm(np.ones((2, 4), dtype=np.float32), np.ones(4), np.zeros(4), 1e-5)
     assert got.dtype == np.float32, f"float32 in should give float32 out, you returned {got.dtype}"
     for x in (np.array([1, 2, 2, 1, 4]), [1.0, 2.0, 2.0, 1.0, 4.0]):
         got = layer_norm(x, [1] * 5, [0] * 5, 0.0)
         want = np.array([-1, 0, 0, -1, 2]) / 1.2**0.5
         np.testing.assert_allclose(got, want, rtol=1e-6, err_msg=f"{x} should give floats, as a float array does")
+    weight, bias = np.array([1.0, 2, 3]), np.array([3.0, 2, 1])
+    layer_norm(np.array([[1.0, 5, 2]]), weight, bias, 1e-5)
+    assert weight.tolist() == [1, 2, 3] and bias.tolist() == [3, 2, 1], "layer_norm changed the weight or the bias"
 
 
 hidden_layer_norm()
@@ -334,6 +346,9 @@ def hidden_split_heads():
         except ValueError:
             continue
         raise AssertionError(f"6 features in {bad} heads were accepted")
+    for sign in (1, -1):
+        got = split_heads(sign * x, 2)
+        assert np.array_equal(got[1], sign * x[:, 3:]), "other numbers of the same shape give other heads"
 
 
 hidden_split_heads()
@@ -401,6 +416,10 @@ def hidden_merge_heads():
             for i in range(n):
                 for j in range(dh):
                     assert got[i, h * dh + j] == x[h, i, j], f"token {i}: head {h} is not at its place in the row"
+    x = rng.standard_normal((2, 3, 4))
+    kept = x.copy()
+    merge_heads(x)
+    assert np.array_equal(x, kept), "merge_heads changed its input"
 
 
 hidden_merge_heads()
@@ -538,6 +557,12 @@ def hidden_causal_attention():
         rtol=1e-8,
         err_msg="rows with scores of 1000 and of -1000: each has its own maximum",
     )
+    got = causal_attention(np.ones((1, 2, 1)), np.array([[[1.0], [5000.0]]]), np.array([[[1.0], [3.0]]]))
+    np.testing.assert_allclose(
+        got[0, :, 0],
+        [1, 3],
+        err_msg="a key of the future has by far the largest score: take the maximum after the mask, of what is visible",
+    )
     try:
         causal_attention(np.zeros((2, 5, 4)), np.zeros((2, 4, 4)), np.zeros((2, 4, 4)))
     except ValueError:
@@ -649,6 +674,12 @@ def hidden_rope_tables():
                         f"theta {theta}, position {positions[n]}, feature {j} of {head_dim}: off by {off:.2g}; "
                         "pair i turns by position / theta**(2 i / head_dim), the block of angles stands twice"
                     )
+    positions = [4001, 8191, 2049]
+    cos, sin = rope_tables(8, np.array(positions), 10000.0)
+    for n, position in enumerate(positions):
+        off = abs(sin[n][1] - math.sin(position * 0.1))
+        # float32 is off by 1e-4 at such angles; float16 knows no odd number above 2048
+        assert off < 5e-3, f"position {position}, pair 1: off by {off:.2g} (angles in too few bits?)"
     cos, sin = rope_tables(4, [57], 10000.0)
     assert np.shape(cos) == (1, 4) and abs(sin[0][0] - math.sin(57)) < 1e-4, (
         "a list with the one position 57 should work"
@@ -659,6 +690,13 @@ def hidden_rope_tables():
         except ValueError:
             continue
         raise AssertionError(f"head_dim={bad} was accepted")
+    positions = np.array([3, 1])
+    first, _ = rope_tables(4, positions, 100.0)
+    assert positions.tolist() == [3, 1], "rope_tables changed the positions"
+    second, _ = rope_tables(4, np.array([1, 3]), 100.0)
+    assert np.allclose(second, np.asarray(first)[::-1], atol=1e-4), (
+        "positions 1, 3 give the rows of 3, 1 in turned order"
+    )
 
 
 hidden_rope_tables()
@@ -782,6 +820,10 @@ def hidden_apply_rope():
     x = rng.standard_normal((2, 3, 4)).astype(np.float32)
     got = apply_rope(x, *tables(4, [0, 1, 2]))
     assert got.dtype == np.float32, f"float32 in should give float32 out, you returned {got.dtype}"
+    cos, sin = tables(4, [0, 1, 2])
+    kept = cos.copy(), sin.copy()
+    apply_rope(x, cos, sin)
+    assert np.array_equal(cos, kept[0]) and np.array_equal(sin, kept[1]), "apply_rope changed the tables"
 
 
 hidden_apply_rope()
@@ -988,6 +1030,9 @@ def hidden_swiglu():
     w = np.ones((3, 3), dtype=np.float32)
     got = swiglu(x, w, w, w)
     assert got.dtype == np.float32, f"float32 in should give float32 out, you returned {got.dtype}"
+    x = np.array([[1.0, -2, 3]])
+    swiglu(x, *np.ones((3, 3, 3)))
+    assert x.tolist() == [[1, -2, 3]], "swiglu changed its input"
 
 
 hidden_swiglu()
@@ -1346,6 +1391,13 @@ def hidden_llama_forward():
                 except IndexError:
                     continue
                 raise AssertionError(f"ids {bad} were accepted for a vocabulary of {vocab}")
+    from dataclasses import replace
+
+    many = 40_000 // vocab + 1
+    tall = weights | {"embedding": np.tile(weights["embedding"], (many, 1))}  # row i is also row i + vocab
+    first, far = ids[0], ids[0] + vocab * (many - 1)
+    got, want = (llama_forward([i], tall, replace(config, vocab_size=vocab * many)) for i in (far, first))
+    np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6, err_msg="an id above 32,767 has the row of another id")
 
 
 hidden_llama_forward()

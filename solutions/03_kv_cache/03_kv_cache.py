@@ -333,7 +333,7 @@ def test_tokens_processed():
     assert got != 25, "25 = 3+4+5+6+7 has five passes: four new tokens need four"
     assert got == 18, f"3 prompt tokens, 4 new, no cache: 3+4+5+6 = 18, you returned {got}"
     got = tokens_processed(3, 4, cached=True)
-    assert got != 7, "with a cache 7 = 3 + 4 feeds the last token back, and nobody reads what comes out"
+    assert got != 7, "with a cache 7 = 3 + 4 feeds the last token back, and what comes out is never read"
     assert got == 6, f"3 prompt tokens, 4 new, cache: 3+1+1+1 = 6, you returned {got}"
     got = tokens_processed(100, 1000, cached=False)
     assert got == 599_500, f"prompt 100, 1000 new, no cache: 599500, you returned {got}"
@@ -401,7 +401,7 @@ hidden_tokens_processed()
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `tokens_processed` already refuses a prompt below 1; only `new == 0` slips through it.
+# `tokens_processed` already rejects a prompt below 1; only `new == 0` slips through it.
 #
 # </details>
 
@@ -616,7 +616,7 @@ def test_KVCache():
         assert "5" in str(error), f"say how many tokens fit (max_tokens is 5), the message is: {error}"
     else:
         raise AssertionError("4 tokens held, 2 more were accepted with max_tokens=5: raise ValueError")
-    assert cache.length == 4, f"a refused append changes nothing: length should still be 4, it is {cache.length}"
+    assert cache.length == 4, f"a rejected append changes nothing: length should still be 4, it is {cache.length}"
 
 
 test_KVCache()
@@ -683,11 +683,11 @@ def hidden_KVCache():
         refused(ValueError, what, lambda k=k, v=v: cache.append(1, k, v))
     for layer in (-1, 2):
         refused(IndexError, f"layer {layer} of 2", lambda layer=layer: cache.append(layer, one, one))
-    assert cache.length == 4, f"refused appends change nothing: length should be 4, it is {cache.length}"
+    assert cache.length == 4, f"rejected appends change nothing: length should be 4, it is {cache.length}"
     empty = bad[:, :, :0]
     for layer, want in ((0, (keep, other)), (1, (other, keep))):
         for have, rows in zip(cache.append(layer, empty, empty), want, strict=True):
-            message = f"layer {layer} changed by refused appends (or zero new tokens do not return what is held)"
+            message = f"layer {layer} changed by rejected appends (or zero new tokens do not return what is held)"
             np.testing.assert_array_equal(have, rows[None], err_msg=message)
     keys, _ = cache.append(1, one, one)
     np.testing.assert_array_equal(keys[:, :, 4:], one, err_msg="the last free slot must still be usable")
@@ -712,6 +712,9 @@ def hidden_KVCache():
                 ValueError, f"{name}={value}", lambda name=name, value=value: KVCache(**{**good, name: value})
             )
             assert str(value) in text, f"{name}={value}: the message should hold the bad value: {text}"
+    cache = KVCache(2, 1, 2, 3)
+    cache.append(1, np.ones((1, 1, 2)), np.ones((1, 1, 2)))
+    assert cache.length == 0, f"layer 0 holds nothing yet: length should be 0, it is {cache.length}"
     a, b = KVCache(**good), KVCache(**good)
     a.append(0, np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 2)))
     assert b.length == 0, "an append to one cache changed another: make the arrays in __init__, not in the class"
@@ -1561,7 +1564,7 @@ def hidden_generate():
             try:
                 generate(model, ids, new, use_cache)
             except ValueError:
-                assert not any(run[1] for run in model.runs), f"{what}: refuse before any work"
+                assert not any(run[1] for run in model.runs), f"{what}: reject it before any work"
                 continue
             raise AssertionError(f"{what} (use_cache={use_cache}) was accepted: raise ValueError")
 

@@ -213,7 +213,7 @@ hidden_forward_flops()
 #
 # A request with a KV cache is one pass over the prompt, then one pass per further token. The prompt pass already gives the logits of the first output token, so `output_tokens` tokens need `output_tokens - 1` decode steps; the last token is never fed back.
 #
-# Write `request_flops(config, input_tokens, output_tokens)`. Return a dict of three `int`s: `"prefill"`, `"decode"` and `"total"`. You may call your `forward_flops`. Either count below 1 raises `ValueError`.
+# Write `request_flops(config, input_tokens, output_tokens)`. Return a dict of three `int`s: `"prefill"`, `"decode"` and `"total"`. You may call your `forward_flops`. Either count below 1 makes no sense.
 #
 # Example: a prompt of 5 tokens and 3 output tokens: prefill runs 5 tokens after 0; decode runs 1 token after 5 and 1 token after 6.
 #

@@ -221,6 +221,11 @@ def hidden_repeat_kv():
         assert "-1" in str(error), f"the message should hold the bad value -1: {error}"
     else:
         raise AssertionError("n_rep=-1 was accepted")
+    x = rng.standard_normal((2, 3, 4))
+    for sign in (1, -1):  # the same shape twice, with other numbers
+        got = repeat_kv(sign * x, 2)
+        assert got.dtype == np.float64, f"float64 in, float64 out: yours is {got.dtype}"
+        assert np.array_equal(got, sign * x[[0, 0, 1, 1]]), "other numbers of the same shape give other copies"
 
 
 hidden_repeat_kv()
@@ -232,7 +237,7 @@ hidden_repeat_kv()
 #
 # $$\operatorname{softmax}\!\left(\frac{q_h\, k_{g(h)}^\top}{\sqrt{d_h}}\right) v_{g(h)}, \qquad g(h) = \left\lfloor h \cdot \frac{H_{kv}}{H_q} \right\rfloor$$
 #
-# `q` is `[H_q, N, d_h]`, `k` and `v` are `[H_kv, S, d_h]`; the result is `[H_q, N, d_h]`. With `causal=True` the queries are the **last** $N$ of $S$ positions (the cache case): query $i$ sees $S - N + i + 1$ keys. Without it every query sees every key, as in torch's `scaled_dot_product_attention`. Never build an array with $H_q \cdot S \cdot d_h$ numbers: the checks measure the peak of your memory.
+# `q` is `[H_q, N, d_h]`, `k` and `v` are `[H_kv, S, d_h]`; the result is `[H_q, N, d_h]`. With `causal=True` the queries are the **last** $N$ of $S$ positions (the cache case): query $i$ sees $S - N + i + 1$ keys. Without it every query sees every key, as in torch's `scaled_dot_product_attention`. The result has the dtype of `q`, and the inputs stay as they are. Never build an array with $H_q \cdot S \cdot d_h$ numbers: the checks measure the peak of your memory. Use NumPy alone; the measure sees no other library.
 #
 # Example: 8 query heads on 2 KV heads, 3 new tokens: seen from one KV head, that is 12 queries.
 #
@@ -359,6 +364,18 @@ def hidden_gqa_attention():
     assert peak < 12e6, (
         f"64 query heads on one KV head of 1 MB: {peak / 1e6:.0f} MB at the peak, the keys were repeated"
     )
+    q, k, v = (rng.standard_normal((heads, n, 3)) for heads, n in ((4, 2), (2, 5), (2, 5)))
+    got = gqa_attention(q, k, v)
+    assert got.dtype == np.float64, f"float64 in, float64 out: yours is {got.dtype}"
+    message = "the values with the other sign, of the same shapes, give the answer with the other sign"
+    np.testing.assert_allclose(gqa_attention(q, k, -v), -got, atol=1e-12, err_msg=message)
+    try:
+        swapped = gqa_attention(*(x.astype(">f8") for x in (q, k, v)))  # a byte order that only NumPy reads
+    except (TypeError, ValueError) as error:
+        raise AssertionError(
+            f"use NumPy alone: the measure of memory does not see other libraries ({error})"
+        ) from error
+    np.testing.assert_allclose(swapped, got, atol=1e-12, err_msg="the same numbers in another byte order")
 
 
 hidden_gqa_attention()
@@ -465,6 +482,12 @@ def hidden_mean_pool_kv_heads():
             assert any(n in str(error) for n in known), f"the message should hold the bad value of {bad}: {error}"
             continue
         raise AssertionError(f"30 columns as {bad[0]} heads pooled to {bad[1]} were accepted")
+    for sign in (1, -1):  # the same shape twice, with other numbers
+        got = mean_pool_kv_heads(sign * w, 6, 3)
+        assert got.dtype == np.float64, f"a float64 matrix gives float64, yours is {got.dtype}"
+        np.testing.assert_allclose(
+            got, sign * one.reshape(4, -1), atol=1e-12, err_msg="another matrix of the same shape"
+        )
 
 
 hidden_mean_pool_kv_heads()
@@ -587,7 +610,7 @@ hidden_concurrency_gain()
 # %% [markdown] task="score_matrix_bytes" stars=1 minutes=5
 # ## 6. The matrix that standard attention writes
 #
-# Textbook attention computes all scores first, then their softmax, then the product with $v$. Write `score_matrix_bytes(batch, heads, tokens, bytes_per)`: the bytes of one such matrix of scores for a prompt of `tokens` tokens, over all heads and requests of one layer. Return an `int`.
+# Textbook attention computes all scores first, then their softmax, then the product with $v$. Write `score_matrix_bytes(batch, heads, tokens, bytes_per)`: the bytes of one such matrix of scores for a prompt of `tokens` tokens, over all heads and requests of one layer. Return an `int`; where `bytes_per` is a fraction (4 bits are 0.5), round the sum up to whole bytes.
 #
 # Example: 1 request, 1 head, 3 tokens, 2 bytes: $3 \cdot 3 \cdot 2 = 18$. The probabilities after the softmax are a second matrix of the same size, which is not counted here.
 #
@@ -683,11 +706,11 @@ hidden_score_matrix_bytes()
 #
 # and after the last block the answer is $o / \ell$. It starts with $m = -\infty$, $\ell = 0$, $o = 0$.
 #
-# `q` is `[N, d_h]`, `k` is `[S, d_h]`, `v` is `[S, d_v]`, with any number of equal axes in front (heads, batch); every query sees every key, scaled by $1/\sqrt{d_h}$. The last block may be shorter. The result is `[..., N, d_v]`, exact up to rounding.
+# `q` is `[N, d_h]`, `k` is `[S, d_h]`, `v` is `[S, d_v]`, with any number of equal axes in front (heads, batch); every query sees every key, scaled by $1/\sqrt{d_h}$. Take the keys and values only as slices of at most `block_size` tokens, `k[..., a:b, :]` and `v[..., a:b, :]`, each token once: the checks count what you read, with a `k` and `v` that have nothing but `shape`, `dtype` and such slices. The last block may be shorter. The result is `[..., N, d_v]`, exact up to rounding.
 #
 # Example, one query with scores 1, 3 in blocks of one: after the first block $m = 1, \ell = 1, o = v_1$; after the second $m = 3, \ell = e^{-2} + 1, o = e^{-2} v_1 + v_2$.
 #
-# A `block_size` below 1 raises `ValueError` with the value in the message. The checks measure the peak of your memory. (Milakov and Gimelshein 2018 for the online softmax, Rabe and Staats 2021 and Dao et al. 2022 for attention with it.)
+# A `block_size` below 1 raises `ValueError` with the value in the message. The checks measure the peak of your memory; use NumPy alone, since the measure sees no other library. (Milakov and Gimelshein 2018 for the online softmax, Rabe and Staats 2021 and Dao et al. 2022 for attention with it.)
 #
 # <details><summary>Hint 1</summary>
 #
@@ -840,6 +863,50 @@ def hidden_online_softmax_attention():
     )
     want = expected(q[None], k[None], v[None])[0]
     np.testing.assert_allclose(got, want, atol=1e-5, err_msg="float32, 2500 keys in blocks of 50")
+
+    class Served:
+        """Keys or values in slow memory: `shape`, `dtype`, and slices [..., a:b, :] of at most one block."""
+
+        lends = ("shape", "dtype", "ndim")
+
+        def __init__(self, rows, block):
+            self.rows, self.block, self.reads = rows, block, [0] * rows.shape[-2]
+            self.shape, self.dtype, self.ndim = rows.shape, rows.dtype, rows.ndim
+
+        def __getitem__(self, index):
+            index = index if isinstance(index, tuple) else (index,)
+            front = len(self.shape) - 2
+            if index[0] is Ellipsis or len(index) < front + 1 or len(index) == 1:
+                part = index[1] if index[0] is Ellipsis and len(index) > 1 else index[0]
+            else:
+                part = index[front]
+            assert isinstance(part, slice), f"take k[..., a:b, :], a slice of tokens, not {index}"
+            taken = range(len(self.reads))[part]
+            assert len(taken) <= self.block, f"{len(taken)} tokens were read at once, block_size is {self.block}"
+            for token in taken:
+                self.reads[token] += 1
+            return self.rows[..., part, :].copy()
+
+    for lead, s, block in (((), 11, 4), ((2,), 6, 2), ((), 5, 5)):
+        q, k, v = (rng.standard_normal((*lead, *shape)) for shape in ((3, 4), (s, 4), (s, 2)))
+        keys, values = Served(k, block), Served(v, block)
+        got = online_softmax_attention(q, keys, values, block)
+        np.testing.assert_allclose(got, expected(q, k, v), atol=1e-10, err_msg="keys that are served in blocks")
+        for name, served in (("key", keys), ("value", values)):
+            assert set(served.reads) == {1}, (
+                f"{s} tokens in blocks of {block}: each {name} is read once, yours were read {served.reads} times "
+                "(a first pass for the maximum, or one pass per query?)"
+            )
+    q, k, v = rng.standard_normal((3, 6, 4))
+    got = online_softmax_attention(q, k, v, 4)
+    assert got.dtype == np.float64, f"float64 in, float64 out: yours is {got.dtype}"
+    try:
+        swapped = online_softmax_attention(*(x.astype(">f8") for x in (q, k, v)), 4)  # only NumPy reads this byte order
+    except (TypeError, ValueError) as error:
+        raise AssertionError(
+            f"use NumPy alone: the measure of memory does not see other libraries ({error})"
+        ) from error
+    np.testing.assert_allclose(swapped, got, atol=1e-12, err_msg="the same numbers in another byte order")
 
 
 hidden_online_softmax_attention()
@@ -1078,6 +1145,7 @@ hidden_sliding_window_mask()
 #
 # - `append(layer, k, v)` takes the $n$ new tokens of a layer, `[batch, n_kv_heads, n, head_dim]` (with `batch=1` the batch axis may be left out), and returns `(keys, values)`: all that these tokens may look at, **in the order of the text**. That is the last `window - 1` older tokens, or as many as there are, and then the new ones. So one new token gets at most `window` keys; a chunk gets more, and the mask of exercise 9 sorts out which of its tokens sees what.
 # - `length` is the number of tokens that every layer has *seen*, not the number kept. It is what RoPE needs.
+# - Use NumPy alone: the checks measure your memory, and the measure sees no other library.
 # - Nothing is ever full. A `k` or `v` of another shape than the cache raises `ValueError` and writes nothing; a layer that does not exist raises `IndexError`. Sizes below 1 raise `ValueError` with the value in the message.
 #
 # Example, `window=3`, one token at a time:
@@ -1249,6 +1317,9 @@ def hidden_RollingKVCache():
     mask = torch.from_numpy((distance >= 0) & (distance < 5))
     tensors = [torch.from_numpy(x)[None] for x in (q, k, v)]
     want = torch.nn.functional.scaled_dot_product_attention(*tensors, attn_mask=mask)[0].numpy()
+    cache = RollingKVCache(2, 2, 4, window=5)
+    cache.append(1, k[:, :3], v[:, :3])
+    assert cache.length == 0, f"layer 0 has seen nothing yet: length should be 0, it is {cache.length}"
     cache, start = RollingKVCache(1, 2, 4, window=5, dtype=np.float64), 0
     for chunk in (3, 1, 7, 1, 6, 2):
         keys, values = cache.append(0, k[:, start : start + chunk], v[:, start : start + chunk])
@@ -1311,6 +1382,19 @@ def hidden_RollingKVCache():
             make = lambda name=name, value=value: RollingKVCache(**{**good, name: value})
             text = refused(ValueError, f"{name}={value}", make)
             assert str(value) in text, f"{name}={value}: the message should hold the bad value: {text}"
+    first, second = RollingKVCache(1, 1, 2, 3), RollingKVCache(1, 1, 2, 3)
+    one = np.ones((1, 1, 2))
+    token = (3 * one).astype(">f4")  # in a byte order that only NumPy reads
+    first.append(0, one, one)
+    second.append(0, 2 * one, 2 * one)
+    try:
+        keys, values = first.append(0, token, token)
+    except (TypeError, ValueError) as error:
+        raise AssertionError(
+            f"use NumPy alone: the measure of memory does not see other libraries ({error})"
+        ) from error
+    for name, have in (("keys", keys), ("values", values)):
+        assert np.asarray(have)[0, :, 0].tolist() == [1, 3], f"two caches of one size share their {name}"
 
 
 hidden_RollingKVCache()

@@ -450,6 +450,14 @@ def hidden_quantize_groups():
     # 100 / 127 is 0.78740 and float16 stores 0.78760: 78.354 is step 99.51 of the first and 99.48 of the second
     q, scales, _zeros = quantize_groups(np.array([[100.0], [78.354]], np.float32), 8, 2)
     assert int(q[1, 0]) == 99, "divide by the float16 scale, the one that is stored"
+    mixed = rng.normal(size=(64, 4)).astype(np.float32)  # every group has both signs
+    q, scales, zeros = quantize_groups(mixed, 4, 16, False)
+    exact = mixed / scales.repeat(16, 0).astype(float) + zeros.repeat(16, 0)
+    worst = np.abs(q - np.clip(exact, 0, 15)).max()
+    assert worst <= 0.5 + 1e-3, (
+        f"groups of 16 with both signs: an integer is {worst:.2f} steps from w / scale + zero "
+        "(was the minimum subtracted before rounding, so that 0 has no integer of its own?)"
+    )
     for bits, group_size in ((8, -2), (1, 2), (0, 2), (8, 8), (4, 3)):
         try:
             quantize_groups(np.ones((4, 2)), bits, group_size)
@@ -1922,6 +1930,11 @@ def hidden_kl_and_agreement():
     kl, agreement = kl_and_agreement(np.array([[0.0, -2000.0]]), np.array([[0.0, 1.0]]))
     assert abs(kl - math.log(1 + math.e)) < 1e-9 and agreement == 0, (
         f"a token of chance e**-2000 must not give nan: got {kl}"
+    )
+    kl, _ = kl_and_agreement(np.zeros((1, 2)), np.array([[0.0, -100.0]]))
+    assert abs(kl - (50 - math.log(2))) < 1e-9, (
+        f"a likely token to which the other gives e**-100 costs 100 nats, half of the time: got {kl} "
+        "(take the logarithm of the softmax by hand, not of a probability with something small added)"
     )
     levels = np.array([[1e4, 0.0], [0.0, 1.0]])
     kl, agreement = kl_and_agreement(levels, levels * [[1], [2]])

@@ -580,6 +580,7 @@ def hidden_sample():
         {"temperature": 2.0, "top_k": 4, "top_p": 0.8, "min_p": 0.85},
         {"temperature": 0.7, "top_p": 0.95},
         {"temperature": 2.0, "min_p": 0.5},
+        {"top_p": 0.4, "min_p": 0.5},  # min-p first would leave one token, since top-p would see a larger share
     ]
     draws = 3000
     for seed, settings in enumerate(cases):
@@ -600,12 +601,12 @@ def hidden_sample():
     got = [np.asarray(sample(logits, np.random.default_rng(s))).tolist() for s in range(40)]
     pairs = {tuple(pair) for pair in got}
     assert pairs == {(0, 1), (0, 2), (1, 1), (1, 2)}, f"each row is drawn on its own; in 40 draws you gave only {pairs}"
-    many = np.tile(np.log(weights), (64, 1))  # as many draws as no other generator repeats
-    same = [np.asarray(sample(many, np.random.default_rng(7), temperature=1.0)).tolist() for _ in range(2)]
+    first = sample(np.log(weights), np.random.default_rng(7), temperature=1.0)
+    even = np.zeros((64, 1000))  # that two other generators give 64 equal ids of 1000 does not happen
+    twice = [np.asarray(sample(even, np.random.default_rng(7))).tolist() for _ in range(2)]
     assert hasattr(sample(logits, np.random.default_rng(1)), "shape"), "several rows give an array of ids, not a list"
-    assert same[0] == same[1], "equal generators give equal draws: use the rng that was passed in, not np.random"
-    one = sample(np.log(weights), np.random.default_rng(7))
-    assert isinstance(one, (int, np.integer)), f"one row gives one id, an int, yours is {type(one).__name__}"
+    assert twice[0] == twice[1], "equal generators give equal draws: use the rng that was passed in, not np.random"
+    assert isinstance(first, (int, np.integer)), f"one row gives one id, an int, yours is {type(first).__name__}"
     greedy = [sample([1.0, 9.0, 9.0], np.random.default_rng(s), 0, top_p=0.4) for s in range(5)]
     assert greedy == [1] * 5, f"temperature 0: the first maximum, every time; you returned {greedy}"
     try:

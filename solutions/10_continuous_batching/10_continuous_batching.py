@@ -1252,6 +1252,9 @@ def hidden_admit_waiting():
         assert mine == positions, f"{case}: your rows {got} compute {mine}, expected {positions}"
         assert all(row[2] > 0 for row in got), f"{case}: a row without tokens: {got}"
         assert waiting == before, "the waiting list was changed"
+    hits = {0: 2, 1: 3}
+    admit_waiting([{"id": 0, "tokens": 5, "computed": 0}], hits, 9)
+    assert hits == {0: 2, 1: 3}, f"hits was changed to {hits}"
 
 
 hidden_admit_waiting()
@@ -1458,6 +1461,10 @@ def hidden_broken_rules():
         {"sequences": [], "rows": []}, {"max_num_seqs": 1, "token_budget": 1, "num_blocks": 1, "block_size": 1}
     )
     assert list(got) == [], f"an empty step breaks nothing, you name {got}"
+    step = {"sequences": [{"id": 0, "tokens": 2, "computed": 0, "blocks": [0]}], "rows": [[0, 0, 2]]}
+    broken_rules(step, {"max_num_seqs": 1, "token_budget": 2, "num_blocks": 1, "block_size": 2})
+    want = {"sequences": [{"id": 0, "tokens": 2, "computed": 0, "blocks": [0]}], "rows": [[0, 0, 2]]}
+    assert step == want, f"the step was changed to {step}"
 
 
 hidden_broken_rules()
@@ -1482,7 +1489,7 @@ hidden_broken_rules()
 # 2. **Running prefills**, in the same order: a row with as many tokens as are left to compute and as the budget allows (no row when it allows none). Their blocks they have.
 # 3. **The queue**, from its head, if no request was preempted in this step: while fewer than `max_num_seqs` run and some of the budget is left, the first one joins if the blocks for *all* its tokens are free; it takes them and gets a row as in 2. The first that does not fit ends it.
 #
-# All rows together stay within `token_budget`; you may rely on `max_num_seqs` ≤ `token_budget`, so that the decodes always fit, and on every sequence fitting into the cache alone. Raise `ValueError` with the value in the message when a size is below 1 or `max_num_seqs` exceeds `token_budget`.
+# All rows together stay within `token_budget`; you may rely on `max_num_seqs` ≤ `token_budget`, so that the decodes always fit, and on every sequence fitting into the cache alone. Raise `ValueError` when a size is below 1, with that size in the message, or when `max_num_seqs` exceeds `token_budget`, with the `token_budget` in it.
 #
 # Example: 4 blocks of 2, 2 places, budget 4. `add(0, 6)`, `step()` → `{"rows": [[0, 4]], "preempted": []}`, `step()` → `[[0, 2]]`, then `token(0)` and `step()` → `[[0, 1]]`: seven tokens, it took its fourth block.
 #
@@ -1704,6 +1711,31 @@ def hidden_BatchScheduler():
     plan.finish(0)
     got = [list(row) for row in plan.step()["rows"]]
     assert got == [[2, 4]], f"0 (running) and 1 (waiting) have gone: 2 is next, you returned {got}"
+    # A user goes away after a preemption: the blocks were given back then, and only once.
+    plan = BatchScheduler(4, 2, 2, 4)
+    for seq_id in (0, 1):
+        plan.add(seq_id, 4)
+        plan.step()
+    for seq_id in (0, 1):
+        plan.token(seq_id)
+    got = plan.step()
+    assert list(got["preempted"]) == [1], f"sequence 0 needs a third block: 1 is preempted, you returned {got}"
+    plan.finish(1)
+    plan.add(2, 6)
+    got = [list(row) for row in plan.step()["rows"]]
+    assert got == [], f"one block is free and sequence 2 needs three; you returned {got} (were blocks freed twice?)"
+    # Two are preempted in one step: the one that joined first is first in the queue again.
+    plan = BatchScheduler(4, 2, 4, 8)
+    for seq_id in range(4):
+        plan.add(seq_id, 2)
+    plan.step()
+    for seq_id in (0, 1):
+        plan.token(seq_id)
+    got = plan.step()
+    assert list(got["preempted"]) == [3, 2], f"0 takes the block of 3 and 1 that of 2, you returned {got}"
+    plan.finish(0)
+    got = [list(row) for row in plan.step()["rows"]]
+    assert got == [[2, 2], [3, 2]], f"2 joined before 3 and stands before it in the queue again, you returned {got}"
     for bad in ((4, 0, 2, 4), (4, 2, 0, 4), (4, 2, 2, -1), (4, 2, 4, 3)):
         try:
             BatchScheduler(*bad)
@@ -1731,6 +1763,20 @@ def hidden_BatchScheduler():
             f"the engine under your scheduler wrote {seq.output_token_ids}, one at a time it is {want}"
         )
     assert manager.num_free_blocks == 14, f"all 14 blocks should be free at the end, {manager.num_free_blocks} are"
+    first, second = BatchScheduler(4, 2, 2, 4), BatchScheduler(4, 2, 2, 4)
+    first.add(0, 3)
+    assert [list(row) for row in second.step()["rows"]] == [], "two schedulers share their queue"
+    second.add(0, 2)
+    got = [[list(row) for row in plan.step()["rows"]] for plan in (first, second)]
+    assert got == [[[0, 3]], [[0, 2]]], f"two schedulers with a sequence 0 of 3 and of 2 tokens: their rows are {got}"
+    first.token(0)
+    second.token(0)
+    got = [[list(row) for row in plan.step()["rows"]] for plan in (first, second)]
+    assert got == [[[0, 1]], [[0, 1]]], f"each of the two decodes its own sequence: their rows are {got}"
+    first.finish(0)
+    first.add(1, 8)
+    got = [list(row) for row in first.step()["rows"]]
+    assert got == [[1, 4]], f"all 4 blocks of the first scheduler are free again, whatever the second holds; rows {got}"
 
 
 hidden_BatchScheduler()

@@ -590,6 +590,9 @@ def hidden_first_token_law():
         np.testing.assert_array_equal(q, kept_q, err_msg="q was changed")
     accepted, resampled = first_token_law([0.5, 0.5], [1.0, 0.0])
     assert list(accepted) == [0.5, 0] and list(resampled) == [0, 0.5], "lists should do as well as arrays"
+    p, q = rng.dirichlet(np.ones(9)), rng.dirichlet(np.ones(9))
+    worst = float(np.abs(np.add(*first_token_law(p, q)) - p).max())
+    assert worst < 1e-12, f"accepted and resampled together are p to the last digits; yours are off by {worst:.1e}"
 
 
 hidden_first_token_law()
@@ -608,7 +611,7 @@ hidden_first_token_law()
 #
 # Go through the drafted tokens in order. Accept token $x = $ `draft_tokens[i]` with chance $\min(1, p_i(x)/q_i(x))$. At the first rejection, draw a replacement from $\max(p_i - q_i, 0)$, divided by its sum, and stop. If all are accepted, draw one **bonus token** from the last row of `p`. Return a list of 1 to $k + 1$ ints: the accepted tokens and the one drawn. (Leviathan and others 2023, algorithm 1; Chen and others 2023, algorithm 2, with p and q swapped.)
 #
-# **Chance.** Draw only by `rng.random()`, without arguments: a number $u$, uniform in $[0, 1)$. Accept when $u < p/q$. To draw from a distribution, take one $u$ and find the token in whose stretch of the cumulative sum it falls. The checks replace `rng` by a list of numbers and go through *all* of them, so your output law is computed exactly and not sampled. How many numbers you take, and in which order you lay the tokens on the stretch from 0 to 1, is yours.
+# **Chance.** Draw only by `rng.random()`, without arguments: a number $u$, uniform in $[0, 1)$. Each draft needs a number of its own: accept when $u < p/q$. To draw from a distribution, take one $u$ and find the token in whose stretch of the cumulative sum it falls. The checks replace `rng` by a list of numbers and go through *all* of them, so your output law is computed exactly and not sampled. How many numbers you take, and in which order you lay the tokens on the stretch from 0 to 1, is yours.
 #
 # Worked example: $p_0 = (0.5, 0.5, 0)$, $q_0 = (0.25, 0.25, 0.5)$, one draft. Token 0: $p/q = 2$, accepted whatever $u$ is. Token 2: $p/q = 0$, rejected, and the replacement is 0 or 1 with one half each.
 #
@@ -764,6 +767,15 @@ def hidden_speculative_step():
                 "(always accepted, replacement from p, or a row off by one?)"
             )
 
+    # Two drafts that are each accepted with one half: both together with a quarter, since each has its own number.
+    even, skewed = np.full((2, 2), 0.5), np.array([[0.25, 0.75], [0.25, 0.75], [0.0, 1.0]])
+    found = outcomes(skewed, even, (0, 0))
+    for out, want in (((0, 0, 1), 0.25), ((0, 1), 0.25), ((1,), 0.5)):
+        assert abs(found.get(out, 0.0) - want) < 1e-12, (
+            f"two drafts with p/q = 1/2 each: {out} should come out with {want}, yours with {found.get(out, 0.0)} "
+            "(is one number used for both decisions?)"
+        )
+
     almost_one = float(np.nextafter(1.0, 0.0))
     for dtype in (np.float64, np.float32):
         tenths = np.array([[0.1] * 10 + [0.0]], dtype)
@@ -787,6 +799,10 @@ def hidden_speculative_step():
         except ValueError:
             continue
         raise AssertionError(f"{p_rows} rows of p and {q_rows} of q for one drafted token: raise ValueError")
+    given, q = [0], np.array([[0.3, 0.7]])  # p/q = 1/3; in float16 q is 0.30005 and 0.3333 would be rejected
+    got = speculative_step(np.array([[0.1, 0.9], [0.0, 1.0]]), q, given, ScriptedRng([0.3333, 0.5, 0.5]))
+    assert got == [0, 1], f"u = 0.3333 is below p/q = 1/3: accepted, and 1 is the bonus token; you returned {got}"
+    assert given == [0], f"draft_tokens was changed from [0] to {given}"
 
 
 hidden_speculative_step()
@@ -934,6 +950,11 @@ def hidden_speculative_generate():
             assert not model.calls, "reject before any work"
             continue
         raise AssertionError(f"ids={ids}, k={k}, max_new={new} was accepted: raise ValueError")
+    want = [40_000, 41_000]
+    for _ in range(3):
+        want.append(CountingModel(50_000).next_token(want))
+    got, _ = speculative_generate(CountingModel(50_000), CountingModel(50_000, (3,)), [40_000, 41_000], 2, 3)
+    assert got == want, f"ids above 32,767: plain greedy writes {want}, you wrote {got}"
 
 
 hidden_speculative_generate()
@@ -1041,6 +1062,8 @@ def hidden_ngram_draft():
         except ValueError:
             continue
         raise AssertionError(f"ngram_draft{bad} was accepted: raise ValueError")
+    got = ngram_draft([40_000, 50_000, 7, 40_000], 1, 2)
+    assert got == [50_000, 7], f"ids above 32,767: after 40000 came 50000 and 7, you returned {got}"
 
 
 hidden_ngram_draft()

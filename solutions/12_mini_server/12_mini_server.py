@@ -120,7 +120,7 @@ def open_stream(url, body):
 # | `"object"` | `"text_completion"` | `"chat.completion.chunk"` |
 # | `"choices"` | a list of one dict: `"index"` 0, `"text"`, `"finish_reason"` | a list of one dict: `"index"` 0, `"delta"`, `"finish_reason"` |
 #
-# In chat the first event's `"delta"` is `{"role": "assistant", "content": text}`, the later ones are `{"content": text}`. A pair with empty text and no finish reason sends nothing (the engine holds back half a character until the rest is there). Yield each event **before** you ask for the next pair, else nothing streams. End with `"data: [DONE]\n\n"`.
+# In chat the first event's `"delta"` is `{"role": "assistant", "content": text}`, the later ones are `{"content": text}`. A pair with empty text and no finish reason sends nothing; a blank or a line break is text (nothing goes out when the engine holds back half a character until the rest is there). Yield each event **before** you ask for the next pair, else nothing streams. End with `"data: [DONE]\n\n"`.
 #
 # Example: `("Hi\n", None)` becomes `data: {"id": "c1", …, "choices": [{"index": 0, "text": "Hi\n", "finish_reason": null}]}` and an empty line. The line break of the text stands in the JSON as the two characters `\n`.
 #
@@ -202,7 +202,7 @@ def hidden_sse_events():
     taken = []
 
     def pairs():
-        for i, pair in enumerate([("", None), ('a"b', None), ("é\n\ndata: x", None), ("", "length")]):
+        for i, pair in enumerate([("", None), ('a"b', None), ("é\n\ndata: x", None), (" \n", None), ("", "length")]):
             taken.append(i)
             yield pair
 
@@ -224,10 +224,10 @@ def hidden_sse_events():
             assert head == want, f"chat={chat}: the head should be {want}, yours is {head}"
             assert len(body["choices"]) == 1 and body["choices"][0]["index"] == 0, "one choice with index 0"
         choices = [body["choices"][0] for body in bodies]
-        assert [c["finish_reason"] for c in choices] == [None, None, "length"], (
-            f"chat={chat}: finish_reason is null until the last event, yours: {[c['finish_reason'] for c in choices]}"
+        assert [c["finish_reason"] for c in choices] == [None, None, None, "length"], (
+            f"chat={chat}: pieces of white space are text too; finish_reason is null until the last event, yours: {[c['finish_reason'] for c in choices]}"
         )
-        texts = ['a"b', "é\n\ndata: x", ""]
+        texts = ['a"b', "é\n\ndata: x", " \n", ""]
         if chat:
             want = [{"role": "assistant", "content": texts[0]}, *({"content": text} for text in texts[1:])]
             assert [c["delta"] for c in choices] == want, f"the deltas should be {want} (the role comes once)"
@@ -439,6 +439,17 @@ def hidden_Scheduler():
         raise AssertionError("21 tokens never fit into 5 blocks of 4: reject them in add")
     scheduler.step()
     scheduler.add(Sequence(2, [1] * 17, SamplingParams(max_tokens=4)))  # all blocks are taken now, not for ever
+
+    manager = BlockManager(4)
+    scheduler = Scheduler(manager, 4, 2, 8)
+    seq = Sequence(0, [1, 2, 3], SamplingParams(max_tokens=6, stop_token_ids=(7,)))
+    scheduler.add(seq)
+    scheduler.step()
+    seq.commit(3, [7])
+    scheduler.update(seq)
+    assert manager.num_free_blocks == 4 and not scheduler.has_unfinished, (
+        "a sequence that ended by a stop token, before max_tokens, still runs or holds blocks: look at finish_reason"
+    )
 
     # random workloads, against a simulation that knows counts only
     rng = np.random.default_rng(12)
@@ -1453,7 +1464,7 @@ hidden_load_test()
 #
 # | key | holds |
 # |---|---|
-# | `"cache"` | `{"ok", "max_difference"}`: the largest absolute difference between each of the `new_tokens + 1` cached rows of logits and the same row of `recompute`; ok means at most 1e-4 |
+# | `"cache"` | `{"ok", "max_difference"}`: the largest absolute difference between each of the `new_tokens + 1` cached rows of logits and the same row of `recompute`; ok means at most 1e-4, and a NaN in any row is not ok |
 # | `"timing"` | `{"prefill_s", "decode_s"}`: the prefill call, and the **mean of one** decode call, timed apart by the engine's clock |
 # | `"memory"` | `{"ok", "expected_bytes", "held_bytes"}` after the last step: the formula for this batch and these tokens, each request rounded up to whole blocks, against what is held; ok means equal |
 # | `"quality"` | `{"top1_agreement", "mean_kl"}` of `recompute` against `reference` over all positions of the final text: the share of positions with the same argmax, and the mean of $\mathrm{KL}(p_\text{reference} \,\|\, p_\text{engine})$ in nats |
@@ -1723,6 +1734,9 @@ def hidden_inference_checks():
     assert np.isfinite(inference_checks(big, ids, 1)["quality"]["mean_kl"]), (
         "logits of 900 overflow exp: shift by the max"
     )
+    ids = np.ones((2, 3), int)
+    broken = inference_checks(Fake(2, 1, math.nan, 1.0, 0), ids, 1)["cache"]
+    assert broken["ok"] is False, "a cached row with nan in it is not ok: a comparison with nan, and max, can lose it"
     try:
         inference_checks(Fake(0, None, 0, 0, 0), ids, 0)
     except ValueError as error:

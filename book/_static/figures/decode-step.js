@@ -24,7 +24,7 @@
       device: { kind: "select", label: "GPU", value: "H200 141GB", options: Object.fromEntries(Object.keys(devices).map((name) => [name, name])) },
       how: { kind: "select", label: "Kernels are", value: "queued", options: { queued: "started one by one", graph: "replayed as a graph" } },
       kernels: { kind: "range", label: "Kernels per step", min: 0, max: 1500, step: 10, value: 1160 },
-      launch_us: { kind: "range", label: "Start of a kernel, or gap in a graph (µs)", min: 0, max: 12, step: 0.1, value: 5, format: (value) => Figure.digits(value, 3) },
+      launch_us: { kind: "range", label: "Time per kernel (µs)", min: 0, max: 12, step: 0.1, value: 5, format: (value) => Figure.digits(value, 3) },
       batch: { kind: "range", label: "Batch (sequences)", min: 1, max: 1024, value: 1, scale: "log", step: 0.25 },
       context: { kind: "range", label: "Cached tokens each", min: 1, max: 32768, value: 128, scale: "log", step: 0.25 },
     },
@@ -78,7 +78,8 @@
         ? `${Figure.seconds(r.launches)} of ${names.gaps} and ${work}, one after the other`
         : `the longer of ${Figure.seconds(r.launches)} of ${names.launches} and ${work}, at the same time`;
       return `A step in bf16 takes ${Figure.seconds(bf16.step)}: ${both}; ${rate}. ` +
-        `The limit is ${names[bf16.rules]}. int8 weights make it ${Figure.digits(r.gain, 3)} times faster.`;
+        `The limit is ${names[bf16.rules]}. ` +
+        (r.gain < 1.005 ? "int8 weights change nothing." : `int8 weights make it ${Figure.digits(r.gain, 3)} times faster.`);
     },
     table(r) {
       const ms = (seconds) => Figure.digits(seconds * 1e3, 4);

@@ -94,7 +94,7 @@
 
   /** A data table in a closed <details>. Cells that start with a digit are set right. */
   function dataTable({ head, rows, caption }) {
-    const cell = (tag, value) => html(value === "" ? "td" : tag, { class: /^[\d−-]/.test(String(value)) ? "num" : null, scope: tag === "th" ? "col" : null }, String(value));
+    const cell = (tag, value) => html(tag, { class: /^[\d−-]/.test(String(value)) ? "num" : null, scope: tag === "th" ? "col" : null }, value === "" ? html("span", { class: "visually-hidden" }, "Row") : String(value));
     const table = html("table", {});
     if (caption) table.append(html("caption", {}, caption));
     table.append(html("thead", {}, html("tr", {}, ...head.map((value) => cell("th", value)))));

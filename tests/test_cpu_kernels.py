@@ -1,0 +1,245 @@
+"""The compiled kernels: against NumPy and torch, and bit for bit the same in any batch, any chunks, on any threads."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+import torch
+
+from mini_engine.cpu import matrices
+from mini_engine.cpu.forward import head_product
+from mini_engine.cpu.lanes import LANES, load, store
+from mini_engine.cpu.model import CompiledLlama
+from mini_engine.cpu.pointwise import WIDTH, exponential
+from mini_engine.files.fetch import fetch_gguf
+from mini_engine.files.gguf import GGUFFile
+from mini_engine.kv_cache import KVCache
+from mini_engine.model import Llama
+from mini_engine.paged_cache import PagedKVCache
+from mini_engine.weights import load_tiny, smollm2_is_cached
+
+FORMATS = {
+    "float32": matrices.as_float32,
+    "int8": matrices.as_int8,
+    "int8 groups": matrices.as_int8_groups,
+    "int4": matrices.as_int4_groups,
+}
+SHAPES = [(32, 1), (64, 7), (96, 65), (576, 960), (1536, 130)]
+
+
+@pytest.fixture
+def threads():
+    """A function that sets torch's number of threads; it is put back afterwards."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def multiply(matrix, x, num_out, num_parts=1):
+    """x @ matrix by the kernels: float32 [rows, out]."""
+    y = np.full((len(x), -(-num_out // LANES) * LANES), np.nan, np.float32)
+    tiles = np.zeros((num_parts, x.shape[1] * LANES), np.float32)
+    head_product(matrices.stacked([matrix]), x, y, tiles, num_parts)
+    return y[:, :num_out]
+
+
+def untiled(array, num_out):
+    """[tiles, rows, LANES] as [rows, out] again."""
+    return array.swapaxes(0, 1).reshape(array.shape[1], -1)[:, :num_out]
+
+
+def dequantized(matrix, num_out):
+    """The float64 matrix [in, out] that a matrix in any format stands for, without the kernels."""
+    if isinstance(matrix, matrices.Float32):
+        return untiled(matrix.w, num_out).astype(np.float64)
+    if isinstance(matrix, matrices.Int8):
+        return untiled(matrix.q, num_out) * matrix.scales.reshape(-1)[:num_out].astype(np.float64)
+    scales = np.repeat(untiled(matrix.scales, num_out).view(np.float16).astype(np.float64), 32, axis=0)
+    if isinstance(matrix, matrices.Int8Groups):
+        return untiled(matrix.q, num_out) * scales
+    packed = untiled(matrix.q, num_out)
+    q = np.stack([packed & 15, packed >> 4], axis=1).reshape(-1, num_out)
+    return q * scales + np.repeat(untiled(matrix.minima, num_out).view(np.float16).astype(np.float64), 32, axis=0)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", FORMATS)
+def test_products_are_right_and_bit_for_bit_the_same_in_any_batch(kind, shape):
+    rng = np.random.default_rng(shape[0] + shape[1])
+    (num_in, num_out), weight = shape, rng.normal(size=shape).astype(np.float32)
+    matrix = FORMATS[kind](weight)
+    x = rng.normal(size=(65, num_in)).astype(np.float32)
+    alone = np.concatenate([multiply(matrix, x[r : r + 1], num_out) for r in range(len(x))])
+    exact = x.astype(np.float64) @ dequantized(matrix, num_out)
+    assert np.abs(alone - exact).max() < 2e-6 * np.sqrt(num_in) * np.abs(exact).max()
+    for num_rows in (2, 3, 4, 5, 6, 7, 8, 9, 16, 31, 64, 65):
+        for num_parts in (1, 2, 3):
+            got = multiply(matrix, x[:num_rows], num_out, num_parts)
+            assert np.array_equal(got, alone[:num_rows]), f"{num_rows} rows in {num_parts} parts differ"
+    shuffled = rng.permutation(len(x))
+    assert np.array_equal(multiply(matrix, x[shuffled], num_out, 2), alone[shuffled]), "a row knows its neighbours"
+
+
+@pytest.mark.parametrize("kind, error", [("float32", 0), ("int8", 5e-3), ("int8 groups", 4e-3), ("int4", 6.7e-2)])
+def test_formats_lose_what_their_bits_lose(kind, error):
+    rng = np.random.default_rng(5)
+    weight = rng.uniform(-1, 1, size=(256, 70)).astype(np.float32)
+    got = dequantized(FORMATS[kind](weight), 70)
+    assert np.abs(got - weight).max() <= error
+    assert error == 0 or np.abs(got - weight).max() > error / 20
+
+
+def test_int4_takes_few_bytes():
+    weight = np.random.default_rng(6).normal(size=(576, 1920)).astype(np.float32)
+    sizes = {kind: matrices.num_bytes(as_format(weight)) / weight.size for kind, as_format in FORMATS.items()}
+    assert sizes["int4"] <= 0.65
+    assert sizes["int8"] < 1.01 and sizes["int8 groups"] < 1.07 and sizes["float32"] == 4
+
+
+def test_groups_that_do_not_fit_are_refused():
+    for as_format in (matrices.as_int8_groups, matrices.as_int4_groups):
+        with pytest.raises(ValueError, match="do not divide the 33 inputs"):
+            as_format(np.ones((33, 4), np.float32))
+        with pytest.raises(ValueError, match="float16"):
+            as_format(np.full((32, 4), 1e9, np.float32))
+
+
+@pytest.mark.skipif(not smollm2_is_cached(), reason="SmolLM2-135M is not cached here")
+def test_int4_is_exact_on_the_shipped_file():
+    file = GGUFFile(fetch_gguf())
+    for name in ("blk.0.attn_q.weight", "blk.13.ffn_down.weight", "blk.29.ffn_gate.weight"):
+        weight = file.tensor(name).T
+        matrix = matrices.as_int4_groups(weight)
+        assert np.array_equal(dequantized(matrix, weight.shape[1]).astype(np.float32), weight), name
+        x = np.random.default_rng(7).normal(size=(3, len(weight))).astype(np.float32)
+        got = multiply(matrix, x, weight.shape[1])
+        assert np.array_equal(got, multiply(matrices.as_float32(weight), x, weight.shape[1])), "other bits than float32"
+
+
+def logits_in_chunks(model, ids, chunks, cache):
+    """Logits [N, V] of one sequence fed in chunks."""
+    starts = np.cumsum([0, *chunks])
+    return torch.cat([model(ids[:, a:b], cache)[0] for a, b in zip(starts, starts[1:], strict=False)])
+
+
+@pytest.mark.parametrize("quant", [None, "int8", "int4"])
+def test_the_model_is_the_same_in_any_batch_and_chunks_on_any_threads(quant, threads):
+    model = CompiledLlama(*load_tiny(), quant)
+    ids = torch.randint(0, 512, (3, 40), generator=torch.Generator().manual_seed(8))
+    threads(1)
+    alone = torch.stack([model(row[None])[0] for row in ids])
+    for num_threads in (1, 2, 3):
+        threads(num_threads)
+        assert torch.equal(model(ids), alone)
+        for chunks in ([1] * 40, [39, 1], [7, 9, 24], [20, 20]):
+            assert torch.equal(logits_in_chunks(model, ids[1:2], chunks, model.new_cache(40)), alone[1])
+
+
+@pytest.mark.parametrize("block_size", [1, 3, 16, 64])
+def test_a_paged_cache_gives_the_same_bits(block_size):
+    model = CompiledLlama(*load_tiny())
+    ids = torch.randint(0, 512, (2, 30), generator=torch.Generator().manual_seed(9))
+    want = torch.stack([model(row[None])[0] for row in ids])
+    cache = PagedKVCache(model.config, 64, block_size)
+    free = np.random.default_rng(10).permutation(64).tolist()
+    tables = [[free.pop() for _ in range(-(-30 // block_size))] for _ in ids]
+    hidden = torch.zeros(2, 30, model.config.hidden_size)
+    for starts, counts in (([0, 0], [11, 4]), ([11, 4], [1, 26]), ([12, 30], [18, 0])):
+        rows = [i for i in (0, 1) if counts[i]]
+        starts, counts = [starts[i] for i in rows], [counts[i] for i in rows]
+        tokens = torch.zeros(len(rows), max(counts), dtype=torch.long)
+        for i, row in enumerate(rows):
+            tokens[i, : counts[i]] = ids[row, starts[i] : starts[i] + counts[i]]
+        cache.begin([tables[row] for row in rows], starts, counts)
+        got = model.hidden_states(tokens, cache)
+        for i, row in enumerate(rows):
+            hidden[row, starts[i] : starts[i] + counts[i]] = got[i, : counts[i]]
+    assert torch.equal(model.lm_head(hidden), want)
+
+
+@pytest.mark.parametrize("quant, error", [(None, 2e-5), ("int8", 0.3), ("int8 groups", 0.3), ("int4", 3.0)])
+def test_logits_are_those_of_torch(quant, error):
+    """Against float64; the tiny checkpoint's random weights lose much in few bits, its logits reach 4."""
+    ids = torch.randint(0, 512, (2, 50), generator=torch.Generator().manual_seed(11))
+    want = Llama(*load_tiny(), dtype=torch.float64)(ids)
+    got = CompiledLlama(*load_tiny(), quant)(ids)
+    assert (got - want).abs().max() < error
+
+
+@numba.njit
+def exponentials(x, out):
+    for i in range(0, len(x), WIDTH):
+        store(out, i, exponential(load(x, i, WIDTH)))
+
+
+def test_exponential():
+    x = np.linspace(-87, 88, 1 << 16).astype(np.float32)
+    got = np.empty_like(x)
+    exponentials(x, got)
+    assert (np.abs(got / np.exp(x.astype(np.float64)) - 1)).max() < 2.5e-7
+    x = np.array([-np.inf, -1e30, -200, 200, 1e30] + [0] * 11, np.float32)
+    exponentials(x, got[:16])
+    assert (got[:3] < 1.3e-38).all() and (got[3:5] > 1e38).all() and np.isfinite(got[:5]).all() and got[5] == 1
+
+
+def test_what_the_model_refuses():
+    config, weights = load_tiny()
+    with pytest.raises(ValueError, match="unknown scheme 'int5'"):
+        CompiledLlama(config, weights, "int5")
+    model = CompiledLlama(config, weights)
+    for bad in (-1, 512):
+        with pytest.raises(IndexError, match="outside the vocabulary"):
+            model(torch.tensor([[3, bad]]))
+    with pytest.raises(ValueError, match="cache is full"):
+        model(torch.tensor([[1, 2, 3]]), model.new_cache(2))
+    with pytest.raises(ValueError, match="float32"):
+        model(torch.tensor([[1]]), KVCache(config, 4, dtype=torch.float64))
+
+
+def run_python(code, **environment):
+    """stderr and stdout of a new process that runs the code on this checkout."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout, done.stderr
+
+
+# the smallest entry: a whole forward pass would compile for half a minute
+PROGRAM = """
+import numpy as np
+from mini_engine.cpu.forward import head_product
+from mini_engine.cpu.lanes import LANES
+from mini_engine.cpu.matrices import as_float32, stacked
+x, y = np.ones((2, 3000), np.float32), np.zeros((2, LANES), np.float32)
+head_product(stacked([as_float32(np.ones((3000, LANES)))]), x, y, np.zeros((2, 1), np.float32), 2)
+print(y.mean())
+"""
+
+
+def test_compiled_code_is_kept_and_a_folder_that_cannot_be_written_is_no_error(tmp_path):
+    first, said = run_python(PROGRAM, MINI_ENGINE_CACHE=str(tmp_path))
+    assert said.count("compiling the kernels") == 1
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {path.suffix for path in files} == {".nbi", ".nbc"} and all("compiled" in path.parts for path in files)
+    assert run_python(PROGRAM, MINI_ENGINE_CACHE=str(tmp_path)) == (first, ""), "it compiled again"
+    for path in files:
+        path.write_bytes(b"no longer compiled code")
+    again, said = run_python(PROGRAM, MINI_ENGINE_CACHE=str(tmp_path))
+    assert again == first and "cannot use the compiled code" in said
+    (tmp_path / "file").write_text("no folder can be made here")
+    again, said = run_python(PROGRAM, MINI_ENGINE_CACHE=str(tmp_path / "file"))
+    assert again == first and said.count("cannot keep compiled code") == 1
+
+
+def test_numbas_simplest_threads_will_do():
+    code = PROGRAM + "import numba; print(numba.threading_layer())"
+    result, _ = run_python(code, NUMBA_THREADING_LAYER="workqueue")
+    assert result.split() == [*run_python(PROGRAM)[0].split(), "workqueue"]
