@@ -74,7 +74,7 @@ c.Autograde.autograde_preprocessors = [
     AssignLatePenalties,
     CheckCellMetadata,
 ]
-c.Execute.timeout = 60
+c.Execute.timeout = 60  # the student's cells and the tests have less, see autograder/grading/execute.py
 c.Execute.iopub_timeout = 60  # a busy machine is not the student's fault
 c.Execute.raise_on_iopub_timeout = False
 

@@ -7,8 +7,10 @@ import ast
 import contextlib
 import importlib
 import os
+import random
 import resource
 import signal
+import sys
 
 from autograder.assignment.cells import names_given
 from autograder.assignment.seen import names_seen
@@ -105,6 +107,14 @@ def preload(sources):
             importlib.import_module(name)
     if "torch" in wanted:
         importlib.import_module("torch").set_num_threads(1)
+
+
+def seed_generators(seed=0):
+    """Seeds the global generators that an answer may draw from, so that no verdict on the audit bank is luck."""
+    random.seed(seed)
+    for name, function in (("numpy.random", "seed"), ("torch", "manual_seed")):
+        if name in sys.modules:
+            getattr(sys.modules[name], function)(seed)
 
 
 def limit_this_process(cpu_limit_s, memory_bytes=MEMORY_BYTES):

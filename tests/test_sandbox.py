@@ -29,12 +29,24 @@ from autograder.__main__ import main
 from autograder.grading import course
 from autograder.outside import lending
 from autograder.outside import tester as outside
-from autograder.sandbox import client, confine, doctor, landlock, modes, provisioner, seccomp
+from autograder.sandbox import (
+    client,
+    confine,
+    doctor,
+    forks,
+    jails,
+    landlock,
+    modes,
+    places,
+    probes,
+    provisioner,
+    seccomp,
+)
 
 TOPIC = "03_kv_cache"
 OF_TESTER = ("network", "files of the course", "other processes", "rights", "programs", "writes", "limits")
 PROMISES = ["jail", "network", "files of the course", "other processes", "rights", "exchange"]
-PROMISES += [*(f"tester: {promise}" for promise in OF_TESTER), "tester: lent objects", *doctor.PROBES]
+PROMISES += [*(f"tester: {promise}" for promise in OF_TESTER), "tester: lent objects", *probes.PROBES]
 
 
 def need(mode):
@@ -129,11 +141,11 @@ def test_an_ordinary_account_confines_its_tester_too(tmp_path):
     need("landlock")
     code = (
         "import os\n"
-        "from autograder.sandbox import confine, modes, rights\n"
-        "everything = modes.everyone_reads(confine.readable()[0])\n"
+        "from autograder.sandbox import cells, confine, places, rights\n"
+        "everything = places.everyone_reads(confine.readable()[0])\n"
         "rights.become(54321, not everything)\n"
         "confine.readable.cache_clear()\n"
-        "print(os.getuid(), modes.own_uid(), confine.objection() or 'confined')\n"
+        "print(os.getuid(), cells.own_uid(), confine.objection() or 'confined')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=course.ROOT, capture_output=True, text=True)
     assert done.stdout.split() == ["54321", "None", "confined"], done.stderr + done.stdout
@@ -243,16 +255,51 @@ def test_the_agent_reaches_a_socket_of_the_exchange_and_no_other(mode, tmp_path)
     assert set(refused) <= {"PermissionError", "FileNotFoundError", "ConnectionRefusedError"} and len(refused) == 2
 
 
-def test_death_of_the_grader_ends_the_jail(mode):
+@pytest.mark.parametrize("is_forked", [False, True])
+def test_death_of_the_grader_ends_the_jail(mode, is_forked):
     mark = str(uuid.uuid4())
+    hold = (
+        "import os, sys; os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(60)', sys.argv[1]])"
+    )
     code = (
-        f"from autograder.sandbox import client, doctor, modes; doctor.python_in({mode!r}, doctor.HOLD, None, {mark!r})"
+        "import sys; from autograder.sandbox import client, probes; "
+        f"probes.Way({mode!r}, {is_forked}).run([sys.executable, '-c', {hold!r}, {mark!r}])"
     )
     grader = subprocess.Popen([sys.executable, "-c", code], cwd=course.ROOT)
-    assert wait_for(lambda: len(marked(mark)) >= 2), "no jail was started"
+    assert wait_for(lambda: len(marked(mark)) >= 2, 120), "no jail was started"
     grader.send_signal(signal.SIGKILL)
     grader.wait()
     assert wait_for(lambda: not marked(mark)), "jailed processes outlive their grader"
+
+
+def test_nothing_of_one_submission_reaches_the_next(mode):
+    """Not its memory, its environment, its files, its random numbers; and the parent itself reads nothing."""
+    draw = "import random, numpy; print(random.random(), numpy.random.random())"
+    change = (
+        "import sys, os, math, numpy\nmath.pi = 3; os.environ['LEFT'] = 'x'; numpy.left = sys.left = 1\n"
+        "open('left', 'w'); open(os.path.join(os.environ['TMPDIR'], 'left'), 'w')\n"
+    )
+    look = (
+        "import glob, math, numpy, os, sys\n"
+        "print(math.pi == 3, 'LEFT' in os.environ, hasattr(numpy, 'left'), hasattr(sys, 'left'))\n"
+        "print(os.path.exists('left'), os.path.exists(os.path.join(os.environ['TMPDIR'], 'left')))\n"
+        "print(len(os.listdir('/proc/self/task')) > 1, len(os.listdir('/proc/self/fd')) > 5)\n"
+    )
+    way = probes.Way(mode, is_forked=True)
+    parent = forks.parent().process.pid
+    done = [way.run([sys.executable, "-c", code]) for code in (change + draw, draw, look)]
+    assert not any(each.returncode for each in done), [each.stderr for each in done]
+    numbers = done[0].stdout.split() + done[1].stdout.split()
+    assert len(set(numbers)) == 4
+    assert set(done[2].stdout.split()) == {"False"}, done[2].stdout
+    assert forks.parent().process.pid == parent
+
+
+def test_a_warm_parent_that_has_ended_is_started_again(mode):
+    way = probes.Way(mode, is_forked=True)
+    forks.parent().process.kill()
+    forks.parent().process.wait()
+    assert way.run([sys.executable, "-c", "print(2 + 3)"]).stdout == "5\n"
 
 
 def marked(mark):
@@ -260,7 +307,7 @@ def marked(mark):
     own = str(os.getpid())
     found = []
     for path in Path("/proc").glob("[0-9]*"):
-        if path.name != own and mark in doctor.read(path / "cmdline"):
+        if path.name != own and mark in probes.read(path / "cmdline"):
             found.append(path.name)
     return found
 
@@ -398,14 +445,14 @@ def test_copy_of_a_submission_follows_no_link_and_has_a_limit(tmp_path, caplog, 
 
 
 def test_environment_that_holds_the_course_is_refused(monkeypatch):
-    monkeypatch.setattr(sys, "prefix", str(modes.ROOT))
+    monkeypatch.setattr(sys, "prefix", str(places.ROOT))
     with pytest.raises(modes.NoJail, match="holds the course"):
-        modes.python_roots()
+        places.python_roots()
 
 
 def test_no_landlock_kernel_gives_the_mend(monkeypatch):
     monkeypatch.setattr(landlock, "version", lambda: 0)
-    assert "Linux 5.13" in modes.Landlock.missing()
+    assert "Linux 5.13" in jails.Landlock.missing()
 
 
 def test_elsewhere_than_linux_there_is_no_jail_but_a_choice(monkeypatch):

@@ -12,7 +12,7 @@ import signal
 import time
 from dataclasses import dataclass
 
-from autograder.scoring import limit_this_process
+from autograder.scoring import limit_this_process, seed_generators
 
 
 @dataclass
@@ -72,6 +72,7 @@ class Child:
 
     def work(self, write_end, answers, stop_early):
         limit_this_process(self.cpu_limit_s)
+        seed_generators()
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             start = time.process_time()
             reasons = self.topic.run(answers, self.exercises, stop_early)

@@ -7,11 +7,9 @@ jail has a folder that both sides see (`provisioner.exchange`); without a jail a
 import asyncio
 import contextlib
 import json
-import re
 import secrets
 import select
 import shutil
-import symtable
 import tempfile
 import time
 from pathlib import Path
@@ -23,17 +21,19 @@ from nbformat.v4 import new_output
 from nbgrader import utils
 from nbgrader.preprocessors import Execute
 
+from autograder.grading.running import PART_OF, idle_cells, tests_together
 from autograder.outside import master, package
 from autograder.outside.tester import GONE, Tester
 from autograder.sandbox import modes
 
 MAX_OUTPUT_CHARS = 100_000
-AGAIN_S, TESTS_S = 5, 300  # for a test after one of its exercise ran out of time; for all tests of a notebook
+CELL_S = 25  # for a cell of the student's; the course's own have Execute.timeout
+TEST_S, AGAIN_S = 20, 5  # for a test, and for one after another of its exercise ran out of time
+TESTS_S = 300  # for all tests of a notebook
 AFTER = "Later cells did not run."
 DEAD = f"The notebook's process ended while it ran (exit, crash or out of memory). {AFTER}"
 HANGS = f"The notebook's process did not stop after a test had run too long. {AFTER}"
 OUT_OF_TIME = f"The tests of this notebook took {TESTS_S} seconds together, which is all they have."
-PART_OF = re.compile(r"(test|hidden)_(\w+)")
 GARBLED = f"The notebook's process no longer answered as a notebook does. {AFTER}"
 POLL_S, STOP_S = 0.005, 5  # between looks at the tester; for a kernel to end a call that was interrupted
 MAX_SILENT = 3  # tests that a living kernel may leave without an answer: each costs the class time
@@ -44,10 +44,12 @@ class CourseExecute(Execute):
 
     def preprocess(self, nb, resources=None, km=None):
         self._dead, self._num_silent = "", 0
-        self._slow, self._left_s = set(), TESTS_S
+        self._slow, self._left_s, self._found = set(), TESTS_S, {}
         for cell in nb.cells:
             cell.metadata.pop("tags", None)  # skip-execution on a test cell would give full marks
+        self.timeout_func = self.seconds_for_cell
         self._idle = idle_cells(nb.cells)
+        self._together = tests_together(nb.cells, self._idle)
         order = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in nb.cells]
         marks = resources["nbgrader"]
         self._topic = master.load_topic(marks["db_url"], marks["assignment"], marks["notebook"], order)
@@ -82,34 +84,44 @@ class CourseExecute(Execute):
         cell = self._topic.exercises.get(found[2], {}).get(found[1]) if found else None
         if cell is None:
             return [error_output("KeyError", f"The gradebook has no test {grade_id}: generate the assignment again.")]
-        if self._dead:
-            return [error_output("DeadKernelError", self._dead)]
-        if self._left_s <= 0:
-            return [error_output("TimeoutError", OUT_OF_TIME)]
-        path = self.exchange() / f"t{secrets.token_hex(8)}"  # a name that nobody could take before
-        confined, seconds, start = modes.require() != "trusted", self.seconds_for(found[2]), time.monotonic()
-        tester = Tester(self._topic, [cell], path, seconds, confined)
-        run_sync(self.attend)(tester, self.kc.execute(package.request(path), silent=True, store_history=False))
-        reason, printed, tried = tester.result()[grade_id]
-        self.count_time(found[2], time.monotonic() - start, seconds)
+        if grade_id not in self._found:
+            tests = self._topic.exercises[found[2]]
+            self.run_tests(found[2], [tests[part] for part in self._together[grade_id] if part in tests])
+        if grade_id not in self._found:
+            return [
+                error_output("DeadKernelError", self._dead) if self._dead else error_output("TimeoutError", OUT_OF_TIME)
+            ]
+        reason, printed, tried = self._found[grade_id]
         outputs = [new_output("stream", name="stdout", text=printed)] if printed else []
         if reason:
             name, _, message = reason.partition(": ")
-            self._num_silent += message == GONE
-            if self._num_silent >= MAX_SILENT and not self._dead:
-                run_sync(self.give_up)(GARBLED)
             message = self._dead if name == "StudentProcessError" and self._dead else message
             outputs.append(error_output(name, message, tried))
         return outputs
 
+    def run_tests(self, exercise, cells):
+        """Runs tests that stand together in one tester, and in another what is left after one of them ended it."""
+        confined = modes.require() != "trusted"
+        while cells and not self._dead and self._left_s > 0:
+            path, start = self.exchange() / f"t{secrets.token_hex(8)}", time.monotonic()  # nobody could take that name
+            tester = Tester(self._topic, cells, path, self.seconds_for(exercise), confined)
+            run_sync(self.attend)(tester, self.kc.execute(package.request(path), silent=True, store_history=False))
+            found = tester.result()
+            self._left_s -= time.monotonic() - start
+            if tester.was_late:
+                self._slow.add(exercise)
+            self._num_silent += sum(reason == f"StudentProcessError: {GONE}" for reason, *_ in found.values())
+            if self._num_silent >= MAX_SILENT and not self._dead:
+                run_sync(self.give_up)(GARBLED)
+            self._found |= found
+            cells = [cell for cell in cells if cell.grade_id not in found]
+
+    def seconds_for_cell(self, cell):
+        return self.timeout if utils.is_locked(cell) else min(self.timeout or CELL_S, CELL_S)
+
     def seconds_for(self, exercise):
         """How long a test may take: little after one of the same exercise ran out of time, never more than is left."""
-        return min(AGAIN_S if exercise in self._slow else self.timeout or 60, self._left_s)
-
-    def count_time(self, exercise, taken_s, allowed_s):
-        self._left_s -= taken_s
-        if taken_s >= allowed_s:
-            self._slow.add(exercise)
+        return min(AGAIN_S if exercise in self._slow else TEST_S, self.timeout or TEST_S, self._left_s)
 
     def exchange(self):
         """The folder in which the tester listens, seen under one path by both sides."""
@@ -189,39 +201,6 @@ class CourseExecute(Execute):
 
     async def _alive(self):
         return await ensure_async(self.km.is_alive())
-
-
-def idle_cells(cells):
-    """Indices of the course's own try-it cells that the student left as they were: they print or plot, and cost time.
-
-    A cell that binds a name which a later cell of the student's reads is run all the same.
-    """
-    idle, used = set(), set()
-    for index in range(len(cells) - 1, -1, -1):
-        if cells[index].cell_type != "code":
-            continue
-        bound, read = names_of(cells[index].source)
-        if cells[index].metadata.get("as_released") and not bound & used:
-            idle.add(index)
-        else:
-            used |= read
-    return idle
-
-
-def names_of(source):
-    """(bound, read): the module-level names that a cell binds, and those that it reads there or in its functions."""
-    try:
-        tables = [symtable.symtable(source, "<cell>", "exec")]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set(), set(re.findall(r"\w+", source))
-    symbols = tables[0].get_symbols()
-    bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported() or s.is_namespace()}
-    read = {s.get_name() for s in symbols if s.is_referenced()}
-    while tables:
-        table = tables.pop()
-        tables += table.get_children()
-        read |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
-    return bound, read
 
 
 def error_output(name, message, tried=""):

@@ -66,7 +66,7 @@ def trace_in_student(hub, peer):
 
 
 def run_cells(topic, cells, listener):
-    """{grade_id: [reason, output, what was tried]} of test cells; the student's agent connects to the listener."""
+    """Yields (grade_id, reason, output, what was tried) of test cells; the student's agent connects to the listener."""
     listener.settimeout(CONNECT_S)
     sock, _ = listener.accept()
     sock.settimeout(None)
@@ -75,7 +75,7 @@ def run_cells(topic, cells, listener):
     peer = hub.local.peer = TesterPeer(Channel(sock), hub)
     threading.Thread(target=hub.take_threads, daemon=True).start()
     trace_in_student(hub, peer)
-    answers, results = Answers(peer), {}
+    answers = Answers(peer)
     for cell in cells:
         output = io.StringIO()
         hub.tried.start()
@@ -84,16 +84,15 @@ def run_cells(topic, cells, listener):
         if peer.broken:
             reason = f"StudentProcessError: {GONE} ({peer.broken})"
         tried = "" if peer.broken else hub.tried.sentence(reason)
-        results[cell.grade_id] = [reason[:MAX_MESSAGE_CHARS], output.getvalue()[:MAX_OUTPUT_CHARS], tried]
+        yield cell.grade_id, reason[:MAX_MESSAGE_CHARS], output.getvalue()[:MAX_OUTPUT_CHARS], tried
     with contextlib.suppress(Exception):
         peer.send({"op": "end"}, dict)
-    return results
 
 
 class Tester:
-    """A child that runs test cells; its result comes as JSON through a pipe. The agent connects to `path`.
+    """A child that runs test cells; a line of JSON for each comes through a pipe. The agent connects to `path`.
 
-    confined: False only where whoever answers is trusted as the grader is.
+    limit_s: for each cell. confined: False only where whoever answers is trusted as the grader is.
     """
 
     def __init__(self, topic, cells, path, limit_s, confined):
@@ -124,20 +123,24 @@ class Tester:
         for start, end in ((3, first), (first + 1, second), (second + 1, MAX_FILES)):
             os.closerange(start, end)  # the gradebook, the kernel's sockets
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        limit_this_process(self.limit_s, MEMORY_BYTES)
+        limit_this_process(self.limit_s * len(self.cells), MEMORY_BYTES)
         with os.fdopen(write_end, "wb") as pipe:
             try:
                 if self.confined:
                     confine.enter()
             except Exception as error:
-                pipe.write(json.dumps({NOT_CONFINED: f"{type(error).__name__}: {error}"}).encode())
+                pipe.write(json.dumps([NOT_CONFINED, f"{type(error).__name__}: {error}", "", ""]).encode() + b"\n")
                 return
-            pipe.write(json.dumps(run_cells(self.topic, self.cells, listener)).encode())
+            for line in run_cells(self.topic, self.cells, listener):
+                pipe.write(json.dumps(line).encode() + b"\n")
+                pipe.flush()
 
     def read(self):
         """Takes what has come; False at the end."""
         chunk = os.read(self.read_end, 1 << 16)
         self.received += chunk
+        if b"\n" in chunk:
+            self.deadline = time.monotonic() + self.limit_s
         return bool(chunk)
 
     def kill(self):
@@ -149,7 +152,7 @@ class Tester:
         return time.monotonic() > self.deadline
 
     def result(self):
-        """{grade_id: [reason, output, what was tried]}; a child that was killed or died has a reason for every cell.
+        """{grade_id: [reason, output, what was tried]} of the cells that ran, and of the one that the child ended in.
 
         Raises NoJail where the child could not be confined: that is no fault of the student's.
         """
@@ -157,17 +160,22 @@ class Tester:
         _, status = os.waitpid(self.pid, 0)
         with contextlib.suppress(OSError):
             os.unlink(self.path)
-        try:
-            found = json.loads(self.received)
-            if NOT_CONFINED in found:
-                raise modes.NoJail(f"the tester is not confined, so nothing is graded: {found[NOT_CONFINED]}")
-            return found
-        except ValueError:
-            killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-            late = self.was_late or killed in (signal.SIGPROF, signal.SIGXCPU)
-            why = (
-                f"TimeoutError: this test ran longer than {self.limit_s:g} s"
-                if late
-                else f"StudentProcessError: {GONE}"
-            )
-            return {cell.grade_id: [why, "", ""] for cell in self.cells}
+        found = {}
+        with contextlib.suppress(ValueError):  # the last line is not whole
+            for line in self.received.splitlines():
+                name, *result = json.loads(line)
+                found[name] = result
+        if NOT_CONFINED in found:
+            raise modes.NoJail(f"the tester is not confined, so nothing is graded: {found[NOT_CONFINED][0]}")
+        for cell in self.cells:
+            if cell.grade_id not in found:
+                found[cell.grade_id] = [self.why_ended(status), "", ""]
+                break
+        return found
+
+    def why_ended(self, status):
+        killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        self.was_late |= killed in (signal.SIGPROF, signal.SIGXCPU)
+        if self.was_late:
+            return f"TimeoutError: this test ran longer than {self.limit_s:g} s"
+        return f"StudentProcessError: {GONE}"

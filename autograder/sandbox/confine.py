@@ -11,7 +11,7 @@ import os
 import platform
 import resource
 
-from . import landlock, modes, rights, seccomp
+from . import cells, jails, landlock, places, rights, seccomp
 
 # Not /usr as a whole: the course itself may lie below it.
 LIBRARIES = ["/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/lib", "/lib32", "/lib64"]
@@ -26,11 +26,11 @@ SECRET_NAMES = ("NBGRADER_", "COURSE_", "JUPYTER_")
 @functools.cache
 def readable():
     """(paths that the tester may read, whether it needs the right to read them past their modes)."""
-    model = [str(modes.model_folder())] if modes.model_folder() else []
-    own = [str(modes.ROOT / "mini_engine"), *modes.python_roots(), *model]
+    model = [str(places.model_folder())] if places.model_folder() else []
+    own = [str(places.ROOT / "mini_engine"), *places.python_roots(), *model]
     # python_roots leaves out what lies in the system's folders, which LIBRARIES shows
-    paths = [path for path in [*own, *LIBRARIES, *modes.ETC, modes.CPU, *DATA, *PROC] if os.path.exists(path)]
-    return paths, os.getuid() == 0 and not modes.everyone_reads(paths)
+    paths = [path for path in [*own, *LIBRARIES, *places.ETC, places.CPU, *DATA, *PROC] if os.path.exists(path)]
+    return paths, os.getuid() == 0 and not places.everyone_reads(paths)
 
 
 def enter():
@@ -43,7 +43,7 @@ def enter():
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     most = min(MAX_OPEN_FILES, *(n for n in resource.getrlimit(resource.RLIMIT_NOFILE) if n >= 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    uid = modes.own_uid()
+    uid = cells.own_uid()
     if uid is not None:
         rights.become(uid, read_all)
     if rights.libc.prctl(NOT_DUMPABLE, 0, 0, 0, 0):
@@ -59,13 +59,13 @@ def objection():
     if platform.system() != "Linux":
         return f"{platform.system()} has nothing to confine it with"
     if not landlock.version():
-        return f"the kernel has no Landlock, which the tester needs beside either jail. {modes.Landlock.mend}"
+        return f"the kernel has no Landlock, which the tester needs beside either jail. {jails.Landlock.mend}"
     paths, read_all = readable()
-    for place in modes.private_places():
-        within = [path for path in paths if modes.inside(str(place), path)]
+    for place in places.private_places():
+        within = [path for path in paths if places.inside(str(place), path)]
         if within:
             return f"{place} lies within {within[0]}, which the tester must read: move it"
-    if read_all and not modes.may_read_all():
+    if read_all and not places.may_read_all():
         return "the interpreter's folders are closed to other users: keep the environment out of /root"
     return probe()
 
@@ -87,7 +87,7 @@ def probe():
     with os.fdopen(read_end, "rb") as pipe:
         said = pipe.read().decode("utf-8", "replace")
     os.waitpid(child, 0)
-    return "" if said == "confined" else f"{said or 'a probe ended'}. {modes.Landlock.mend}"
+    return "" if said == "confined" else f"{said or 'a probe ended'}. {jails.Landlock.mend}"
 
 
 def open_doors():
@@ -95,7 +95,7 @@ def open_doors():
     doors = {
         "start a process": os.fork,
         "start a program": lambda: os.execv("/bin/true", ["true"]),
-        "read the course": lambda: os.listdir(modes.ROOT),
+        "read the course": lambda: os.listdir(places.ROOT),
         "write a file": lambda: os.open("/dev/null", os.O_WRONLY),
     }
     found = []

@@ -15,10 +15,16 @@ import landlock  # noqa: E402
 import rights  # noqa: E402
 import seccomp  # noqa: E402
 
-PDEATHSIG = 1
+PDEATHSIG, DUMPABLE = 1, 4
 
 
 def main(orders):
+    enter(orders)
+    os.execv(orders["command"][0], orders["command"])
+
+
+def enter(orders):
+    """Puts this very process into the jail, for good."""
     parent = os.getppid()
     if os.getpgrp() != os.getpid():
         os.setsid()
@@ -39,7 +45,7 @@ def main(orders):
     if orders["landlock"]:
         landlock.enter(**orders["landlock"])
     seccomp.enter(orders["on_host"], signals=landlock.version() < 6)
-    os.execv(orders["command"][0], orders["command"])
+    rights.libc.prctl(DUMPABLE, 1, 0, 0, 0)  # as it is after the start of a program: its own /proc is its user's
 
 
 def copy(source, target):

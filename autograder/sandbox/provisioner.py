@@ -17,9 +17,9 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 from nbgrader.converters import Autograde
 from nbgrader.converters.base import NbGraderException
-from traitlets import Float, Integer
+from traitlets import Bool, Float, Integer
 
-from . import modes
+from . import cells, forks, modes
 from .client import BoundedClient
 from .warden import ENDED
 
@@ -43,8 +43,10 @@ class JailProvisioner(LocalProvisioner):
     cpu_s = Integer(600, help="Processor seconds of one process").tag(config=True)
     num_processes = Integer(64, help="Processes and threads of one submission").tag(config=True)
     disk_mb = Integer(256, help="Files in the notebook's folder, and as much for temporary files").tag(config=True)
-    patience_s = Float(10.0, help="Seconds for a kernel to come back from an interrupt").tag(config=True)
+    patience_s = Float(6.0, help="Seconds for a kernel to come back from an interrupt").tag(config=True)
+    warm = Bool(True, help="Fork kernels of one process that has loaded what they need").tag(config=True)
     exchange = None
+    fork = None
     cell = None
     control = None
     code = None
@@ -60,7 +62,7 @@ class JailProvisioner(LocalProvisioner):
         """Makes the cell; returns the arguments that start the warden."""
         self.mode = modes.require()
         self.cell = modes.new_cell(
-            modes.Limits(
+            cells.Limits(
                 memory_bytes=self.memory_mb << 20,
                 wall_s=self.wall_s,
                 cpu_s=self.cpu_s,
@@ -86,7 +88,12 @@ class JailProvisioner(LocalProvisioner):
             kwargs["env"].pop("NBGRADER_DB_URL", None)
             return kwargs
         copy_submission(folder, self.cell.submission, self.log)
-        lay_out_start(self.cell.run / "t")
+        forks.lay_out_start(self.cell.run / "t")
+        if self.warm:
+            orders = modes.warm_orders(self.mode, self.cell, kwargs["cmd"])
+            self.fork = forks.fork(orders)
+            self.control = os.dup(self.fork.connection.fileno())
+            return kwargs
         read_end, self.control = os.pipe()
         kwargs["cmd"] = modes.warden_orders(self.mode, self.cell, kwargs["cmd"], read_end)
         kwargs["env"] = modes.jail_environment(self.mode, self.cell)
@@ -94,6 +101,9 @@ class JailProvisioner(LocalProvisioner):
         return kwargs | {"cwd": "/", "pass_fds": [read_end], "independent": True}
 
     async def launch_kernel(self, cmd, **kwargs):
+        if self.fork:
+            self.process, self.pid, self.pgid = self.fork, self.fork.pid, self.fork.pid
+            return self.connection_info
         try:
             return await super().launch_kernel(cmd, **kwargs)
         except BaseException:
@@ -183,21 +193,6 @@ def copy_submission(folder, target, log):
             shutil.copyfile(path, place / name)
 
 
-def lay_out_start(folder):
-    """What a kernel would make at its start: matplotlib's list of fonts, which takes seconds, and IPython's folder."""
-    import matplotlib
-
-    source = Path(matplotlib.get_cachedir())
-    if not list(source.glob("fontlist-*.json")):
-        import matplotlib.font_manager  # noqa: F401 (writes the list)
-    (folder / "matplotlib").mkdir()
-    for path in source.glob("fontlist-*.json"):
-        shutil.copyfile(path, folder / "matplotlib" / path.name)
-    startup = folder / "ipython" / "profile_default" / "startup"
-    startup.mkdir(parents=True)
-    (startup / "README").write_text("")
-
-
 def install():
     """Puts the jail before nbgrader grades anything: no jail, no grading. Only `autograde` is changed."""
     if hasattr(Autograde.init_notebooks, "with_jail"):
@@ -212,6 +207,8 @@ def install():
             raise NbGraderException(str(error)) from None
         if mode == "trusted":
             converter.log.warning(modes.TRUSTED_WARNING)
+        elif JailProvisioner(config=converter.config).warm:
+            forks.parent()  # it loads while this process does
         register()
         stock(converter)
 

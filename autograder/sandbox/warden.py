@@ -20,6 +20,12 @@ import signal
 import sys
 import time
 
+try:
+    from .usage import descendants, status_of, too_big
+except ImportError:  # as a program
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from usage import descendants, status_of, too_big
+
 ENDED = {
     81: "It used more memory than it may.",
     82: "The whole notebook ran longer than it may.",
@@ -28,20 +34,19 @@ ENDED = {
 }
 MEMORY, WALL, FILES, TOLD = ENDED
 TICK_S = 0.2
-MOST_FILES = 2000
 STDERR_BYTES = 4000
 START_S = 5
 
 
-def main(orders):
-    libc = ctypes.CDLL(None)
-    libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: what forks away from its parent stays ours
+def main(orders, start=None):
+    """start: what starts the kernel, see warm.py; else `start_anew`."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: what forks away from its parent stays ours
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a Ctrl-C meant for nbgrader reaches us by the end of `control`
     started = time.monotonic()
     deadline = started + orders["wall_s"]
     door = open_door() if orders["door"] else None
-    child, stderr = start(orders, libc)
+    child, stderr = (start or start_anew)(orders)
     said, code, orphaned = b"", None, False
     while code is None:
         listened = [source for source in (orders["control"], stderr, door) if source is not None]
@@ -72,7 +77,7 @@ def main(orders):
     return code
 
 
-def start(orders, libc):
+def start_anew(orders):
     """(pid, read end of its standard error)."""
     read_end, write_end = os.pipe()
     parent = os.getpid()
@@ -81,17 +86,27 @@ def start(orders, libc):
         os.close(write_end)
         return child, read_end
     try:
-        os.close(orders["control"])
-        null = os.open(os.devnull, os.O_RDWR)
-        for stream, target in ((0, null), (1, 1 if orders["keep_output"] else null), (2, write_end)):
-            os.dup2(target, stream)
-        libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
-        if os.getppid() == parent:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_DFL)
-            os.execv(orders["command"][0], orders["command"])
+        become(orders, write_end, parent)
+        os.execv(orders["command"][0], orders["command"])
     finally:
         os._exit(127)
+
+
+def become(orders, stderr, parent):
+    """What a child does before it starts its program."""
+    os.close(orders["control"])
+    set_streams(orders, stderr)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(127)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def set_streams(orders, stderr):
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream, target in ((0, null), (1, 1 if orders["keep_output"] else null), (2, stderr)):
+        os.dup2(target, stream)
 
 
 def open_door():
@@ -141,30 +156,6 @@ def reap(child):
             return 128 - code if code < 0 else code
 
 
-def descendants(pid):
-    """Process ids of all that `pid` has started and that still run."""
-    found, waiting = [], [pid]
-    while waiting:
-        parent = waiting.pop()
-        try:
-            for thread in os.listdir(f"/proc/{parent}/task"):
-                with open(f"/proc/{parent}/task/{thread}/children") as children:
-                    waiting += map(int, children.read().split())
-        except OSError:
-            pass  # it has ended meanwhile
-        found.append(parent)
-    return found[1:]
-
-
-def status_of(pid):
-    """{field: text} of /proc/PID/status, empty when the process is gone."""
-    try:
-        with open(f"/proc/{pid}/status") as file:
-            return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
-    except OSError:
-        return {}
-
-
 def interrupt(child, namespaced):
     for pid in descendants(child) if namespaced else [child]:
         if not namespaced or status_of(pid).get("NSpid", "").split()[1:] == ["2"]:
@@ -188,25 +179,6 @@ def broken_limit(orders, deadline):
         if too_big(folder, most):
             return FILES
     return None
-
-
-def too_big(folder, most):
-    size, number, waiting = 0, 0, [folder]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    number += 1
-                    size += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if size > most or number > MOST_FILES:
-                        return True
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-        except FileNotFoundError:
-            pass
-        except OSError:
-            return True  # too deep to look into
-    return False
 
 
 def end_all(uid):
