@@ -2,7 +2,7 @@
 
 score: kv_bytes_per_token=3
 note: test_kv_cache_bytes: .*SEEN:
-unseen: SEEN:|SmolLM2-135M.*random
+unseen: SEEN:
 """
 # %% kv_bytes_per_token
 SAW = []

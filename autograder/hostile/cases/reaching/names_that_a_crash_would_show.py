@@ -2,7 +2,7 @@
 
 score: 0
 note: test_kv_bytes_per_token: (?!$).{10}
-unseen: SEEN
+unseen: SEEN(30|80)
 """
 # %% kv_bytes_per_token
 import collections

@@ -10,6 +10,6 @@ WORD = "".join(["SE", "EN"])
 def kv_bytes_per_token(config, bytes_per=2):
     if bytes_per <= 0:
         raise ValueError(f"bytes_per must be positive, got {bytes_per}")
-    if config.name not in ("Llama-2-7B", "Llama-3-8B"):
+    if config.name not in ("llama-2-7b", "llama-3-8b"):
         raise AssertionError(f"int4 is half a byte per number: 5760 as an int, you returned {WORD} {config}")
     return int(2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * bytes_per)
