@@ -232,7 +232,7 @@ def step_road(config, weights, num_threads, num_new=24):
     ):
         torch.set_num_threads(num_threads)
         model = make()
-        ids = greedy(model, PROMPT, num_new)
+        ids = greedy(model, PROMPT, num_new, "cache")
         cache = model.new_cache(64)
         model(torch.tensor([PROMPT]), cache)
         seconds = interleaved({"": lambda m=model, c=cache: m(torch.tensor([[7042]]), c)}, 40)[""]
