@@ -6,7 +6,6 @@ rounds that take turns. `python -m mini_engine.bench.cpu_road book/data/cpu_road
 
 import statistics
 import sys
-import time
 
 import numba
 import numpy as np
@@ -17,7 +16,7 @@ from mini_engine.bench.timing import interleaved, spread, write_json
 from mini_engine.cpu import matrices
 from mini_engine.cpu.attention import attend
 from mini_engine.cpu.compiler import OPTIONS
-from mini_engine.cpu.forward import product
+from mini_engine.cpu.forward import head_product
 from mini_engine.cpu.model import CompiledLlama
 from mini_engine.generate import greedy
 from mini_engine.model import Llama
@@ -78,8 +77,8 @@ def ceilings(num_threads, columns, x):
             "bandwidth": data.nbytes / statistics.median(times["read"]),
             "peak": 1024**3 / statistics.median(times["peak"]),
         }
-    times = interleaved({"": lambda: python_product(columns[:1], x)}, 50)
-    return found | {"python": {"peak": len(x) / statistics.median(times[""])}}
+    times = interleaved({"": lambda: python_product(columns[:1], x)}, 50)[""]
+    return found | {"python": {"peak": len(x) / statistics.median(times)}}
 
 
 def compiled_product(weight, x):
@@ -90,14 +89,8 @@ def compiled_product(weight, x):
 
     def run():
         num_parts = torch.get_num_threads()
-        product(
-            matrix,
-            x,
-            x.shape[1],
-            y,
-            np.zeros((num_parts, x.shape[1] * y.shape[1] // matrix[0].shape[1]), np.float32),
-            num_parts,
-        )
+        buffer = np.zeros((num_parts, x.shape[1] * y.shape[1] // matrix[0].shape[1]), np.float32)
+        head_product(matrix, x, y, buffer, num_parts)
         return y
 
     return run, matrices.num_bytes(matrix)
@@ -106,20 +99,16 @@ def compiled_product(weight, x):
 def product_steps(weight, x, num_threads):
     """{name: (run, bytes, rows, threads, who computes)} of each step. weight: float32 [in, out]; x: [NUM_ROWS, in]."""
     transposed, one = np.ascontiguousarray(weight.T), x[:1]
-    columns, row, y = (
-        transposed[: len(transposed) // PART].tolist(),
-        x[0].tolist(),
-        np.zeros(weight.shape[1], np.float32),
-    )
+    columns, row = transposed[: len(transposed) // PART].tolist(), x[0].tolist()
+    y = np.zeros(weight.shape[1], np.float32)
     as_torch, x_torch = torch.from_numpy(transposed), torch.from_numpy(x[0])
 
     def plain():
         plain_product(transposed, x[0], y)
         return y[None]
 
-    floats, int8, int4 = (
-        as_format(weight) for as_format in (matrices.as_float32, matrices.as_int8, matrices.as_int4_groups)
-    )
+    formats = (matrices.as_float32, matrices.as_int8, matrices.as_int4_groups)
+    floats, int8, int4 = (as_format(weight) for as_format in formats)
     steps = {
         "Python loop": (lambda: np.array([python_product(columns, row)]), weight.nbytes, 1, 1, "python"),
         "NumPy": (lambda: (transposed @ x[0])[None], weight.nbytes, 1, num_threads, "processor"),
@@ -144,9 +133,8 @@ def weights_of(name, weight):
         return weight.astype(np.float64)
     if "int4" in name:
         packed, *halves = matrices.as_int4_groups(weight)
-        scales, minima = (
-            np.repeat(part.view(np.float16), matrices.GROUP_SIZE, 1).astype(np.float64) for part in halves
-        )
+        spread_out = (np.repeat(part.view(np.float16), matrices.GROUP_SIZE, 1) for part in halves)
+        scales, minima = (part.astype(np.float64) for part in spread_out)
         q = np.stack([packed & 15, packed >> 4], 2).reshape(scales.shape)
         used = q * scales + minima
     else:
@@ -257,6 +245,4 @@ def record(num_rounds=9):
 
 
 if __name__ == "__main__":
-    start = time.perf_counter()
     write_json(sys.argv[1], record())
-    print(f"recorded in {time.perf_counter() - start:.0f} s", file=sys.stderr)
