@@ -1,7 +1,7 @@
 """The paged KV cache: one pool of blocks per layer, read through block tables without a loop over sequences.
 
-Block tables as in PagedAttention (Kwon et al. 2023, 2309.06180). Its kernel reads the blocks where they lie; here they
-are gathered first, which costs one extra copy of the K and V read in each step.
+Block tables as in PagedAttention (Kwon et al. 2023, 2309.06180). Its kernel reads the blocks where they lie, and so
+does the compiled model (`walk`); for torch they are gathered first, one extra copy of the K and V read in each step.
 """
 
 import torch

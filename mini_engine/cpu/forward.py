@@ -10,9 +10,8 @@ from mini_engine.cpu.compiler import entry, kernel, parallel
 from mini_engine.cpu.pointwise import rms_norm, rope, swiglu
 from mini_engine.cpu.products import product_part
 
-FEW = 8  # rows up to which one thread computes what stands between the products: waking the others takes longer
-SMALL = 1 << 17  # multiplications up to which a product is computed by one thread
-SHORT = 256  # positions, over all rows, up to which attention is computed by one thread
+# work that one thread does alone, since waking the others takes some microseconds: multiplications, and floats
+FEW_PRODUCTS, FEW_FLOATS = 1 << 17, 1 << 14
 
 
 class Weights(NamedTuple):
@@ -68,7 +67,7 @@ class Scratch(NamedTuple):
 @parallel
 def product(matrix, layer, x, num_in, y, add, tiles, num_parts):
     """y = x @ matrix[layer], or y += where add is set, the outputs shared among the threads."""
-    if len(x) * num_in * y.shape[1] <= SMALL:
+    if len(x) * num_in * y.shape[1] <= FEW_PRODUCTS:
         product_part(matrix, layer, x, num_in, y, add, tiles[0], 0, 1)
         return
     for part in numba.prange(num_parts):
@@ -78,7 +77,7 @@ def product(matrix, layer, x, num_in, y, add, tiles, num_parts):
 @parallel
 def norm(x, weight, sizes, h, num_parts):
     """h = RMSNorm(x), each row for itself."""
-    if len(x) <= FEW:
+    if x.size <= FEW_FLOATS:
         norm_part(x, weight, sizes, h, 0, 1)
     else:
         for part in numba.prange(num_parts):
@@ -95,7 +94,7 @@ def norm_part(x, weight, sizes, h, part, num_parts):
 @parallel
 def activate(gate_up, num_parts):
     """silu(gate) * up, written where gate was."""
-    if len(gate_up) <= FEW:
+    if gate_up.size <= FEW_FLOATS:
         activate_part(gate_up, 0, 1)
     else:
         for part in numba.prange(num_parts):
@@ -128,7 +127,7 @@ def write_cache(cos, sin, sizes, rows, layer, qkv, keys, values):
 @parallel
 def attention(sizes, rows, layer, qkv, keys, values, scores, mixed, num_parts):
     """Attention of every (row, head) pair."""
-    if rows.positions.sum() + len(qkv) <= SHORT:
+    if (rows.positions.sum() + len(qkv)) * mixed.shape[1] <= FEW_PRODUCTS:
         attention_part(sizes, rows, layer, qkv, keys, values, scores[0], mixed, 0, 1)
     else:
         for part in numba.prange(num_parts):
