@@ -54,11 +54,11 @@ def load_parts(name="smollm2"):
     return *load_weights(name), load_tokenizer(name)
 
 
-def load(name="smollm2", quant=None, device=None, dtype=torch.float32, compiled=True):
+def load(name="smollm2", quant=None, device=None, dtype=torch.float32, compiled=False):
     """(model, tokenizer) for a name or path as in load_parts.
 
-    quant: None, or a scheme of quantize_model such as "int8" and "int4". On a CPU in float32 the model is the compiled
-    one, unless compiled=False or it cannot be had here, which one line says. Raises as load_parts.
+    quant: None, or a scheme of quantize_model such as "int8" and "int4". compiled: on a CPU in float32 the compiled
+    model, unless it cannot be had or loses to torch here, which one line says. Raises as load_parts.
     """
     config, weights, tokenizer = load_parts(name)
     if compiled and torch.device(device or "cpu").type == "cpu" and dtype == torch.float32 and quant in SCHEMES:

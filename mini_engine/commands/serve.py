@@ -30,8 +30,7 @@ def make_engine(args):
     """The engine that the options describe. Raises ValueError or ModelUnavailable, with one clear line."""
     device = choose_device(args.device).device
     dtype = getattr(torch, args.dtype)
-    # graphs record torch's operators
-    model, tokenizer = load(args.model, args.quant, device=device, dtype=dtype, compiled=not args.graphs)
+    model, tokenizer = load(args.model, args.quant, device=device, dtype=dtype)
     return Engine(
         model,
         tokenizer,
