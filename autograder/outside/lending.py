@@ -14,7 +14,7 @@ import numpy as np
 
 TEST_MODULES = {"__test__", "__main__"}  # test cells and set-up cells
 ENGINE = {
-    "Llama": "__call__ config device dtype eval hidden_states lm_head new_cache",
+    "Llama": "__call__ config device dtype eval hidden_states lm_head new_cache takes_ragged_rows",
     "Linear": "__call__ weight",
     "KVCache": "advance batch check_room k length max_tokens num_bytes positions truncate update v",
     "PagedKVCache": "advance begin block_bytes block_size copy_blocks keys num_blocks positions update values",
