@@ -27,7 +27,7 @@ class ModelRunner:
 
     def run(self, rows):
         """(row, new token ids) for each row; a prefill chunk that is not the last gets none."""
-        if self.model.takes_ragged_rows:
+        if getattr(self.model, "takes_ragged_rows", False):  # a model of a test need not say
             return self._run_pass(rows)
         results = []
         for _, group in groupby(sorted(rows, key=_pass_key), key=_pass_key):
