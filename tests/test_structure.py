@@ -39,7 +39,7 @@ MAY_IMPORT = {
 }
 # imports from another room, and of our own code inside a function, each with its reason
 OTHER_ROOMS = {
-    "autograder.sandbox.places imports mini_engine.files.fetch": "the jail shows the model; fetch alone knows where it is",
+    "autograder.sandbox.places imports mini_engine.files.fetch": "fetch alone knows where the model is",
 }
 INSIDE_A_FUNCTION = {
     "book._ext.live_runner imports mini_engine.plotting": "the page installs the engine after the runner",
