@@ -58,7 +58,7 @@ def test_a_run_is_printed(quick_run, capsys):
     run["int8_kv"] = {"missing": "out of memory"}
     gpu_report.print_results(run)
     printed = capsys.readouterr().out
-    assert "no cache" in printed and "missing: out of memory" in printed and "of the copy bandwidth" in printed
+    assert "no cache" in printed and "missing: out of memory" in printed and "of the bandwidth" in printed
 
 
 def test_predictions(model):
