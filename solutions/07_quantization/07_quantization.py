@@ -978,9 +978,7 @@ def hidden_int8_linear():
     try:
         swapped = int8_linear(x.astype(">f4"), q, scales.astype(">f2"), 64)  # only NumPy reads this byte order
     except (TypeError, ValueError) as error:
-        raise AssertionError(
-            f"use NumPy alone: the measure of memory does not see other libraries ({error})"
-        ) from None
+        raise AssertionError(f"use NumPy alone: the measure of memory does not see other libraries ({error})") from None
     assert np.array_equal(swapped, want), "the same numbers in another byte order give another answer"
     q, scales, x = np.ones((8, 3), np.int8), np.ones((2, 3), np.float16), np.ones((2, 8), np.float32)
     for args in (
