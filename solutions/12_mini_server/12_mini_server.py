@@ -1082,7 +1082,7 @@ hidden_ablation()
 # - A line that starts with `data: ` is an event, `data: [DONE]` the end. An event whose choice has a non-empty `"text"` is output: note its time. Empty texts are not: a first token with empty text would make TTFT look good. The event with `"usage"` (its `"choices"` may be empty) tells how many tokens there were, `usage["completion_tokens"]`; if none comes, each text counts as one.
 # - A request has failed if `open_stream` raised `OSError`, an event has the key `"error"`, or there was no text. Failed requests count only in `num_failed`.
 #
-# Return a dict: `num_ok`, `num_failed`, `duration_s` (from before the first request to the end of the last), `requests_per_s` (ok ÷ duration), `output_tokens_per_s` (tokens of the ok ones ÷ duration), `ttft_s` and `tpot_s`: dicts `{"p50", "p95", "p99"}` over the ok requests, by `np.percentile`, or `None` where there is nothing. TTFT is first text − just before `open_stream` is called **for that request**; TPOT is (last text − first text) ÷ (tokens − 1), over the requests with two tokens or more.
+# Return a dict: `num_ok`, `num_failed`, `duration_s` (from before the first request to the end of the last), `requests_per_s` (ok ÷ duration), `output_tokens_per_s` (tokens of the ok ones ÷ duration), `ttft_s` and `tpot_s`: dicts `{"p50", "p95", "p99"}` over the ok requests, by `np.percentile`; where no request has one, `None` stands instead of the dict. TTFT is first text − just before `open_stream` is called **for that request**; TPOT is (last text − first text) ÷ (tokens − 1), over the requests with two tokens or more.
 #
 # Example: called at 0 s, texts at 2, 3 and 5 s, usage says 4 tokens: TTFT 2 s, TPOT $(5 - 2) / 3 = 1$ s.
 #
