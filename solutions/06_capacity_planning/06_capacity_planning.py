@@ -934,20 +934,21 @@ def service_cost(config, requests, gpu_bytes, bandwidth, peak_flops, tpot_ms, us
     for value in (gpu_bytes, bandwidth, peak_flops, tpot_ms, usd_per_hour, usd_limit):
         if value <= 0:
             raise ValueError(f"every number must be above 0, got {value}")
-    if min((min(pair) for pair in requests), default=0) < 1:
-        raise ValueError(f"prompts and answers have at least one token, got {requests}")
+    if not requests:
+        raise ValueError(f"a workload needs requests, got {requests}")
+    flops = sum(request_flops(config, prompt, answer)["total"] for prompt, answer in requests)  # checks the tokens
     answers = sum(answer for _, answer in requests)
     resident = sum(answer * (prompt + (answer - 1) / 2) for prompt, answer in requests) / answers
-    flops = sum(request_flops(config, prompt, answer)["total"] for prompt, answer in requests) / answers
+    flops_per_answer = flops / answers
     weights, cache, step_s = weight_bytes(config), resident * kv_bytes_per_token(config), tpot_ms / 1000
     limits = {
         "memory": max(0, (gpu_bytes - weights) // cache),
         "reading": max(0, (bandwidth * step_s - weights) // cache),
-        "arithmetic": peak_flops * step_s // flops,
+        "arithmetic": peak_flops * step_s // flops_per_answer,
     }
     limit = min(limits, key=limits.get)
     batch = int(limits[limit])
-    rate = batch / max((weights + batch * cache) / bandwidth, batch * flops / peak_flops)
+    rate = batch / max((weights + batch * cache) / bandwidth, batch * flops_per_answer / peak_flops)
     price = 1e6 * usd_per_hour / 3600 / rate if batch else math.inf
     return {
         "resident_tokens": resident,
