@@ -16,6 +16,8 @@
 # In this notebook you cut the KV cache into blocks: you count what reserving wastes, hand out blocks, read through block tables, share the blocks of equal prefixes, and fix two bugs that real engines had. At the end your allocator serves a model inside the course's engine. The chapter *The paged KV cache* of the book tells the story.
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
+#
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant.
 
 # %% setup=True
 import hashlib
@@ -47,7 +49,7 @@ class Pages:
 #
 # Example: lengths `[9, 16, 17]` in blocks of 16 allocate `[16, 16, 32]` slots and waste `[7, 0, 15]`. A sequence of 0 tokens holds no block.
 #
-# A negative length or a `block_size` below 1 raises `ValueError` with the value in the message. Return plain `int`s.
+# Return plain `int`s.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -156,7 +158,7 @@ hidden_block_waste()
 #
 # Example: lengths `[9, 16, 17]`, `max_len` 64, blocks of 16: 192 and 64 slots for 42 tokens; the waste is $150/192 = 0.78125$ and $22/64 = 0.34375$.
 #
-# Where no slot is reserved, no fraction of it is wasted: 0.0. A length below 0 or above `max_len`, or a `max_len` or `block_size` below 1, raises `ValueError` with the value in the message. The paper that introduced paging measured its share of *useful* memory in the same way: 20.4% to 38.2% in the systems before it, 96.3% with paging (Kwon et al. 2023, section 1 and figure 2).
+# Where no slot is reserved, no fraction of it is wasted: 0.0. The paper that introduced paging measured its share of *useful* memory in the same way: 20.4% to 38.2% in the systems before it, 96.3% with paging (Kwon et al. 2023, section 1 and figure 2).
 #
 # <details><summary>Hint 1</summary>
 #
@@ -286,7 +288,7 @@ hidden_waste_report()
 #
 # Example: free stretches of 5, 8 and 3 slots are 16 free slots. A request of 12 has no stretch long enough, but in blocks of 4 there is one block in the first and two in the second: `(False, True)`. In blocks of 8 there is only one: `(False, False)`.
 #
-# A negative `num_tokens` or stretch, or a `block_size` below 1, raises `ValueError` with the value in the message. Zero tokens always fit.
+# Zero tokens always fit.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -389,7 +391,7 @@ hidden_fits()
 # %% [markdown] task="BlockAllocator" stars=2 minutes=25
 # ## 4. Who owns which block
 #
-# Write `class BlockAllocator(n_blocks)`. It knows numbers only, 0 to `n_blocks - 1`; what stands in a block is not its business. Several sequences may own one block (they share a prefix), so each block has a count of owners.
+# Write `class BlockAllocator(n_blocks)`. It knows numbers only, 0 to `n_blocks - 1`; what a block holds is not its business. Several sequences may own one block (they share a prefix), so each block has a count of owners.
 #
 # | part | does |
 # |---|---|
@@ -400,7 +402,7 @@ hidden_fits()
 # | `fork(b)` | one more owner for a block in use; returns `b` |
 # | `free(b)` | one owner fewer; the last one makes the block free |
 #
-# `fork` or `free` of a block that is free, or of a number that is no block, raises `ValueError` with the number in the message. A call that raises changes nothing. Which free block `allocate` picks is up to you. `OutOfBlocks` is imported above.
+# `fork` or `free` of a block that is free, or of a number that is no block, raises `ValueError`. A call that raises changes nothing. Which free block `allocate` picks is up to you. `OutOfBlocks` is imported above.
 #
 # Example: of 2 blocks, `a = allocate()`, `fork(a)`, `free(a)` leaves `a` with one owner and one block free; `free(a)` again frees it; a third `free(a)` is a double free and raises.
 #
@@ -873,7 +875,7 @@ hidden_PagedKVCache()
 #
 # Example: table `[5, 2]`, blocks of 4, length 6: the keys are `keys[5, 0:4]` and `keys[2, 0:2]`, in this order.
 #
-# `n` above the sequence's length, or $H_q$ that $H_{kv}$ does not divide, raises `ValueError`; the message holds that `n` or $H_q$. The formula is that of Kwon et al. 2023, section 4.1, where a GPU kernel walks the table block by block; do that with a running sum, or collect the keys first, as you like.
+# The message of a `ValueError` holds the `n` or the $H_q$ that does not fit. The formula is that of Kwon et al. 2023, section 4.1, where a GPU kernel walks the table block by block; do that with a running sum, or collect the keys first, as you like.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1031,7 +1033,7 @@ hidden_paged_attention()
 #
 # Example: with blocks of 2, `[1, 2, 3, 4, 5]` has two full blocks and two names. `[9, 9, 3, 4]` shares no name with it, although `3, 4` stands in both. `[1, 2, 7, 8]` shares the first name only.
 #
-# Use `hashlib` (imported): Python's `hash` gives $-1$ and $-2$ the same value, and is too short to rely on when a clash means reading another user's cache. Keep token borders apart: `[1, 23]` and `[12, 3]` are different texts. A `block_size` below 1 raises `ValueError` with the value in the message.
+# Use `hashlib` (imported): Python's `hash` gives $-1$ and $-2$ the same value, and is too short to rely on when a clash means reading another user's cache. Keep token borders apart: `[1, 23]` and `[12, 3]` are different texts.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1395,8 +1397,6 @@ hidden_PrefixCache()
 #
 # Example: a 1000-token system prompt and a 50-token question in blocks of 16 at 2000 tokens/s. $62$ full blocks are found, 992 tokens; 58 are computed: 0.029 s, instead of $1050/2000 = 0.525$ s.
 #
-# `prompt_len` below 1, `shared_len` below 0 or above `prompt_len`, `block_size` below 1, or a speed that is not positive raise `ValueError` with the value in the message.
-#
 # <details><summary>Hint 1</summary>
 #
 # First the tokens found: round down to full blocks, and never the whole prompt.
@@ -1515,7 +1515,7 @@ hidden_ttft_with_prefix()
 #
 # Name the two broken rules, then write `prefill_inputs` so that they hold: *positions go on where the cache ends*, and *at least one token is computed*. When everything is cached, that is the last token; its slot is written again (the caller has made that block writable). Return the same dict of three lists; a slot is the number of a token's place in the pool, block times `block_size` plus offset.
 #
-# An empty prompt, `num_cached` below 0 or above the length of the text, or a block table that is too short for the text raises `ValueError`; its message holds `num_cached` where that is wrong, else the number of tokens. The incidents: [nano-vllm #144](https://github.com/GeeeekExplorer/nano-vllm/issues/144) (zero query tokens), and for positions that part from the cache [torchgfn #525](https://github.com/GFNOrg/torchgfn/pull/525); the code above is ours.
+# The message of a `ValueError` holds `num_cached` where that is wrong, else the number of tokens. The incidents: [nano-vllm #144](https://github.com/GeeeekExplorer/nano-vllm/issues/144) (zero query tokens), and for positions that part from the cache [torchgfn #525](https://github.com/GFNOrg/torchgfn/pull/525); the code above is ours.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1647,9 +1647,9 @@ hidden_prefill_inputs()
 # 1 layer, 16 / 8 heads of 128, d 1024, 10 MB      305       152   <- head_dim is not d / heads
 # ```
 #
-# There are four faults, and some of them hide each other. Find them and write `pool_blocks(config, free_bytes, block_size, bytes_per=2)`: the number of blocks, over all layers, that fit into `free_bytes`. Config fields as in chapter 3: `num_hidden_layers`, `num_attention_heads`, `num_key_value_heads`, `hidden_size`, `head_dim`. Return an `int`; too little memory gives 0. Negative `free_bytes`, and a `block_size` or `bytes_per` that is not positive, raise `ValueError` with the value in the message. `bytes_per` may be a fraction (a 4-bit cache has 0.5).
+# There are four faults, and some of them hide each other. Find them and write `pool_blocks(config, free_bytes, block_size, bytes_per=2)`: the number of blocks, over all layers, that fit into `free_bytes`. Config fields as in chapter 3: `num_hidden_layers`, `num_attention_heads`, `num_key_value_heads`, `hidden_size`, `head_dim`. Return an `int`; too little memory gives 0. `bytes_per` may be a fraction (a 4-bit cache has 0.5).
 #
-# The incidents: KV memory from query heads in [Vx #303](https://github.com/vx-lang/Vx/issues/303), [vllm-fit #2](https://github.com/jranaraki/vllm-fit/issues/2) and [LLM-Viewer #12](https://github.com/hahnyuan/LLM-Viewer/issues/12); the head size in [LMCache #688](https://github.com/LMCache/LMCache/issues/688). The code above is ours.
+# The incidents: KV memory from query heads in [Vx #303](https://github.com/vx-lang/Vx/issues/303) and [vllm-fit #2](https://github.com/jranaraki/vllm-fit/issues/2), and its traffic in [LLM-Viewer #12](https://github.com/hahnyuan/LLM-Viewer/issues/12); the head size in [LMCache #688](https://github.com/LMCache/LMCache/issues/688). The code above is ours.
 #
 # <details><summary>Hint 1</summary>
 #
