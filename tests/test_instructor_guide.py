@@ -31,6 +31,7 @@ CANVAS = "tests/test_lms.py::test_canvas_gets_its_own_columns_and_nothing_else"
 MOODLE = "tests/test_lms.py::test_moodle_keeps_its_worksheet_and_gains_two_columns"
 RESTORE = "python -m autograder regrade 03_kv_cache --restore autograder/regrade/03_kv_cache_TIME"
 COVERED = {
+    "sudo apt-get install git make python3-venv bubblewrap": "tools/system_packages.sh::sudo apt-get install",
     "make book": "Makefile::book",
     ". .venv/bin/activate": "README.md",
     "make grade": "tests/test_grading.py::test_demo_command_prints_and_saves_the_table",
