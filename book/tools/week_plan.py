@@ -83,7 +83,7 @@ def split(loads, num_weeks):
 
 
 def plan_rows(course, num_weeks, start=None):
-    """The rows of a plan, one a week, below HEADER; start: the date of the first week's first day. Raises ValueError."""
+    """The rows of a plan, one a week, below HEADER; start: the first day of the first week. Raises ValueError."""
     rows = []
     for week, (first, end) in enumerate(split([chapter.minutes for chapter in course], num_weeks)):
         some = course[first:end]
@@ -122,7 +122,8 @@ def main(argv=None):
         return 1
     unread = any(chapter.reading is None for chapter in course)
     print(as_table(rows))
-    print(f"\nHours are those of the exercises{' only: for the time to read, make book' if unread else ' and to read'}.")
+    what = "only: for the time to read, make book" if unread else "and to read"
+    print(f"\nHours are those of the exercises {what}.")
     if args.csv:
         args.csv.write_text(as_csv(HEADER, rows), encoding="utf-8")
     return 0
