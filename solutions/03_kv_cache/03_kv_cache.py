@@ -495,7 +495,7 @@ hidden_cache_work_ratio()
 #
 # - `append(layer, k, v)` writes the keys and values of the $n$ new tokens behind what this layer holds and returns `(keys, values)`, views of **all** the layer holds. `k` and `v` are `[batch, n_kv_heads, n, head_dim]`, the views `[batch, n_kv_heads, tokens so far, head_dim]`. With `batch=1` the batch axis may be left out; the views then lack it too. Zero new tokens write nothing and return what is there.
 # - `length` is the number of tokens that *every* layer holds. A forward pass appends once in each layer, so `length` stands still until the last layer has appended and then moves by $n$, once: in the middle of a pass it still says where the pass began, which is the position of the first new token.
-# - An append that does not fit into `max_tokens`, or whose `k` or `v` has another shape than the cache, raises `ValueError` and writes **nothing**; where it does not fit, the message says `max_tokens`. A layer that does not exist raises `IndexError` (there is no layer −1). Sizes start at 1.
+# - An append that does not fit into `max_tokens`, or whose `k` or `v` has another shape than the cache, raises `ValueError` and writes **nothing**; where it does not fit, the message holds the number `max_tokens`. A layer that does not exist raises `IndexError` (there is no layer −1). A size below 1 raises `ValueError` with the size in the message.
 #
 # Example, 2 layers, room for 5 tokens, a prompt of 3 tokens:
 #
