@@ -14,7 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from book.tools.questions import KINDS, make
+from book.tools.question import make
+from book.tools.questions import KINDS
 
 pytest.importorskip("text2qti", reason="the question bank is NOT checked: pip install -r requirements.txt")
 from book.tools import question_bank  # noqa: E402

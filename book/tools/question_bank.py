@@ -19,7 +19,8 @@ from text2qti.qti import QTI  # noqa: E402
 from text2qti.quiz import Quiz  # noqa: E402
 
 from autograder.grading.spreadsheet import as_csv  # noqa: E402
-from book.tools.questions import KINDS, make, number  # noqa: E402
+from book.tools.question import make, number  # noqa: E402
+from book.tools.questions import KINDS  # noqa: E402
 
 TITLE = "LLM inference, by hand"
 

@@ -1,72 +1,11 @@
 """The question bank: numeric questions with parameters. Every answer is computed by the course's own formulas.
 
-All that a student needs for the answer stands in the text. `make` fills the blanks of a Kind.
+All that a student needs for the answer stands in the text.
 """
 
-import random
-from collections.abc import Callable
-from dataclasses import dataclass
-
+from book.tools.question import Kind
 from mini_engine import accounting
 from mini_engine.config import LLAMA_2_7B, LLAMA_2_13B, LLAMA_2_70B, LLAMA_3_8B, SMOLLM2_135M, ModelConfig
-
-MAX_DRAWS = 2000
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A question with blanks. draws: {blank: what it may be}; answer: of the drawn values; tolerance: a share of it."""
-
-    name: str
-    chapter: str
-    text: str
-    unit: str
-    draws: dict
-    answer: Callable
-    working: str
-    tolerance: float = 0.0
-
-
-@dataclass(frozen=True)
-class Question:
-    """A Kind with its blanks filled; an answer at most `margin` away from `answer` counts."""
-
-    name: str
-    kind: Kind
-    values: dict
-    text: str
-    answer: float
-    margin: float
-    working: str
-
-
-def make(kind, seed, num_variants):
-    """num_variants Questions of a kind, no two alike; the same ones for the same seed on every machine.
-
-    More of them only add to the fewer. Raises ValueError where the kind has not so many.
-    """
-    rng, found = random.Random(f"{kind.name}/{seed}"), {}
-    for _ in range(MAX_DRAWS):
-        if len(found) >= num_variants:
-            return list(found.values())
-        values = {blank: rng.choice(choices) for blank, choices in kind.draws.items()}
-        question = fill(kind, values, f"{kind.name} {seed}-{len(found) + 1}")
-        found.setdefault(question.text, question)
-    raise ValueError(f"{kind.name} has {len(found)} variants, not {num_variants}")
-
-
-def fill(kind, values, name):
-    """The Question of this name, with the blanks of a kind filled."""
-    answer = kind.answer(**values)
-    how = f"{kind.unit}, within {kind.tolerance:.0%}" if kind.tolerance else f"{kind.unit}, exactly"
-    text = f"{kind.text.format(**values)} (Answer in {how}.)"
-    working = f"{kind.working.format(**values)} = {number(answer)} {kind.unit}"
-    return Question(name, kind, values, text, answer, abs(answer) * kind.tolerance, working)
-
-
-def number(value):
-    """A number as a key shows it: a whole one in full, others to six digits."""
-    return f"{value:.0f}" if value == int(value) else f"{value:.6g}"
 
 
 def decode_flops(matrices, layers, heads, context):
@@ -78,12 +17,10 @@ def decode_flops(matrices, layers, heads, context):
 
 MODELS = (SMOLLM2_135M, LLAMA_2_7B, LLAMA_2_13B, LLAMA_2_70B, LLAMA_3_8B)  # no two with the same cache
 # shapes that no table on the web has the answer for
-MADE = tuple(
-    ModelConfig(
-        f"{layers}-{heads}", layers, heads * 64, heads, heads // 4, heads * 172, 32000, 64, tie_word_embeddings=True
-    )
-    for layers in (10, 14, 18, 22)
-    for heads in (8, 12, 20)
+MADE = tuple(  # layers, heads
+    ModelConfig(f"{n}-{h}", n, 64 * h, h, h // 4, 172 * h, 32000, 64, tie_word_embeddings=True)
+    for n in (10, 14, 18, 22)
+    for h in (8, 12, 20)
 )
 CACHE = "{m.num_hidden_layers} layers, {m.num_key_value_heads} KV heads of {m.head_dim} numbers"
 
