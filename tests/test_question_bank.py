@@ -1,8 +1,8 @@
 """The question bank: every answer against a formula written out again here, and the two files that an LMS reads.
 
-1EdTech's schema of QTI 1.2 is in no package of a registry that the course may use, and Moodle publishes none for its
-XML. So the structure of both files is checked here, by what the specification (ASI XML binding 1.2) and Moodle's page
-on the format ask of the elements in use. No import into a running LMS has been tried.
+We found 1EdTech's schema of QTI 1.2 in no package of PyPI, npm or Debian, and Moodle publishes none for its XML. So the
+structure of both files is checked here, by what the specification (ASI XML binding 1.2) and Moodle's page on the format
+ask of the elements in use. No import into a running LMS has been tried.
 """
 
 import csv

@@ -121,7 +121,7 @@ def as_slide(found):
         answer.summary.decompose()
         return Slide(kind, heading, body, answer=answer.decode_contents())
     before = found.find_previous("p", class_=False)
-    return Slide(kind, heading, str(found), notes=before.get_text(" ", strip=True) if before else "")
+    return Slide(kind, heading, str(found), notes=" ".join(before.get_text().split()) if before else "")
 
 
 def styles():
