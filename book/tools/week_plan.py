@@ -92,7 +92,8 @@ def plan_rows(course, num_weeks, start=None):
         titles = "; ".join(f"{int(chapter.topic[:2])} {chapter.title}" for chapter in some)
         points = sum(effort.get("points", 0) for effort in efforts)
         hours = sum(chapter.minutes for chapter in some) / 60
-        rows.append([name, titles, len(efforts), difficulty(efforts), points, f"{hours:.1f}"])
+        stars = difficulty(efforts).replace(" ", "\N{NO-BREAK SPACE}")
+        rows.append([name, titles, len(efforts), stars, points, f"{hours:.1f}"])
     total = sum(chapter.minutes for chapter in course) / 60
     counts = [sum(row[column] for row in rows) for column in (2, 4)]
     return [*rows, ["all", f"{len(course)} chapters", counts[0], "", counts[1], f"{total:.1f}"]]
