@@ -93,8 +93,9 @@ def new_section(heading, hint=""):
 def title_of(assignment, root=ROOT):
     """The heading of the released notebook, never of the student's; "" where there is none."""
     path = root / "notebooks" / assignment / f"{assignment}.ipynb"
-    first = nbformat.read(path, as_version=4).cells[0].source if path.exists() else ""
-    return first.split("\n")[0].lstrip("# ")
+    first = nbformat.read(path, as_version=4).cells[0] if path.exists() else None
+    found = re.match("# +(.+)", first.source) if first and first.cell_type == "markdown" else None
+    return found[1] if found else ""
 
 
 def first_section(view):
