@@ -120,7 +120,7 @@ hidden_weight_bytes()
 #
 # Every user with an open conversation holds a KV cache of `context` tokens. Write `concurrent_users(config, free_bytes, context, kv_bytes_per=2)`: how many such caches fit into `free_bytes`, as an `int`. A part of a user is no user.
 #
-# `kv_bytes_per_token(config, bytes_per)` is imported from the engine. `free_bytes` may be 0; a negative one raises `ValueError`, as does a `context` below 1 or a `kv_bytes_per` not above 0.
+# `kv_bytes_per_token(config, bytes_per)` is imported from the engine. `free_bytes` may be 0; a negative one raises `ValueError`, as does a `context` below 1 or a `kv_bytes_per` not above 0; the message holds the bad value.
 #
 # Example: Llama-3-8B keeps 131072 bytes per token in 16 bit. A context of 1000 tokens is 131 MB, so 1 GB holds 7 users, and 15 with an 8-bit cache.
 #
@@ -220,7 +220,7 @@ hidden_concurrent_users()
 #
 # Return a `BatchSize(count, message)`: an `int` that carries a `message`. The message is `""` when something fits. When nothing fits, the count is 0, never negative, and the message is one line that says what is too large: it holds the word `weights` or the word `request`. (The checks take a plain `int` too, but then the reader of a 0 must guess.)
 #
-# `gpu_bytes` and the bytes per number must be positive and `context` at least 1, else `ValueError`.
+# `gpu_bytes` and the bytes per number must be positive and `context` at least 1, else `ValueError` with the bad value in the message.
 #
 # Example: Llama-3-8B on 80e9 bytes at 8192 tokens: weights 16.06 GB, 63.94 GB are left, a request takes 1.074 GB, so 59 fit and a half one does not.
 #
@@ -344,7 +344,7 @@ hidden_max_batch_size()
 #
 # Write `max_batch_size_tp(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2, tp=1)`: the whole requests that fit; `gpu_bytes` is the memory of **one** GPU. Return a `BatchSize` as in exercise 3.
 #
-# This plan splits by whole KV heads. A `tp` that does not divide `num_key_value_heads` raises `ValueError`; the message names the `tp` and says what engines with tensor parallelism alone do when `tp` is larger than the number of KV heads: they **replicate** KV heads (use that word), so that each GPU has a full copy of one; the cache per GPU then stops shrinking ([vLLM's LLaMA model](https://github.com/vllm-project/vllm/blob/main/vllm/model_executor/models/llama.py) does so when `tp` is a multiple of the KV heads). Context parallelism, which cuts the cache along its tokens, is left out here; the chapter has a word on it. `tp` below 1 raises `ValueError` too.
+# This plan splits by whole KV heads. A `tp` that does not divide `num_key_value_heads` raises `ValueError`; the message names the `tp` and says what engines with tensor parallelism alone do when `tp` is larger than the number of KV heads: they **replicate** KV heads (use that word), so that each GPU has a full copy of one; the cache per GPU then stops shrinking ([vLLM's LLaMA model](https://github.com/vllm-project/vllm/blob/main/vllm/model_executor/models/llama.py) does so when `tp` is a multiple of the KV heads). Context parallelism, which cuts the cache along its tokens, is left out here; the chapter has a word on it. `tp` below 1 raises `ValueError` with the `tp` too.
 #
 # Example: Llama-3-8B at 8192 tokens on two GPUs of 80e9 bytes: each holds 8.03 GB of weights and 0.537 GB of each request, so 134 requests fit, more than twice the 59 of one GPU: the weights are stored once, not twice.
 #
@@ -549,7 +549,7 @@ hidden_capacity_table()
 #
 # Memory is one limit on the batch, speed is the other. A decode step reads the weights once and the KV cache of every sequence once. Write `max_batch_for_tpot(weight_bytes, kv_bytes_per_request, bandwidth, tpot_ms)`: the largest batch whose decode step takes at most `tpot_ms` milliseconds, as an `int`; 0 where even the weights take longer.
 #
-# `bandwidth` is that of all GPUs together in bytes per second: use a share of the data sheet's value that your kernels reach. All four arguments must be positive, else `ValueError`.
+# `bandwidth` is that of all GPUs together in bytes per second: use a share of the data sheet's value that your kernels reach. All four arguments must be positive, else `ValueError` with the bad value in the message.
 #
 # Example: 6 GB of weights, 1 GB per request, 1 TB/s, 10 ms: in 10 ms 10 GB can be read, so 4 requests.
 #
@@ -653,7 +653,7 @@ hidden_max_batch_for_tpot()
 #
 # In any system in a steady state, the number of things inside is the rate at which they pass through times the time that each one stays ([Little 1961](https://doi.org/10.1287/opre.9.3.383)). It holds for people in a shop, requests in a server and tokens in flight.
 #
-# Write `littles_law(throughput, latency)`: the concurrency, from a throughput per second and a latency in **seconds**. Negative values raise `ValueError`; 0 is fine.
+# Write `littles_law(throughput, latency)`: the concurrency, from a throughput per second and a latency in **seconds**. A negative value raises `ValueError` with the value in the message; 0 is fine.
 #
 # Example: a server gives 1000 tokens per second and each token takes 50 ms, that is 0.05 s: 50 sequences are in the batch.
 #

@@ -852,7 +852,7 @@ hidden_decode_speedup_bound()
 #
 # Example: `x = [[1, 1, 1, 1]]`, `q = [[1], [2], [3], [4]]`, `scales = [[10], [100]]`, groups of 2: $(1 + 2) \cdot 10 + (3 + 4) \cdot 100 = 730$.
 #
-# The checks measure peak memory: it must stay well under that of the float32 matrix. Sizes that do not fit together raise `ValueError`. A GPU kernel does the same with smaller pieces: it converts in registers, on the way from memory to the multiplier.
+# The checks measure peak memory: it must stay well under that of the float32 matrix. Use NumPy alone; the measure sees no other library. Sizes that do not fit together raise `ValueError`. A GPU kernel does the same with smaller pieces: it converts in registers, on the way from memory to the multiplier.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -975,6 +975,11 @@ def hidden_int8_linear():
         tracemalloc.stop()
         assert peak < q.size, f"peak memory was {peak} bytes for {q.size} weights: the whole matrix was converted"
         assert np.array_equal(got, want), "with x and scales of 1 the answer is the column sums"
+    try:
+        swapped = int8_linear(x.astype(">f4"), q, scales.astype(">f2"), 64)  # only NumPy reads this byte order
+    except (TypeError, ValueError) as error:
+        raise AssertionError(f"use NumPy alone: the measure of memory does not see other libraries ({error})") from None
+    assert np.array_equal(swapped, want), "the same numbers in another byte order give another answer"
     q, scales, x = np.ones((8, 3), np.int8), np.ones((2, 3), np.float16), np.ones((2, 8), np.float32)
     for args in (
         (x, q, scales, 0),

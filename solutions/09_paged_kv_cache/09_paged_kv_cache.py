@@ -861,7 +861,7 @@ hidden_PagedKVCache()
 #
 # Example: table `[5, 2]`, blocks of 4, length 6: the keys are `keys[5, 0:4]` and `keys[2, 0:2]`, in this order.
 #
-# `n` above the sequence's length, or $H_q$ that $H_{kv}$ does not divide, raises `ValueError` with the number in the message. The formula is that of Kwon et al. 2023, section 4.1, where a GPU kernel walks the table block by block; do that with a running sum, or collect the keys first, as you like.
+# `n` above the sequence's length, or $H_q$ that $H_{kv}$ does not divide, raises `ValueError`; the message holds that `n` or $H_q$. The formula is that of Kwon et al. 2023, section 4.1, where a GPU kernel walks the table block by block; do that with a running sum, or collect the keys first, as you like.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1492,7 +1492,7 @@ hidden_ttft_with_prefix()
 #
 # Name the two broken rules, then write `prefill_inputs` so that they hold: *positions go on where the cache ends*, and *at least one token is computed*. When everything is cached, that is the last token; its slot is written again (the caller has made that block writable). Return the same dict of three lists; a slot is the number of a token's place in the pool, block times `block_size` plus offset.
 #
-# An empty prompt, `num_cached` below 0 or above the length of the text, or a block table that is too short raises `ValueError` with the number in the message. The incidents: [nano-vllm #144](https://github.com/GeeeekExplorer/nano-vllm/issues/144) (zero query tokens), and for positions that part from the cache [torchgfn #525](https://github.com/GFNOrg/torchgfn/pull/525); the code above is ours.
+# An empty prompt, `num_cached` below 0 or above the length of the text, or a block table that is too short for the text raises `ValueError`; its message holds `num_cached` where that is wrong, else the number of tokens. The incidents: [nano-vllm #144](https://github.com/GeeeekExplorer/nano-vllm/issues/144) (zero query tokens), and for positions that part from the cache [torchgfn #525](https://github.com/GFNOrg/torchgfn/pull/525); the code above is ours.
 #
 # <details><summary>Hint 1</summary>
 #

@@ -1193,6 +1193,13 @@ def hidden_GroupedInt8Linear():
             want = (x[..., :, None] * back).sum(-2)
             worst = float(np.abs(np.asarray(y) - want).max())
             assert worst <= 1e-9 * (1 + np.abs(want).max()), f"{case}: y differs from a plain sum by {worst:.1e}"
+        assert layer.num_bytes() == num_in * num_out + 2 * num_groups * num_out, (
+            f"{case}: {layer.num_bytes()} bytes kept after a forward pass, which must leave no float weight behind"
+        )
+        layer.q[:] = 0
+        assert not layer(torch.ones(num_in, dtype=torch.float64)).any(), (
+            f"{case}: q is all zeros now, and forward still multiplies with the old weight: it is kept somewhere"
+        )
     tiny = GroupedInt8Linear(torch.tensor([[1e-5], [-1e-5]]), 2)
     assert tiny.q.tolist() in ([[127, -127]], [[84, -84]]), (
         f"1e-5 / 127 is below float16's steps: the integers must be clamped to 127, yours are {tiny.q.tolist()}"
