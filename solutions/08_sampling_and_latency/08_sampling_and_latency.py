@@ -13,9 +13,11 @@
 # %% [markdown]
 # # 08 · Sampling and latency
 #
-# A forward pass ends with one row of logits. In the first half of this notebook you turn that row into a token, the way engines do it: temperature, top-k, top-p, min-p, one draw. In the second half you put a stopwatch beside the tokens and compute what users feel: time to first token, time per token, and how many requests kept their promises. The chapter *Sampling and latency* of the book tells the story.
+# A forward pass ends with one row of logits. In the first half of this notebook you turn that row into a token, the way engines do it: temperature, top-k, top-p, min-p, one draw. In the second half you put a stopwatch beside the tokens and compute what users feel: time to first token, time per token, and how many requests met their targets. The chapter *Sampling and latency* of the book tells the story.
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
+#
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant.
 
 # %% setup=True
 import time
@@ -34,7 +36,7 @@ import numpy as np
 #
 # Example: `apply_temperature([1.0, 3.0], 0.5)` is `[2.0, 6.0]`, and with `t=0` it is `[-inf, 3.0]`.
 #
-# Do not change the input. A negative `t` raises `ValueError` with the value in the message.
+# Do not change the input.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -135,7 +137,6 @@ hidden_apply_temperature()
 #
 # - Ties: every logit equal to the k-th largest stays, so more than `k` may be kept.
 # - `k` at or above the row's length keeps all.
-# - `k < 1` raises `ValueError` with the value in the message.
 #
 # Example: `top_k_filter([1.0, 4.0, 2.0, 3.0], 2)` is `[-inf, 4.0, -inf, 3.0]`; `top_k_filter([5.0, 1.0, 1.0], 2)` keeps all three.
 #
@@ -238,7 +239,7 @@ hidden_top_k_filter()
 #
 # Example: probabilities 0.5, 0.3, 0.2. With $p = 0.6$ the first token alone gives 0.5, not enough; with the second it is 0.8, so two stay. With $p = 0.4$ one stays.
 #
-# At $p = 1$ all stay. A `p` outside $(0, 1]$ raises `ValueError` with the value in the message.
+# At $p = 1$ all stay.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -373,11 +374,11 @@ hidden_top_p_filter()
 #
 # $$z_i \ge z_{max} + \ln m$$
 #
-# Example: probabilities 0.5, 0.3, 0.06 and $m = 0.2$: the bar is 0.1, two stay. `min_p = 0` keeps all and `min_p = 1` only the tokens that tie for the first place. A value outside $[0, 1]$ raises `ValueError` with the value in the message.
+# Example: probabilities 0.5, 0.3, 0.06 and $m = 0.2$: the bar is 0.1, two stay. `min_p = 0` keeps all and `min_p = 1` only the tokens that tie for the first place.
 #
 # <details><summary>Hint 1</summary>
 #
-# The bar differs from row to row: it hangs from the row's own maximum.
+# The bar differs from row to row: it depends on the row's own maximum.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -721,7 +722,7 @@ hidden_diversity()
 # %% [markdown] task="ttft_ms" stars=1 minutes=5
 # ## 7. Time to first token
 #
-# A request waits in the queue, its prompt goes through the model, and the first token is drawn. Write `ttft_ms(queue, prefill, sample)`: the time to first token in milliseconds from its three parts, each in milliseconds. A negative part raises `ValueError` with the value in the message.
+# A request waits in the queue, its prompt goes through the model, and the first token is drawn. Write `ttft_ms(queue, prefill, sample)`: the time to first token in milliseconds from its three parts, each in milliseconds.
 #
 # Example: 10 ms of queue, 90 ms of prefill and 1 ms for the draw give 101 ms.
 #
@@ -794,8 +795,6 @@ hidden_ttft_ms()
 # $$\text{total} = \text{TTFT} + (n - 1) \cdot \text{TPOT}$$
 #
 # You will often meet $\text{TTFT} + n \cdot \text{TPOT}$; it counts the first token twice. Example: TTFT 101 ms, TPOT 20 ms, 50 tokens: 1081 ms (the popular form says 1101).
-#
-# A negative time, or fewer than one output token, raises `ValueError` with the value in the message.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -876,7 +875,7 @@ hidden_total_latency_ms()
 #
 # TPOT hides stalls: nine gaps of 10 ms and one of 500 ms have a harmless mean and a percentile that shows what the user saw.
 #
-# With a single token there is no gap: the TPOT and the percentiles are 0.0. An empty list, or times that go backwards (a token before the request, or before the one ahead of it), raise `ValueError`.
+# With a single token there is no gap: the TPOT and the percentiles are 0.0. Times must not go backwards: no token before the request, or before the one ahead of it.
 #
 # Example: request at 1.0, tokens at 1.5, 1.6, 1.8: TTFT 0.5, TPOT 0.15, the median gap 0.15, 3 tokens in 0.8 s.
 #
@@ -1008,7 +1007,7 @@ hidden_latency_metrics()
 #
 # One run: read the clock, call `prefill`, read the clock (that is the TTFT), then call `decode` `new_tokens - 1` times, each on the token before, and read the clock again. The TPOT is that last stretch over `new_tokens - 1`. Run each length once without counting it, to warm up, then `repeats` times. Return a list of dicts, one per length in the given order, with the keys `"prompt_length"`, `"ttft_s"`, `"tpot_s"`. Read the time by calling `clock()`.
 #
-# `new_tokens` below 2 or `repeats` below 1 raises `ValueError` with the value in the message. The checks pass a clock of their own, which moves only while the model works, so they know every time exactly and never ask for a speed.
+# The checks pass a clock of their own, which moves only while the model works, so they know every time exactly and never ask for a speed.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1210,7 +1209,7 @@ hidden_measure_ttft_tpot()
 #
 # Example: two requests at 0; one gets tokens at 0.2, 0.3, 0.4, the other at 1.5, 1.6, 2.0. With a TTFT objective of 0.5 s and a TPOT objective of 0.15 s one request is good, in 2 seconds: 0.5 requests per second.
 #
-# No requests, or none with a token, give 0.0. Objectives that are not positive raise `ValueError` with the value in the message.
+# No requests, or none with a token, give 0.0.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1345,7 +1344,7 @@ hidden_goodput()
 # - `"chat"`: of those with a TTFT p95 of at most 1.0 s and an ITL p95 of at most 0.1 s, the one with the most tokens per second; `None` if none keeps both;
 # - `"batch"`: the one with the most tokens per second, whatever the latencies.
 #
-# Of equals, the first in the list. Another service raises `ValueError` with its name in the message; no options give `None`.
+# Of equals, the first in the list. No options give `None`.
 #
 # <details><summary>Hint 1</summary>
 #
