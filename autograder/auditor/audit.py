@@ -17,8 +17,6 @@ SURVIVORS_UNREAD = (
     "06_capacity_planning",
     "07_quantization",
     "08_sampling_and_latency",
-    "09_paged_kv_cache",
-    "12_mini_server",
     "14_gpu_lab",
 )
 UNRUN = ("NameError", "SyntaxError", "IndentationError", "ImportError", "ModuleNotFoundError", "NotImplementedError")

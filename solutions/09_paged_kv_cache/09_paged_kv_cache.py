@@ -126,6 +126,8 @@ def hidden_block_waste():
             assert slots == want, f"{length} tokens in blocks of {size} take {want} slots, you say {slots}"
             assert wasted == want - length, f"{length} tokens in blocks of {size} waste {want - length}, not {wasted}"
             assert isinstance(slots, int) and isinstance(wasted, int), f"return ints, not {type(slots).__name__}"
+    for lengths, want in (([3, 9], [[4, 12], [1, 3]]), ([5, 8], [[8, 8], [3, 0]])):
+        assert [list(part) for part in block_waste(lengths, 4)] == want, f"lengths {lengths} in blocks of 4: {want}"
     numbers = block_waste(np.array([5, 8]), 4)
     assert all(type(n) is int for part in numbers for n in part), "lengths in a NumPy array: still return plain ints"
     huge = 10**17 + 1
@@ -256,6 +258,8 @@ def hidden_waste_report():
             want = float(1 - Fraction(sum(lengths), slots))
             value = got[f"{kind}_waste"]
             assert abs(value - want) < 1e-12, f"{case}: {kind}_waste should be {want}, yours {value}"
+    got = [waste_report(lengths, 64, 16)["paged_slots"] for lengths in ([1, 2, 3], [9, 16, 17])]
+    assert got == [48, 64], f"lengths of 1, 2, 3 take 48 slots and of 9, 16, 17 take 64, yours {got}"
     got = waste_report(np.array([9, 16, 17]), 64, 16)
     kinds = [type(got[key]) for key in ("contiguous_slots", "paged_slots", "contiguous_waste", "paged_waste")]
     assert kinds == [int, int, float, float], f"lengths in a NumPy array: still plain ints and floats, not {kinds}"
@@ -358,8 +362,10 @@ def hidden_fits():
             while run >= size and left > 0:  # place block by block
                 run, left, blocks = run - size, left - size, blocks + 1
         want = (one_piece, left <= 0)
-        got = fits(runs, wanted, size)
+        given = list(runs)
+        got = fits(given, wanted, size)
         assert tuple(got) == want, f"{wanted} tokens, stretches {runs}, blocks of {size}: {want}, yours {got}"
+        assert given == runs, f"the caller's stretches changed from {runs} to {given}"
         assert all(isinstance(part, bool) for part in got), f"return two bools, not {got}"
     for bad, value in ((([4, -1], 3, 2), -1), (([4], -3, 2), -3), (([4], 3, -2), -2), (([], 3, 0), 0)):
         try:
@@ -560,7 +566,8 @@ def hidden_BlockAllocator():
     assert list(allocator.refcounts) == [1, 1, 1], f"rejected calls changed the counts: {allocator.refcounts}"
     first, second = BlockAllocator(2), BlockAllocator(2)
     first.allocate()
-    assert second.num_free_blocks == 2, "two allocators share their state: make the lists in __init__"
+    same = second.num_free_blocks == 2 and list(second.refcounts) == [0, 0]
+    assert same, "two allocators share their state: make the lists in __init__"
     for bad in (0, -2):
         try:
             BlockAllocator(bad)
@@ -817,6 +824,11 @@ def hidden_PagedKVCache():
                     )
                     message = f"{case}: {letter} of sequence {name} differs from contiguous storage"
                     np.testing.assert_array_equal(have, right, err_msg=message)
+    first, second = PagedKVCache(3, 2, 1, 1), PagedKVCache(3, 2, 1, 1)
+    for cache, number in ((first, 1.0), (second, 2.0)):
+        cache.append("a", *np.full((2, 1, 2, 1), number))
+    for cache, number in ((first, 1.0), (second, 2.0)):
+        assert all((part == number).all() for part in cache.gather("a")), "two caches share their keys or values"
     for i in range(4):
         sizes = [3, 2, 2, 3]
         sizes[i] = 0
@@ -990,7 +1002,7 @@ def hidden_paged_attention():
             f"{kv_heads * group} query heads, {kv_heads} KV heads, {length} tokens, blocks of {size}, {num_new} queries"
         )
         assert got.shape == want.shape, f"{case}: shape {want.shape} expected, got {got.shape}"
-        np.testing.assert_allclose(got, want, atol=1e-10, err_msg=case)
+        np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-10, err_msg=case)
         assert np.array_equal(q, keep[0]) and np.array_equal(keys, keep[1], equal_nan=True), f"{case}: inputs changed"
         one = paged_attention(q[:, -1], pages, 7)
         assert one.shape == q[:, -1].shape, f"{case}: q without the middle axis gives {q[:, -1].shape}, not {one.shape}"
@@ -1093,7 +1105,9 @@ def hidden_prefix_hashes():
     for size in (1, 2, 3, 4):
         owner = {}
         for text in texts:
-            names = prefix_hashes(list(text), size)
+            given = list(text)
+            names = prefix_hashes(given, size)
+            assert given == text, f"the caller's ids changed from {text} to {given}"
             assert len(names) == len(text) // size, f"{len(text)} tokens in blocks of {size}: {len(names)} names"
             for i, name in enumerate(names):
                 prefix = tuple(text[: (i + 1) * size])
@@ -1356,6 +1370,15 @@ def hidden_PrefixCache():
     assert got == table[:1], f"the block in the middle is gone: a prefix ends there, {table[:1]}, you returned {got}"
     manager = BlockManager(2)
     cache = PrefixCache(manager, 1)
+    given = [40_000, 40_001]
+    table = [manager.allocate(), manager.allocate()]
+    cache.insert(given, table)
+    assert given == [40_000, 40_001], f"insert changed the caller's ids to {given}"
+    for other in ([40_000 - 65_536], [40_000 - 65_536, 40_001 - 65_536]):
+        assert cache.match(other)[0] == [], f"ids {other} are not {given}"
+    assert cache.match(given)[0] == table, f"ids {given} were inserted and are not found"
+    manager = BlockManager(2)
+    cache = PrefixCache(manager, 1)
     cache.insert([4, 5], [manager.allocate(), manager.allocate()])
     try:
         cache.make_writable(1)
@@ -1441,7 +1464,7 @@ def hidden_ttft_with_prefix():
     rng = random.Random(909)
     for _ in range(200):
         size, prompt = rng.randrange(1, 9), rng.randrange(1, 60)
-        shared, speed = rng.randrange(0, prompt + 1), rng.choice((1, 250, 0.5, 1e4))
+        shared, speed = rng.randrange(0, prompt + 1), rng.choice((1, 3, 250, 0.5, 1e4))
         computed = prompt
         for end in range(size, shared + 1, size):  # block by block
             computed = prompt - end
@@ -1566,7 +1589,7 @@ def hidden_prefill_inputs():
     rng = random.Random(910)
     for _ in range(150):
         size, length = rng.randrange(1, 6), rng.randrange(1, 20)
-        ids = [rng.randrange(1000) for _ in range(length)]
+        ids = [rng.randrange(49_152) for _ in range(length)]
         table = rng.sample(range(50), -(-length // size) + rng.randrange(2))
         num_cached = rng.choice((0, length, length - 1, rng.randrange(length + 1)))
         wanted = []  # token, position, slot, by walking the text
@@ -1577,6 +1600,9 @@ def hidden_prefill_inputs():
                 while offset >= size:
                     offset, column = offset - size, column + 1
                 wanted.append((token, position, table[column] * size + offset))
+        kept = list(ids), list(table)
+        prefill_inputs(ids, table, num_cached, size)
+        assert (ids, table) == kept, f"the caller's ids and table {kept} were changed to {(ids, table)}"
         got = prefill_inputs(tuple(ids), tuple(table), num_cached, size)  # tuples are sequences too
         kinds = {key: type(part).__name__ for key, part in got.items()}
         assert set(kinds.values()) == {"list"}, f"return three lists, yours are {kinds}"

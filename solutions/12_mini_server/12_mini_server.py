@@ -780,6 +780,15 @@ def hidden_Engine():
         raise AssertionError(f"add{bad} was accepted")
     engine.abort(99)
 
+    one, other = (
+        Engine(ToyModel(8), GivenScheduler(BlockManager(8), 4, max_num_seqs=2, max_num_batched_tokens=4)) for _ in "ab"
+    )
+    request_id = one.add([1, 2], 3)
+    other.abort(request_id)
+    assert not other.has_unfinished and one.has_unfinished, "two engines share their requests"
+    got = [token for _ in range(3) for _, token, _ in one.step()]
+    assert got == toy_answer([1, 2], 3), "a request of one engine was ended by abort() of another"
+
     calls = []
 
     def least(logits):
@@ -1191,7 +1200,9 @@ def test_load_test():
         bodies.append((url, body))
         open_requests.append(body["prompt"])
         most_open.append(len(open_requests))
-        time.sleep(0.02)  # long enough for a request that comes too early
+        deadline = time.monotonic() + 0.4
+        while len(bodies) == len(open_requests) == 1 and time.monotonic() < deadline:
+            time.sleep(0.01)  # the first request leaves time for one that comes too early
         for seconds, event in (
             (2, {"choices": [{"text": "a"}]}),
             (1, {"choices": [{"text": "b"}]}),
@@ -1268,6 +1279,7 @@ def hidden_load_test():
     order, urls = list(scripts), []
     began = now[0]
     got = load_test("http://h", "m", order, 3, 1, stub, lambda: now[0])
+    assert order == list(scripts), "the caller's list of prompts was changed"
     assert (got["num_ok"], got["num_failed"]) == (5, 4), (
         f"5 of the answers {order} are ok and 4 failed (no text, error event, refused, broken); "
         f"yours {got['num_ok']} and {got['num_failed']}"
@@ -1545,7 +1557,8 @@ def hidden_inference_checks():
         def prefill(self, ids):
             self.calls.append("prefill")
             self.now += 2.5
-            self.text, self.steps = np.array(ids), 0
+            self.prompts = self.text = np.array(ids)
+            self.steps = 0
             return self.logits(self.noisy, self.text)[:, -1] + (self.error if self.bad_step == 0 else 0)
 
         def decode(self, ids):
@@ -1573,11 +1586,12 @@ def hidden_inference_checks():
         error = (2e-4, 5e-5)[seed // 2 % 2] if bad_step is not None else 0
         extra = (0, 0, 16, -16)[seed % 4]
         engine = Fake(seed, bad_step, error, (0, 2.0)[seed % 3 > 0], extra)
-        ids = rng.integers(0, 7, (int(rng.integers(1, 4)), int(rng.integers(1, 6))))
+        ids = rng.integers(0, 49_152, (int(rng.integers(1, 4)), int(rng.integers(1, 6))))
         kept = ids.copy()
         got = inference_checks(engine, ids.tolist() if seed % 5 == 0 else ids, steps)
         case = f"batch {ids.shape[0]}, prompt {ids.shape[1]}, {steps} steps"
         assert np.array_equal(ids, kept), f"{case}: the prompts were changed"
+        assert np.array_equal(engine.prompts, kept), f"{case}: prefill got {engine.prompts.tolist()}, not the prompts"
         json.dumps(got)
         assert engine.calls == ["prefill"] + ["decode"] * steps, f"{case}: the calls were {engine.calls}"
         assert abs(got["cache"]["max_difference"] - error) < 1e-9, (
