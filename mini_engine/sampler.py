@@ -14,6 +14,17 @@ def new_generator(params):
     return np.random.default_rng(params.seed)
 
 
+def argmax(logits):
+    """The index of the largest logit along the last axis, an integer tensor.
+
+    On a CPU by NumPy: torch wakes its threads for a whole vocabulary, and these then wait for more work by turning in a
+    loop, on the cores that the next step needs.
+    """
+    if logits.device.type == "cpu" and logits.dtype in (torch.float32, torch.float64):
+        return torch.from_numpy(np.asarray(logits.numpy().argmax(-1)))
+    return logits.argmax(-1)
+
+
 class Sampler:
     """Draws one token per row by inverting the cumulative distribution at one uniform number of the row's generator.
 
@@ -23,7 +34,7 @@ class Sampler:
 
     def __call__(self, logits, params, generators):
         """One token id per row. logits: [B, V]; params: B SamplingParams; generators: B numpy Generators."""
-        tokens = logits.argmax(-1)
+        tokens = argmax(logits)
         rows = [i for i, p in enumerate(params) if p.temperature > 0]
         if rows:
             probabilities = self.probabilities(logits[rows], [params[i] for i in rows])
@@ -38,6 +49,8 @@ class Sampler:
     def probabilities(self, logits, params):
         """Each row's distribution: [B, V], float32 at least. A row of temperature 0 has one 1, at its argmax."""
         logits = logits if logits.dtype == torch.float64 else logits.float()
+        if all(p.temperature == 0 for p in params):
+            return _one_hot(logits)
         temperature = _column(logits, [p.temperature for p in params])
         scaled = logits / temperature.where(temperature > 0, 1.0)
         scaled = filter_top_k(scaled, [p.top_k for p in params])
@@ -46,8 +59,7 @@ class Sampler:
         probabilities = scaled.softmax(-1)
         if all(p.temperature > 0 for p in params):
             return probabilities
-        greedy = torch.zeros_like(scaled).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
-        return torch.where(temperature > 0, probabilities, greedy)
+        return torch.where(temperature > 0, probabilities, _one_hot(logits))
 
 
 def filter_top_k(logits, top_k):
@@ -92,6 +104,10 @@ def filter_min_p(logits, min_p):
         return logits
     threshold = logits.amax(-1, keepdim=True) + _column(logits, min_p).log()
     return logits.masked_fill(logits < threshold, -torch.inf)
+
+
+def _one_hot(logits):
+    return torch.zeros_like(logits).scatter_(-1, argmax(logits)[..., None], 1.0)
 
 
 def _column(like, values):

@@ -40,6 +40,7 @@ MAY_IMPORT = {
 # imports of our own code inside a function, and why they stand there
 INSIDE_A_FUNCTION = {
     "book._ext.live_runner imports mini_engine.plotting": "the page installs the engine after the runner",
+    "mini_engine.loading imports mini_engine.cpu.choice": "Numba, a heavy package that not every start needs",
 }
 # what other rooms still have to change: empty this
 STILL_TO_DO = {

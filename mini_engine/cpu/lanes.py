@@ -5,9 +5,11 @@ order is written: lane j of a vector is one sum, and every operation works on al
 into as many registers as the processor needs (64 floats are four of AVX-512, eight of AVX2, sixteen of NEON).
 """
 
+import functools
 import operator
+import re
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
@@ -37,14 +39,32 @@ class LanesModel(models.PrimitiveModel):
         super().__init__(manager, kind, kind.floats)
 
 
-def processor_features():
-    """What the compiler may use here: a set of names such as "avx2". NUMBA_CPU_FEATURES changes it."""
-    features = cpu_target.target_context.codegen().magic_tuple()[2]
-    return {feature[1:] for feature in features.split(",") if feature.startswith("+")}
+def processor():
+    """LLVM's name of the processor that code is compiled for. NUMBA_CPU_NAME changes it."""
+    return cpu_target.target_context.codegen().magic_tuple()[1]
 
+
+@functools.cache
+def vector_bits():
+    """Bits of the registers in which LLVM multiplies and adds floats at once here: 512, 256, 128; 0 where it cannot."""
+    _, name, features = cpu_target.target_context.codegen().magic_tuple()
+    machine = binding.Target.from_default_triple().create_target_machine(cpu=name, features=features)
+    code = machine.emit_assembly(binding.parse_assembly(ONE_FMA))
+    signs = {512: r"vfmadd\w+.*zmm", 256: r"vfmadd\w+.*ymm", 128: r"vfmadd\w+.*xmm|fmla"}
+    return next((bits for bits, sign in signs.items() if re.search(sign, code)), 0)
+
+
+VECTOR = "<16 x float>"
+ONE_FMA = f"""
+declare {VECTOR} @llvm.fmuladd.v16f32({VECTOR}, {VECTOR}, {VECTOR})
+define {VECTOR} @f({VECTOR} %a, {VECTOR} %b, {VECTOR} %c) {{
+  %y = call {VECTOR} @llvm.fmuladd.v16f32({VECTOR} %a, {VECTOR} %b, {VECTOR} %c)
+  ret {VECTOR} %y
+}}
+"""
 
 # outputs computed at once, and rows that share each loaded weight: as many sums as the registers hold
-LANES, MAX_ROWS = (64, 4) if "avx512f" in processor_features() else (32, 3)
+LANES, MAX_ROWS = (64, 4) if vector_bits() == 512 else (32, 3)
 
 
 def pointer(context, builder, array_type, array, index, width):
