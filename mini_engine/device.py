@@ -78,3 +78,8 @@ def require_memory(num_bytes, device, what="this"):
             f"{what} needs {num_bytes / 1e9:.1f} GB, {free / 1e9:.1f} GB are free on {device}: take fewer layers or "
             "a smaller batch"
         )
+
+
+def sent(tensor, device):
+    """A tensor of the host on a device; from pinned memory, so that the host goes on while it travels to a GPU."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -19,8 +19,10 @@ class Linear(nn.Module):
         self.weight = nn.Parameter(weight, requires_grad=False)
 
     def forward(self, x):
+        if x.is_cuda or torch.compiler.is_compiling():  # a compiled pass cannot ask for the number of threads
+            return x @ self.weight
         num_parts, rows = torch.get_num_threads(), x.numel() // x.shape[-1]
-        if x.is_cuda or rows > FEW_ROWS or num_parts == 1 or self.weight.numel() < LARGE_WEIGHT:
+        if rows > FEW_ROWS or num_parts == 1 or self.weight.numel() < LARGE_WEIGHT:
             return x @ self.weight
         return product_of_few_rows(x.reshape(rows, -1), self.weight, num_parts).view(*x.shape[:-1], -1)
 

@@ -8,6 +8,7 @@ import torch
 
 from mini_engine.accounting import num_blocks_for
 from mini_engine.block_manager import require
+from mini_engine.device import sent
 
 
 class PagedKVCache:
@@ -57,8 +58,8 @@ class PagedKVCache:
         positions = torch.tensor(num_computed_tokens)[:, None] + torch.minimum(column, new - 1)
         blocks = tables.gather(1, positions // self.block_size).where(column < new, self.num_blocks)
         offsets = positions % self.block_size
-        self._slots = (blocks * self.block_size + offsets).flatten().to(device)
-        self._positions, self._mask = positions.to(device), None
+        self._slots = sent((blocks * self.block_size + offsets).flatten(), device)
+        self._positions, self._mask = sent(positions, device), None
         self._pass = tables, blocks, offsets, positions, column < new
 
     def walk(self, num_new):
@@ -76,11 +77,11 @@ class PagedKVCache:
             return
         pool, (tables, blocks, offsets, positions, _) = self.keys[0], self._pass
         mask = torch.arange(tables.shape[1] * self.block_size) <= positions[..., None]
-        self._mask = mask[:, None].to(pool.device)
+        self._mask = sent(mask[:, None], pool.device)
         heads = torch.arange(pool.shape[1])[:, None]
         rows = (tables[:, None] * pool.shape[1] + heads).flatten()
         slots = ((blocks[:, None] * pool.shape[1] + heads) * self.block_size + offsets[:, None]).flatten()
-        self._read_rows, self._write_slots = rows.to(pool.device), slots.to(pool.device)
+        self._read_rows, self._write_slots = sent(rows, pool.device), sent(slots, pool.device)
         size = rows.numel() * self.block_size * pool.shape[3]
         if self._scratch.shape[1] < size:
             with torch.inference_mode(False):  # so that it can be written inside and outside of inference mode

@@ -58,7 +58,7 @@ def test_a_run_is_printed(quick_run, capsys):
     run["int8_kv"] = {"missing": "out of memory"}
     gpu_report.print_results(run)
     printed = capsys.readouterr().out
-    assert "no cache" in printed and "missing: out of memory" in printed and "of the copy bandwidth" in printed
+    assert "no cache" in printed and "missing: out of memory" in printed and "of the bandwidth" in printed
 
 
 def test_predictions(model):
@@ -67,7 +67,7 @@ def test_predictions(model):
     kv = 2 * 3 * TINY.num_hidden_layers * 100 * TINY.num_key_value_heads * TINY.head_dim * 4
     assert found["num_bytes"] == bytes_read_per_token(model) + kv
     assert found["floor_s"] == pytest.approx(found["num_bytes"] / 1e10)
-    assert found["predicted_s"] == pytest.approx(found["floor_s"] + 50 * 1e-6), "on a CPU each gap adds to the work"
+    assert found["predicted_s"] == pytest.approx(found["floor_s"] + 50 * 2e-6), "on a CPU each launch adds to the work"
     graph = gpu_lab.predicted(model, CEILINGS, 50, read_tokens=100, context=99, batch=3, graph=True)
     assert graph["predicted_s"] == pytest.approx(found["floor_s"] + 50 * 1e-6)
     slow = Ceilings(1e10, {"float32": 1e6}, 0.0, 0.0)

@@ -345,7 +345,7 @@ def test_invariants_see_the_cache(harm, rule):
             engine.check_invariants()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_random_workloads(data):
     """Arrivals, aborts and settings at random; the invariants hold after every step and nothing leaks."""
@@ -383,7 +383,7 @@ def test_random_workloads(data):
     assert engine.block_manager.num_free_blocks == num_blocks
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.data())
 def test_paged_cache_returns_what_was_written(data):
     """Interleaved sequences against one plain list each: K and V in order, and a mask that shows exactly the past."""

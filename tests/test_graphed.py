@@ -211,6 +211,7 @@ def test_ceilings_are_rates_of_this_machine():
 def test_rates_are_computed_from_times(monkeypatch):
     monkeypatch.setattr(ceilings, "time_calls", lambda function, device, num_rounds: [0.5, 0.25, 4.0])
     assert ceilings.copy_bandwidth("cpu", 1 << 20) == pytest.approx(2 * (1 << 20) / 0.5)
+    assert ceilings.read_bandwidth("cpu", 1 << 20) == pytest.approx((1 << 20) / 0.5)
     assert ceilings.matmul_flops("cpu", torch.float32, 64) == pytest.approx(2 * 64**3 / 0.5)
     assert ceilings.launch_cost("cpu", 10) == {"eager_s": 0.05, "graph_s": None}
     assert timing.spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
@@ -284,9 +285,15 @@ def test_one_description_of_the_machine():
 
 
 def test_a_compiled_step_is_the_same_step(model, monkeypatch):
-    """The pass as torch.compile sees it, without the minutes of compiling."""
-    seen = []
-    monkeypatch.setattr(torch, "compile", lambda function, **options: seen.append(options) or function)
+    """The pass as torch.compile traces it into one graph, which is then run as it is: compiling takes minutes."""
+    seen, trace = [], torch.compile
+
+    def traced(function, mode, fullgraph):
+        seen.append({"mode": mode})
+        return trace(function, backend="eager", fullgraph=fullgraph)
+
+    monkeypatch.setattr(torch, "compile", traced)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)  # with one thread nothing asks further
     case = load_tiny_expected()[2]
     assert greedy(model, case["ids"], 12, "compile") == [int(token) for token in case["greedy"][:12]]
     assert seen[0]["mode"] == "reduce-overhead"

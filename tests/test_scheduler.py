@@ -102,7 +102,7 @@ def workloads(draw):
     return block_size, num_blocks, requests, options, draw(st.booleans()), draw(st.integers(0, 3))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(workloads(), st.data())
 def test_random_workloads_end_right_and_leak_nothing(workload, data):
     block_size, num_blocks, requests, options, use_prefix_cache, draft_length = workload

@@ -64,7 +64,7 @@ def workload(tuples):
 
 
 @pytest.mark.parametrize("name, kind", [("simulate_static", StaticScheduler), ("simulate_continuous", Scheduler)])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(tuples=REQUESTS, places=st.integers(1, 5))
 def test_batches_agree_with_the_engine(answers, name, kind, tuples, places):
     plain, requests = workload(tuples)
@@ -75,7 +75,7 @@ def test_batches_agree_with_the_engine(answers, name, kind, tuples, places):
     assert got["latency"] == {seq.seq_id: seq.token_times[-1] - seq.arrival_time for seq in sequences}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(tuples=REQUESTS, block_size=st.integers(1, 5), spare=st.integers(0, 4))
 def test_memory_agrees_with_the_engine(answers, tuples, block_size, spare):
     plain, requests = workload(tuples)
@@ -89,7 +89,7 @@ def test_memory_agrees_with_the_engine(answers, tuples, block_size, spare):
     assert got["used_blocks"] == by_step(steps, num_steps, lambda step: num_blocks - step["num_free_blocks"], 0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     tuples=REQUESTS,
     block_size=st.integers(1, 5),
@@ -110,7 +110,7 @@ def test_the_plugged_in_scheduler_agrees_with_the_engine(answers, tuples, block_
     assert manager.num_free_blocks == num_blocks
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(tuples=REQUESTS, places=st.integers(1, 5), more=st.integers(0, 12))
 def test_schedule_step_agrees_with_the_engine(answers, tuples, places, more):
     class Compared(Scheduler):

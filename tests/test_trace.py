@@ -34,7 +34,7 @@ class Recorder(Scheduler):
         return output
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.integers(0, 8), st.integers(1, 20), st.integers(1, 10)), min_size=1, max_size=7).map(sorted),
     st.integers(8, 14),

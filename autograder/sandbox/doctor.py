@@ -11,6 +11,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from autograder.outside import probe
+
 from . import cells, landlock, modes
 from .probes import PROBES, Way, environment
 from .targets import targets
@@ -65,8 +67,6 @@ def ways(mode):
 
 def try_tester(mode):
     """Yields the findings about the tester, the same beside either jail."""
-    from autograder.outside import probe
-
     cell = modes.new_cell()
     try:
         with environment(NBGRADER_DB_URL="postgresql://someone:password@host/gradebook"), targets(cell) as told:
@@ -84,11 +84,11 @@ def examine(mode):
         return
     yield from try_attempts(mode)
     yield from try_tester(mode)
-    for promise, probe in PROBES.items():
+    for promise, tried in PROBES.items():
         parts = []
         for way in ways(mode):
             try:
-                parts += [(holds, f"{way}: {found}") for holds, found in probe(way)]
+                parts += [(holds, f"{way}: {found}") for holds, found in tried(way)]
             except (OSError, RuntimeError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
                 parts.append((False, f"{way}: the probe itself failed: {error}"))
         yield Finding(promise, all(holds for holds, _ in parts), "; ".join(found for _, found in parts))

@@ -68,29 +68,10 @@ class Bubblewrap:
         options = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
         options += ["--die-with-parent", "--new-session", "--hostname", "jail", "--cap-drop", "ALL"]
         options += ["--unshare-user"] if cell.uid is None else ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-        for place in SYSTEM:
-            if os.path.islink(place):
-                options += ["--symlink", os.readlink(place), place]
-            elif os.path.isdir(place):
-                options += ["--ro-bind", place, place]
-        for place in private_places():
-            if any(inside(str(place), system) for system in SYSTEM):
-                options += ["--size", "65536", "--tmpfs", str(place)]
-        for place in ETC:
-            options += ["--ro-bind-try", place, place]
-        options += ["--proc", "/proc", "--dev", "/dev", *parents(CPU), "--ro-bind-try", CPU, CPU]
+        options += system_folders()
         for place in ("/tmp", "/dev/shm", "/submission"):
             options += ["--perms", "1777", "--size", str(limits.disk_bytes), "--tmpfs", place]
-        shown = [(root, root) for root in python_roots()]
-        for root in sorted(named_roots()):
-            real = os.path.realpath(root)
-            if real != root and not any(inside(root, target) for _, target in shown):  # reached over a link
-                shown.append((real, root))
-        shown += [(str(ROOT / "mini_engine"), "/course/mini_engine"), (str(HERE), "/course/sandbox")]
-        shown += [(str(cell.submission), "/course/submission"), (str(cell.run / "t"), "/course/start")]
-        if model_folder():
-            shown.append((str(model_folder()), "/course/model"))
-        for source, target in shown:
+        for source, target in shown_folders(cell):
             options += [*parents(target), "--ro-bind", source, target]
         options += [*parents(str(cell.exchange)), "--bind", str(cell.exchange), str(cell.exchange)]
         options += ["--remount-ro", "/dev", "--remount-ro", "/"]
@@ -166,6 +147,34 @@ class Landlock:
             "command": command,
         }
         return [*PYTHON, str(HERE / "inside.py")], orders
+
+
+def system_folders():
+    """Options that show the system, read-only, with what is private in it empty."""
+    options = []
+    for place in SYSTEM:
+        if os.path.islink(place):
+            options += ["--symlink", os.readlink(place), place]
+        elif os.path.isdir(place):
+            options += ["--ro-bind", place, place]
+    for place in private_places():
+        if any(inside(str(place), system) for system in SYSTEM):
+            options += ["--size", "65536", "--tmpfs", str(place)]
+    for place in ETC:
+        options += ["--ro-bind-try", place, place]
+    return [*options, "--proc", "/proc", "--dev", "/dev", *parents(CPU), "--ro-bind-try", CPU, CPU]
+
+
+def shown_folders(cell):
+    """[(folder of the host, its name in the jail)]: Python, the engine, the sandbox, the submission, the model."""
+    shown = [(root, root) for root in python_roots()]
+    for root in sorted(named_roots()):
+        real = os.path.realpath(root)
+        if real != root and not any(inside(root, target) for _, target in shown):  # reached over a link
+            shown.append((real, root))
+    shown += [(str(ROOT / "mini_engine"), "/course/mini_engine"), (str(HERE), "/course/sandbox")]
+    shown += [(str(cell.submission), "/course/submission"), (str(cell.run / "t"), "/course/start")]
+    return shown + ([(str(model_folder()), "/course/model")] if model_folder() else [])
 
 
 def counts_by_namespace():

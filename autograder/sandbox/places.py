@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from mini_engine.files.fetch import cache_folder
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"]
@@ -48,8 +50,6 @@ def inside(path, folder):
 
 def model_folder():
     """Where the real model is cached, or None: see mini_engine/files/fetch.py, which alone knows."""
-    from mini_engine.files.fetch import cache_folder
-
     folder = cache_folder().resolve()
     if any(place.is_relative_to(folder) for place in private_places()):
         raise NoJail(

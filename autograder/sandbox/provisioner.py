@@ -71,16 +71,7 @@ class JailProvisioner(LocalProvisioner):
             )
         )
         self.exchange = self.cell.exchange
-        manager = self.parent
-        if os.name == "posix":
-            manager.transport = "ipc"
-            manager.cache_ports = False
-            manager.connection_file = str(self.exchange / "kernel.json")
-            manager.ip = str(self.exchange / "k")
-        if isinstance(manager, AsyncKernelManager):
-            manager.client_factory = BoundedClient
-        manager.context.setsockopt(zmq.MAXMSGSIZE, MOST_MESSAGE_BYTES)
-        manager.context.setsockopt(zmq.RCVHWM, MOST_MESSAGES_WAITING)
+        self.bound_channels(self.parent)
         folder = kwargs.get("cwd") or os.getcwd()
         grader_environment = kwargs.pop("env", os.environ)
         kwargs = await LocalProvisioner.pre_launch(self, env=dict(grader_environment), **kwargs)
@@ -99,6 +90,18 @@ class JailProvisioner(LocalProvisioner):
         kwargs["env"] = modes.jail_environment(self.mode, self.cell)
         # independent: the warden, not ipykernel, sees to it that the kernel ends with nbgrader
         return kwargs | {"cwd": "/", "pass_fds": [read_end], "independent": True}
+
+    def bound_channels(self, manager):
+        """The kernel speaks through sockets in the cell's own folder, in messages of a bounded size and number."""
+        if os.name == "posix":
+            manager.transport = "ipc"
+            manager.cache_ports = False
+            manager.connection_file = str(self.exchange / "kernel.json")
+            manager.ip = str(self.exchange / "k")
+        if isinstance(manager, AsyncKernelManager):
+            manager.client_factory = BoundedClient
+        manager.context.setsockopt(zmq.MAXMSGSIZE, MOST_MESSAGE_BYTES)
+        manager.context.setsockopt(zmq.RCVHWM, MOST_MESSAGES_WAITING)
 
     async def launch_kernel(self, cmd, **kwargs):
         if self.fork:

@@ -1,9 +1,11 @@
 """The ceilings of the device at hand, measured: bandwidth, FLOP/s, and what launching one kernel costs."""
 
+import os
 import statistics
 from dataclasses import asdict, dataclass
 
 import torch
+from torch.torch_version import TorchVersion
 
 from mini_engine.bench.peers import quiet_stderr
 from mini_engine.bench.timing import synchronize, time_calls
@@ -12,11 +14,12 @@ from mini_engine.gpu.graphs import capture
 
 # (bytes of the copy, side of the square matmul, tiny kernels): far beyond the caches, or over in a second
 SIZES = {"cuda": (4 << 30, 8192, 1000), "cpu": (1 << 28, 1024, 1000), "quick": (1 << 24, 256, 100)}
+TINY_WIDTH = 64
 
 
 @dataclass
 class Ceilings:
-    """bandwidth: bytes/s of a copy, read and written; matmul_flops: FLOP/s by dtype; launches: seconds per kernel.
+    """bandwidth: bytes/s of a copy or a sum, the faster; matmul_flops: FLOP/s by dtype; launches: seconds a kernel.
 
     graph_launch_s is that of a kernel inside a CUDA graph; on a CPU it equals launch_s, since nothing is recorded.
     """
@@ -45,6 +48,12 @@ def copy_bandwidth(device, num_bytes=None, quick=False):
     return 2 * source.nbytes / statistics.median(time_calls(lambda: target.copy_(source), device, 10))
 
 
+def read_bandwidth(device, num_bytes=None, quick=False):
+    """Bytes per second of a sum, which only reads, as a decode step does with its weights."""
+    source = torch.ones((num_bytes or sizes(device, quick)[0]) // 4, device=device)
+    return source.nbytes / statistics.median(time_calls(source.sum, device, 10))
+
+
 def matmul_flops(device, dtype, size=None, quick=False):
     """FLOP/s of a product of two random square matrices of this dtype (zeros would run cooler, hence faster)."""
     size = size or sizes(device, quick)[1]
@@ -56,14 +65,21 @@ def matmul_flops(device, dtype, size=None, quick=False):
 def launch_cost(device, num_kernels=None, quick=False):
     """{"eager_s", "graph_s"}: seconds per kernel of num_kernels tiny ones in a row, launched one by one and as a graph.
 
-    graph_s is None on a CPU, which has no graphs.
+    The kernels are those of a decoder layer, whose launches cost more than an addition's: a norm, a product, an
+    activation, a sum. graph_s is None on a CPU, which has no graphs.
     """
     num_kernels = num_kernels or sizes(device, quick)[2]
-    x = torch.zeros(8, device=device)
+    x, weight = torch.zeros(1, TINY_WIDTH, device=device), torch.zeros(TINY_WIDTH, TINY_WIDTH, device=device)
+    layer = (
+        lambda: torch.nn.functional.rms_norm(x, (TINY_WIDTH,)),
+        lambda: x @ weight,
+        lambda: torch.nn.functional.silu(x),
+        lambda: x + x,
+    )
 
     def tiny():
-        for _ in range(num_kernels):
-            x.add_(1.0)
+        for i in range(num_kernels):
+            layer[i % len(layer)]()
 
     result = {"eager_s": statistics.median(time_calls(tiny, device, 5)) / num_kernels, "graph_s": None}
     if torch.device(device).type == "cuda":
@@ -77,7 +93,7 @@ def measure_ceilings(device, quick=False):
     kinds = [torch.float32] if torch.device(device).type == "cpu" else [torch.bfloat16, torch.float16, torch.float32]
     launch = launch_cost(device, quick=quick)
     return Ceilings(
-        copy_bandwidth(device, quick=quick),
+        max(copy_bandwidth(device, quick=quick), read_bandwidth(device, quick=quick)),
         {str(dtype).removeprefix("torch."): matmul_flops(device, dtype, quick=quick) for dtype in kinds},
         launch["eager_s"],
         launch["graph_s"] or launch["eager_s"],
@@ -92,6 +108,9 @@ def count_kernels(function, device):
     from torch.profiler import ProfilerActivity, profile
 
     on_gpu = torch.device(device).type == "cuda"
+    if on_gpu and TorchVersion(torch.version.cuda or "0") < "12.6":
+        # before 12.6 CUPTI breaks when torn down beside a graph; torch's profiler looks after its own graphs only
+        os.environ |= {"DISABLE_CUPTI_LAZY_REINIT": "1", "TEARDOWN_CUPTI": "0"}
     function()
     synchronize(device)
     with quiet_stderr(), profile(activities=[ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu) as record:

