@@ -2,9 +2,9 @@
 
 import torch
 
+from mini_engine.device import argmax
 from mini_engine.gpu.graphs import GraphedDecoder
 from mini_engine.gpu.static_cache import StaticKVCache
-from mini_engine.sampler import argmax
 
 # the ways of `greedy`; the last three are modes of a GraphedDecoder
 ROAD = ("no cache", "cache", "static cache", "graph", "compile")

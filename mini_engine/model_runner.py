@@ -14,8 +14,6 @@ class ModelRunner:
 
     def __init__(self, model, cache, sampler, speculative_step, graphs=False):
         self.model, self.cache = model, cache
-        if graphs and not isinstance(model, torch.nn.Module):
-            raise ValueError("graphs are recorded from torch's operators: load the model with compiled=False")
         self.graphs = PagedGraphs(model, cache) if graphs else None
         self.sampler, self.speculative_step = sampler, speculative_step
         self.num_draft_tokens = 0

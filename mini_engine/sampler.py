@@ -6,23 +6,14 @@ Order, as in transformers' generate: temperature, top-k, top-p, min-p. Each filt
 import numpy as np
 import torch
 
+from mini_engine.device import argmax
+
 NUM_LIKELY = 1024  # among so many tokens top-p looks first
 
 
 def new_generator(params):
     """A request's own source of randomness: repeatable with a seed, whatever else is in the batch."""
     return np.random.default_rng(params.seed)
-
-
-def argmax(logits):
-    """The index of the largest logit along the last axis, an integer tensor.
-
-    On a CPU by NumPy: torch wakes its threads for a whole vocabulary, and these then wait for more work by turning in a
-    loop, on the cores that the next step needs.
-    """
-    if logits.device.type == "cpu" and logits.dtype in (torch.float32, torch.float64):
-        return torch.from_numpy(np.asarray(logits.numpy().argmax(-1)))
-    return logits.argmax(-1)
 
 
 class Sampler:
@@ -49,17 +40,15 @@ class Sampler:
     def probabilities(self, logits, params):
         """Each row's distribution: [B, V], float32 at least. A row of temperature 0 has one 1, at its argmax."""
         logits = logits if logits.dtype == torch.float64 else logits.float()
-        if all(p.temperature == 0 for p in params):
-            return _one_hot(logits)
+        greedy = torch.zeros_like(logits).scatter_(-1, argmax(logits)[:, None], 1.0)
+        if not any(p.temperature for p in params):
+            return greedy
         temperature = _column(logits, [p.temperature for p in params])
         scaled = logits / temperature.where(temperature > 0, 1.0)
         scaled = filter_top_k(scaled, [p.top_k for p in params])
         scaled = filter_top_p(scaled, [p.top_p for p in params])
         scaled = filter_min_p(scaled, [p.min_p for p in params])
-        probabilities = scaled.softmax(-1)
-        if all(p.temperature > 0 for p in params):
-            return probabilities
-        return torch.where(temperature > 0, probabilities, _one_hot(logits))
+        return torch.where(temperature > 0, scaled.softmax(-1), greedy)
 
 
 def filter_top_k(logits, top_k):
@@ -104,10 +93,6 @@ def filter_min_p(logits, min_p):
         return logits
     threshold = logits.amax(-1, keepdim=True) + _column(logits, min_p).log()
     return logits.masked_fill(logits < threshold, -torch.inf)
-
-
-def _one_hot(logits):
-    return torch.zeros_like(logits).scatter_(-1, argmax(logits)[..., None], 1.0)
 
 
 def _column(like, values):

@@ -52,6 +52,7 @@ def bind(host, port):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
+        sock.listen()  # who connects before the server runs waits instead of being refused
     except (OSError, OverflowError) as error:
         sock.close()
         raise OSError(f"cannot listen on {host}:{port} ({error}): choose another --port") from None

@@ -6,8 +6,8 @@ step was measured to be no slower than torch's in float32 (chapter 13). What doe
 
 import sys
 
-from mini_engine.cpu.lanes import processor, vector_bits
 from mini_engine.cpu.model import SCHEMES, CompiledLlama
+from mini_engine.cpu.processor import processor, vector_bits
 
 # bits of the registers in which LLVM computes floats here: AVX-512; AVX2 with FMA
 MEASURED = {512: tuple(SCHEMES), 256: tuple(SCHEMES)}

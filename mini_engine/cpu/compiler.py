@@ -24,9 +24,6 @@ ONE_AT_A_TIME = threading.Lock()
 # OpenMP's threads wait for the next product by turning in a loop, by default for some 10 ms: on a machine that others
 # use too, the waiting ones keep the working ones out, and a step takes 20 times as long. Read when Numba loads OpenMP.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-# with the name alone Numba would go on using what this machine's own processor has
-if numba.config.CPU_NAME is not None and numba.config.CPU_FEATURES is None:
-    numba.config.CPU_FEATURES = ""
 NUM_PASSES = 2400  # of the compiler for one whole forward pass, about: the bar's length
 
 

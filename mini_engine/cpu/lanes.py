@@ -5,17 +5,17 @@ order is written: lane j of a vector is one sum, and every operation works on al
 into as many registers as the processor needs (64 floats are four of AVX-512, eight of AVX2, sixteen of NEON).
 """
 
-import functools
 import operator
-import re
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, overload, register_model
 
+from mini_engine.cpu.processor import vector_bits
+
 BYTE = ir.IntType(8)
+CACHE_LINE, AHEAD = 64, 8192  # bytes; AHEAD by measurement, less than half of it gains little
 
 
 class Lanes(types.Type):
@@ -38,30 +38,6 @@ class LanesModel(models.PrimitiveModel):
     def __init__(self, manager, kind):
         super().__init__(manager, kind, kind.floats)
 
-
-def processor():
-    """LLVM's name of the processor that code is compiled for. NUMBA_CPU_NAME changes it."""
-    return cpu_target.target_context.codegen().magic_tuple()[1]
-
-
-@functools.cache
-def vector_bits():
-    """Bits of the registers in which LLVM multiplies and adds floats at once here: 512, 256, 128; 0 where it cannot."""
-    _, name, features = cpu_target.target_context.codegen().magic_tuple()
-    machine = binding.Target.from_default_triple().create_target_machine(cpu=name, features=features)
-    code = machine.emit_assembly(binding.parse_assembly(ONE_FMA))
-    signs = {512: r"vfmadd\w+.*zmm", 256: r"vfmadd\w+.*ymm", 128: r"vfmadd\w+.*xmm|fmla"}
-    return next((bits for bits, sign in signs.items() if re.search(sign, code)), 0)
-
-
-VECTOR = "<16 x float>"
-ONE_FMA = f"""
-declare {VECTOR} @llvm.fmuladd.v16f32({VECTOR}, {VECTOR}, {VECTOR})
-define {VECTOR} @f({VECTOR} %a, {VECTOR} %b, {VECTOR} %c) {{
-  %y = call {VECTOR} @llvm.fmuladd.v16f32({VECTOR} %a, {VECTOR} %b, {VECTOR} %c)
-  ret {VECTOR} %y
-}}
-"""
 
 # outputs computed at once, and rows that share each loaded weight: as many sums as the registers hold
 LANES, MAX_ROWS = (64, 4) if vector_bits() == 512 else (32, 3)
@@ -93,6 +69,27 @@ def load(typing, array, index, width):
         return value
 
     return Lanes(width.literal_value)(array, types.intp, width), generate
+
+
+@intrinsic(prefer_literal=True)
+def prefetch(typing, array, index, width):
+    """Ask for the memory that lies AHEAD of `width` neighbours from element `index` on; it changes no result.
+
+    A core waits for few cache lines at a time, and while it computes it asks for none: asked for early, they are there.
+    """
+
+    def generate(context, builder, signature, args):
+        address, vector = pointer(context, builder, signature.args[0], args[0], args[1], width.literal_value)
+        first, number = builder.bitcast(address, BYTE.as_pointer()), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [first.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        num_bytes = width.literal_value * signature.args[0].dtype.bitwidth // 8
+        for start in range(0, num_bytes, CACHE_LINE):
+            line = builder.gep(first, [ir.Constant(ir.IntType(64), AHEAD + start)])
+            builder.call(function, [line, number(0), number(3), number(1)])  # to read, into all caches, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, width), generate
 
 
 @intrinsic(prefer_literal=True)

@@ -89,6 +89,13 @@ class CompiledLlama:
         )
         self._scratch = None
 
+    @property
+    def bytes_read_per_token(self):
+        """Bytes of the weights that one decode step reads: all matrices and norms, not the embedding's other rows."""
+        w = self.weights
+        parts = [*w.qkv, *w.out, *w.gate_up, *w.down, *self.head, w.attn_norm, w.mlp_norm, w.final_norm]
+        return sum(part.nbytes for part in parts)
+
     def new_cache(self, max_tokens, batch=1):
         """An empty contiguous cache of this model's shape."""
         return KVCache(self.config, max_tokens, batch)
