@@ -55,7 +55,7 @@ ifdef ONLY
 test: $(READY)
 	only=$$($(PY) tools/tests_of.py '$(ONLY)') && $(PYTEST) $$only
 else
-test: system lint book
+test: system lint notebooks
 	$(PYTEST)
 endif
 

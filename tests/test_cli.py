@@ -1,4 +1,4 @@
-"""The command line: what it prints, its exit codes, and one line for what the user can mend."""
+"""The command line: what it prints, its exit codes, and one line for what the user can fix."""
 
 import os
 import subprocess

@@ -162,7 +162,7 @@ def work(tmp_path_factory):
     odd = {"half": "def my_half(x):\n    return x / 2\n", "middle": "def middle(x)\n    return x / 2\n"}
     spies = {"spy": right("middle"), "log": LOG, "chosen": CHOSEN}
     spies = {student: both | {"half": SPY, "middle": middle} for student, middle in spies.items()}
-    for student, answers in {"ada": both, "eve": wrong, "odd": odd, **spies}.items():
+    for student, answers in {"ada": both, "eve": wrong, "nil": {}, "odd": odd, **spies}.items():
         notebook = course.submission(TOPIC, answers, root)
         if student == "spy":
             at = next(i for i, cell in enumerate(notebook.cells) if cell.id == "hidden_half")
@@ -196,6 +196,14 @@ def test_a_page_says_what_and_why(pages):
     assert "1 written answer still waits" in page and "Not graded yet" in page
     assert 'href="https://llm.example.edu/course/book/01_x.html"' in page
     assert "<strong>6 of 8 points</strong>" in pages["ada"] and "Hint 1" not in pages["ada"]
+
+
+def test_an_answer_that_was_not_written_is_said_in_a_line(pages):
+    page = pages["nil"]
+    assert page.count("Nothing was written here") == len(NAMES) + 1 and page.count("<strong>Hint 1</strong>") == len(
+        NAMES
+    )
+    assert "NotImplementedError" not in page and "No response." not in page and "Hidden checks" not in page
 
 
 def test_a_function_of_another_name_and_a_text_that_is_no_python(pages):

@@ -29,8 +29,11 @@ POSTGRES = "tests/test_grade.py::test_postgresql_holds_the_same_rows"  # skipped
 DASK = "tests/test_grade.py::test_a_dask_worker_that_is_killed_loses_nothing"
 CANVAS = "tests/test_lms.py::test_canvas_gets_its_own_columns_and_nothing_else"
 MOODLE = "tests/test_lms.py::test_moodle_keeps_its_worksheet_and_gains_two_columns"
+QUESTIONS = "tests/test_question_bank.py::def written"  # skipped, loudly, where text2qti is not installed
+SLIDES = "tests/test_slides.py::def deck"
 RESTORE = "python -m autograder regrade 03_kv_cache --restore autograder/regrade/03_kv_cache_TIME"
 COVERED = {
+    "sudo apt-get install git make python3-venv bubblewrap": "tools/system_packages.sh::sudo apt-get install",
     "make book": "Makefile::book",
     ". .venv/bin/activate": "README.md",
     "make grade": "tests/test_grading.py::test_demo_command_prints_and_saves_the_table",
@@ -48,6 +51,10 @@ COVERED = {
     "python -m autograder lms 03_kv_cache --format moodle --roster worksheet.csv": MOODLE,
     "python -m autograder regrade 03_kv_cache": "tests/test_regrade.py::test_what_cannot_be_regraded_is_said",
     RESTORE: "tests/test_regrade.py::test_restore_brings_the_old_state_back",
+    "python book/tools/slides.py 03_kv_cache": SLIDES,
+    "python book/tools/slides.py": SLIDES,
+    "python book/tools/question_bank.py --seed 2026 --variants 5 --out questions": QUESTIONS,
+    "python book/tools/question_bank.py --chapter 03_kv_cache --out questions-03": QUESTIONS,
     "nbgrader autograde 03_kv_cache": GRADING,
     "nbgrader generate_feedback 03_kv_cache": GRADING,
     "python -m autograder report 03_kv_cache": "tests/test_report.py::test_command_writes_and_refuses",

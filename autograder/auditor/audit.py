@@ -14,14 +14,9 @@ from .wrappers import recorded_kinds, wrappers
 REFERENCE_CPU_S = 2.0  # a test cell ends within two seconds on one core
 # Here the wrappers still have survivors that no one has made a test or an equivalent of; `--wrappers` prints them.
 SURVIVORS_UNREAD = (
-    "01_tokens_to_logits",
-    "03_kv_cache",
-    "04_flops_and_roofline",
     "06_capacity_planning",
     "07_quantization",
     "08_sampling_and_latency",
-    "09_paged_kv_cache",
-    "12_mini_server",
     "14_gpu_lab",
 )
 UNRUN = ("NameError", "SyntaxError", "IndentationError", "ImportError", "ModuleNotFoundError", "NotImplementedError")

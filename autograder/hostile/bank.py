@@ -173,7 +173,7 @@ def make_submission(case, folder, facts, release, reference):
         return notebook.cells[index_of(notebook, name)]
 
     def write(book=notebook, name=path.name):
-        (folder / name).write_text(json.dumps(book), encoding="utf-8")  # nbformat would mend what is wrong on purpose
+        (folder / name).write_text(json.dumps(book), encoding="utf-8")  # nbformat would repair what is wrong on purpose
 
     write()
     for source in builds:

@@ -10,13 +10,25 @@ import re
 from pathlib import Path
 
 import mistune
+import nbformat
 from nbconvert.exporters import HTMLExporter
 from nbgrader import utils
 from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 
 from autograder.intake.graft import notes_of
-from autograder.results.wording import ANSI, ENDINGS, GAP, ending, error_of, hidden_words, known_name, tried_of
+from autograder.results.wording import (
+    ANSI,
+    ENDINGS,
+    GAP,
+    SENTENCES,
+    ending,
+    error_of,
+    hidden_words,
+    known_name,
+    tried_of,
+)
 
+ROOT = Path(__file__).resolve().parents[2]
 MAX_MESSAGE_CHARS = 600
 HERE = " (Run this check in your notebook to see the values.)"
 UNSEEN = "it stops with an error; run your notebook from its top to see it."
@@ -42,7 +54,9 @@ class FeedbackView(NbGraderPreprocessor):
     """Puts what the template shows into the notebook's metadata, and takes every cell away."""
 
     def preprocess(self, nb, resources):
-        view = {"notes": notes_of(nb.cells), "sections": [], "chapter": chapter_of(resources["nbgrader"]["assignment"])}
+        assignment = resources["nbgrader"]["assignment"]
+        view = {"notes": notes_of(nb.cells), "sections": []}
+        view |= {"title": title_of(assignment), "chapter": chapter_of(assignment)}
         section, hidden_ran = {}, False
         for cell in nb.cells:
             marks = cell.metadata.get("nbgrader", {})
@@ -74,6 +88,14 @@ class FeedbackView(NbGraderPreprocessor):
 def new_section(heading, hint=""):
     empty = {"checks": [], "errors": [], "points": 0, "of": 0, "source": "", "comment": "", "waits": False}
     return {"heading": heading, "hint": markdown(hint), **empty}
+
+
+def title_of(assignment, root=ROOT):
+    """The heading of the released notebook, never of the student's; "" where there is none."""
+    path = root / "notebooks" / assignment / f"{assignment}.ipynb"
+    first = nbformat.read(path, as_version=4).cells[0] if path.exists() else None
+    found = re.match("# +(.+)", first.source) if first and first.cell_type == "markdown" else None
+    return found[1] if found else ""
 
 
 def first_section(view):
@@ -121,7 +143,7 @@ def markdown(text):
 
 def chapter_of(assignment):
     """The address of the chapter in the published book, "" where _config.yml names none."""
-    config = Path(__file__).resolve().parents[2] / "_config.yml"
+    config = ROOT / "_config.yml"
     found = re.search(r"^\s*html_baseurl:\s*(https?://\S+)", config.read_text(), re.M) if config.exists() else None
     if not found or "example.org" in found[1]:
         return ""
@@ -134,6 +156,8 @@ def message_of(cell):
     if error is None:
         return ""
     text = ANSI.sub("", error.evalue).strip().split("\n\n")[0]
+    if error.ename == "NotImplementedError" and not text:
+        return SENTENCES[error.ename]
     name = "" if error.ename == "AssertionError" else f"{error.ename}: "
     tried = f" ({tried_of(error)})" if tried_of(error) else ""
     return (name + (text or "the check failed"))[: MAX_MESSAGE_CHARS - len(tried)] + tried

@@ -17,6 +17,7 @@ import jinja2
 from autograder.grading import course
 from autograder.grading.spreadsheet import as_csv
 from autograder.results.class_result import NothingToReport, read_cells, read_class
+from autograder.results.feedback import title_of
 from autograder.results.figures import figures
 from autograder.results.items import items, items_csv
 from autograder.results.misconceptions import bank_messages, misconceptions, without_students
@@ -51,7 +52,8 @@ def write_report(work, assignment, out, public=False, root=course.ROOT):
         mean=statistics.fmean(totals) if totals else None,
         median=statistics.median(totals) if totals else None,
         waiting=sum(map(len, result.to_grade.values())),
-        figures=figures(result, exercises),
+        figures=figures(result),
+        title=title_of(assignment, root) or assignment,
         items=exercises,
         groups=groups,
         alike=alike,

@@ -55,11 +55,11 @@ def enter():
 
 @functools.cache
 def objection():
-    """Why the tester cannot be confined here, with the mend; "" where a probe was."""
+    """Why the tester cannot be confined here, with the remedy; "" where a probe was."""
     if platform.system() != "Linux":
         return f"{platform.system()} has nothing to confine it with"
     if not landlock.version():
-        return f"the kernel has no Landlock, which the tester needs beside either jail. {jails.Landlock.mend}"
+        return f"the kernel has no Landlock, which the tester needs beside either jail. {jails.Landlock.remedy}"
     paths, read_all = readable()
     for place in places.private_places():
         within = [path for path in paths if places.inside(str(place), path)]
@@ -87,7 +87,7 @@ def probe():
     with os.fdopen(read_end, "rb") as pipe:
         said = pipe.read().decode("utf-8", "replace")
     os.waitpid(child, 0)
-    return "" if said == "confined" else f"{said or 'a probe ended'}. {jails.Landlock.mend}"
+    return "" if said == "confined" else f"{said or 'a probe ended'}. {jails.Landlock.remedy}"
 
 
 def open_doors():

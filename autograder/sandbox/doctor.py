@@ -1,4 +1,4 @@
-"""python -m autograder doctor: what the jail promises, tried on this machine, with the mend for what it cannot keep.
+"""python -m autograder doctor: what the jail promises, tried on this machine, with the remedy for what it cannot keep.
 
 Every promise is broken on purpose, from within the jail, by attempts.py and probes.py, in a program that was started
 anew and in a fork of the warm parent.

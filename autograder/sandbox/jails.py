@@ -43,7 +43,7 @@ def rlimits(limits, more_processes=0):
 class Bubblewrap:
     """Namespaces of its own for files, processes, network, IPC: what is not shown does not exist."""
 
-    mend = (
+    remedy = (
         "Allow it user namespaces: sysctl kernel.unprivileged_userns_clone=1 (Debian), "
         "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04), in a container "
         "--security-opt seccomp=unconfined; bubblewrap must be 0.7 or newer; or set COURSE_JAIL=landlock"
@@ -94,12 +94,12 @@ class Bubblewrap:
 class Landlock:
     """No namespaces: rules for files, a filter for calls. What it cannot promise: `python -m autograder doctor`."""
 
-    mend = "It needs Linux 5.13 or newer with Landlock switched on (landlock in the kernel's lsm= list)"
+    remedy = "It needs Linux 5.13 or newer with Landlock switched on (landlock in the kernel's lsm= list)"
 
     @staticmethod
     def missing():
         if not landlock.version():
-            return f"the kernel has no Landlock. {Landlock.mend}"
+            return f"the kernel has no Landlock. {Landlock.remedy}"
         shown = [place for place in private_places() if any(inside(str(place), system) for system in SYSTEM)]
         if shown:
             return f"{shown[0]} lies within the system's folders, which the jail must show: move it"

@@ -34,7 +34,7 @@ def chosen():
 def require():
     """The mode that holds: "bubblewrap", "landlock" or "trusted"; a probe has run in it, and one of the tester.
 
-    Raises NoJail, with what is missing and the mend, where nothing that was asked for can be had.
+    Raises NoJail, with what is missing and the remedy, where nothing that was asked for can be had.
     """
     return tried(chosen())
 
@@ -53,7 +53,7 @@ def tried(mode):
 
 
 def objection(mode):
-    """Why this jail cannot be made here, with the mend; "" where a probe has run in it."""
+    """Why this jail cannot be made here, with the remedy; "" where a probe has run in it."""
     if platform.system() != "Linux":
         return (
             f"{platform.system()} has none. Grade on Linux (a virtual machine or WSL 2 will do), or set "
@@ -68,7 +68,7 @@ def objection(mode):
         return str(error)
     if done.returncode:
         said = " ".join(done.stderr.split())[-300:] or f"exit code {done.returncode}"
-        return f"a probe did not run in it ({said}). {MODES[mode].mend}"
+        return f"a probe did not run in it ({said}). {MODES[mode].remedy}"
     return ""
 
 

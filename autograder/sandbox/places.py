@@ -14,7 +14,7 @@ CPU = "/sys/devices/system/cpu"
 
 
 class NoJail(RuntimeError):
-    """No jail can be made here as asked; the message is one line that ends with the mend."""
+    """No jail can be made here as asked; the message is one line that ends with the remedy."""
 
 
 def named_roots():

@@ -338,6 +338,11 @@ def hidden_stream_text():
     assert list(stream_text([4, 4], table)) == ["z", "z", ""], "a second call starts with nothing held back"
     stream_text([0], table)
     assert list(stream_text([4], table)) == ["z", ""], "bytes held back by one call must not show up in the next"
+    ids = [4, 0, 1, 2]
+    stream_text(ids, table)
+    assert ids == [4, 0, 1, 2], f"the caller's ids changed to {ids}: leave them as they are"
+    got = list(stream_text([40_000, 0], [b"a"] + [b""] * 39_999 + [b"z"]))
+    assert got == ["z", "a", ""], f"id 40000 of a table of 40001 stands for b'z', you returned {got}"
     for bad in ([5], [-1], [4, -5], [0, 99]):
         try:
             stream_text(bad, table)
@@ -453,6 +458,8 @@ def hidden_embed():
     ids = [2993, 1011, 318, 6717, 1121, 632, 40_000, 49_151]  # the last two do not fit into 16 bits with a sign
     got = np.asarray(embed(ids, np.arange(49_152, dtype=np.float32)[:, None]))
     assert got.shape == (8, 1) and got[:, 0].tolist() == ids, f"row i of this table holds i, you returned {got[:, 0]}"
+    got = np.asarray(embed(ids[::-1], np.arange(49_152, dtype=np.float32)[:, None]))
+    assert got[:, 0].tolist() == ids[::-1], f"the same ids in the other order: you returned {got[:, 0]}"
 
 
 hidden_embed()
@@ -535,7 +542,7 @@ def hidden_softmax():
     import torch
 
     rng = np.random.default_rng(3)
-    for shape in ((5,), (3, 4), (4, 4), (2, 3, 4), (1, 6), (3, 1)):
+    for shape in ((5,), (5,), (3, 4), (4, 4), (2, 3, 4), (1, 6), (3, 1)):
         for axis in range(-len(shape), len(shape)):
             z = rng.normal(0, 5, shape)
             before = z.copy()
@@ -645,6 +652,8 @@ def hidden_next_token():
     assert got == 1, f"logits of 1000 and 1001: the id is 1, you returned {got} (exp overflows, and is not needed)"
     got = next_token(np.array([[0.0, 5.0, 5.0, 5.0]]))
     assert got == 1, f"of the equal logits at 1, 2 and 3 the lowest id is taken, you returned {got}"
+    got = next_token(np.array([[20.0, 20.001]]))
+    assert got == 1, f"logits of 20 and 20.001: the id is 1, you returned {got}"
     got = next_token([[5, 0], [0, 5]])
     assert got == 1, f"a plain list [[5, 0], [0, 5]] should give 1, you returned {got}"
     for shape in ((0, 4), (4,), (1, 2, 4)):
@@ -782,6 +791,10 @@ def hidden_generate():
     assert list(got) == [1, 2, 0], f"a prompt given as an array should work: expected [1, 2, 0], you returned {got}"
     got = generate(step, [1, 2], 3, 0)
     assert list(got) == [1, 2, 0], f"eos_id=0 is an id like any other: expected [1, 2, 0], you returned {got}"
+    step, _ = make(50_000, 1, 1)
+    got = generate(step, [40_000], 2)
+    assert list(got) == [40_000, 40_001, 30_003], f"ids above 32767 are ids like any other: you returned {got}"
+    step, calls = make(5, 1, 1)
     got = generate(step, [2, 1, 1, 1], 1, 2)
     assert list(got) == [2, 1, 1, 1, 4], f"eos_id inside the prompt ends nothing: you returned {got}"
     for prompt, count in (([], 0), ([], 3), ([1], -1), ([1], -5)):
@@ -1015,6 +1028,14 @@ def hidden_kv_unchanged():
 
         return step_kv
 
+    seen = []
+
+    def watching(ids):
+        seen.append(tuple(ids))
+        return np.ones((len(ids), 2)), np.ones((len(ids), 2))
+
+    kv_unchanged(watching, [40_000, 7, 49_151], 0)
+    assert set(seen) <= {(40_000, 7, 49_151)[:n] for n in range(1, 4)}, f"the model gets prefixes of ids, yours {seen}"
     ids = [3, 0, 7, 7, 2, 5]
     for heads in (False, True):
         for t in range(6):

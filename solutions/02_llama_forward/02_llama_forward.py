@@ -1219,7 +1219,7 @@ hidden_transformer_block()
 #
 # Write `llama_forward(token_ids, weights, config)`: embedding, all layers, the final norm, the LM head. It returns the logits `[N, vocab]`, one row per position.
 #
-# `weights` is a dict: `embedding` `[vocab, d]`, `layers` (a list of dicts as in exercise 10), `final_norm` `[d]`, and `lm_head` `[d, vocab]`. When `config.tie_word_embeddings` is true there is no `lm_head`: the embedding matrix is used a second time, transposed. Use your `transformer_block` and `rms_norm`.
+# `token_ids` is a list, a tuple or an integer array of N ids. `weights` is a dict: `embedding` `[vocab, d]`, `layers` (a list of dicts as in exercise 10), `final_norm` `[d]`, and `lm_head` `[d, vocab]`. When `config.tie_word_embeddings` is true there is no `lm_head`: the embedding matrix is used a second time, transposed. Use your `transformer_block` and `rms_norm`.
 #
 # An id below 0 or at least `vocab` raises `IndexError` with the id in the message.
 #

@@ -156,6 +156,9 @@ def hidden_kv_bytes_per_token():
             f"{layers} layers, {kv} KV heads of {2 * half}, {b} bytes: counted {count}, you returned {got} "
             "(head_dim is its own field; it need not be hidden_size / num_attention_heads)"
         )
+    large = ModelConfig("large", 512, 512, 512, 512, 16, 32, 512)
+    got = kv_bytes_per_token(large, 16)
+    assert got == 2**32, f"512 layers of 512 heads of 512, 16 bytes: 2^32 bytes per token, you returned {got}"
     for bad in (-1, -0.5):
         try:
             kv_bytes_per_token(SMOLLM2_135M, bad)
@@ -495,7 +498,7 @@ hidden_cache_work_ratio()
 #
 # - `append(layer, k, v)` writes the keys and values of the $n$ new tokens behind what this layer holds and returns `(keys, values)`, views of **all** the layer holds. `k` and `v` are `[batch, n_kv_heads, n, head_dim]`, the views `[batch, n_kv_heads, tokens so far, head_dim]`. With `batch=1` the batch axis may be left out; the views then lack it too. Zero new tokens write nothing and return what is there.
 # - `length` is the number of tokens that *every* layer holds. A forward pass appends once in each layer, so `length` stands still until the last layer has appended and then moves by $n$, once: in the middle of a pass it still says where the pass began, which is the position of the first new token.
-# - An append that does not fit into `max_tokens`, or whose `k` or `v` has another shape than the cache, raises `ValueError` and writes **nothing**; where it does not fit, the message says `max_tokens`. A layer that does not exist raises `IndexError` (there is no layer −1). Sizes start at 1.
+# - An append that does not fit into `max_tokens`, or whose `k` or `v` has another shape than the cache, raises `ValueError` and writes **nothing**; where it does not fit, the message holds the number `max_tokens`. A layer that does not exist raises `IndexError` (there is no layer −1). A size below 1 raises `ValueError` with the size in the message.
 #
 # Example, 2 layers, room for 5 tokens, a prompt of 3 tokens:
 #
@@ -716,8 +719,10 @@ def hidden_KVCache():
     cache.append(1, np.ones((1, 1, 2)), np.ones((1, 1, 2)))
     assert cache.length == 0, f"layer 0 holds nothing yet: length should be 0, it is {cache.length}"
     a, b = KVCache(**good), KVCache(**good)
-    a.append(0, np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 2)))
+    seen = a.append(0, np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 2)))
     assert b.length == 0, "an append to one cache changed another: make the arrays in __init__, not in the class"
+    b.append(0, np.full((1, 1, 1, 2), 5), np.full((1, 1, 1, 2), 5))
+    assert all((held == 1).all() for held in seen), "an append to one cache changed another's keys or values"
 
 
 hidden_KVCache()
@@ -1038,7 +1043,7 @@ def hidden_attention_with_cache():
         for layer in range(2):
             got = np.concatenate(rows[layer], axis=1)
             message = f"{case}, layer {layer} of 2: differs from attention over the whole sequence"
-            np.testing.assert_allclose(got, want[layer], atol=1e-10, err_msg=message)
+            np.testing.assert_allclose(got, want[layer], rtol=1e-10, atol=1e-10, err_msg=message)
             held = cache.layers[layer][0].shape[-3:]
             assert held == (kv, sum(chunks), dim), (
                 f"{case}: the cache should hold {(kv, sum(chunks), dim)}, it has {held}"
@@ -1418,7 +1423,9 @@ def hidden_Decoder():
             del weights["lm_head"]
         ids = torch.from_numpy(rng.integers(0, 23, (3, 7)))
         want = Llama(small, weights, torch.float64)(ids)
+        names = set(weights)
         model = Decoder(small, weights, torch.float64)
+        assert set(weights) == names, "the caller's dict of weights was changed"
         got = model(ids)
         case = f"{layers} layers, {heads} heads, {kv} KV heads of {dim}, tied={tied}, batch 3"
         assert got.dtype == torch.float64, f"{case}: float64 weights give float64 logits, yours are {got.dtype}"
@@ -1554,6 +1561,9 @@ def hidden_generate():
         assert tuple(got.shape) == (5,), (
             f"a prompt without a batch axis gives ids without one: (5,), not {tuple(got.shape)}"
         )
+        assert list(ids) == [5, 6, 7], f"the prompt was changed to {ids}"
+    got = generate(CountingModel(ModelConfig("s", 1, 4, 1, 1, 4, 40_000, 2)), [39_999, 1], 2, True).tolist()
+    assert got == [39_999, 1, 3, 24], f"ids above 32767 are ids like any other: [39999, 1, 3, 24], you returned {got}"
     for what, ids, new in (
         ("9 positions, 10 to feed", [1] * 7, 4),
         ("an empty prompt", [], 3),
@@ -1702,7 +1712,9 @@ def hidden_latency_by_length():
             "(mean, minimum, the warm-up among the timed runs, or the two ways swapped?)"
         )
     model = CountingModel(TINY)
-    got = latency_by_length(model, [7, 30, 3], new_tokens=1, repeats=1)
+    lengths = [7, 30, 3]
+    got = latency_by_length(model, lengths, new_tokens=1, repeats=1)
+    assert lengths == [7, 30, 3], f"the caller's lengths were changed to {lengths}"
     assert got["lengths"] == [7, 30, 3], f"keep the order of the lengths: [7, 30, 3], not {got['lengths']}"
     fed = [[run[1] for run in model.runs if run[0] == cached] for cached in (True, False)]
     assert fed == [[[7]] * 2 + [[30]] * 2 + [[3]] * 2] * 2, (

@@ -17,6 +17,8 @@
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
 #
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant.
+#
 # Arrays are NumPy. Heads are `[heads, tokens, head_dim]`: queries `[H_q, N, d_h]`, keys and values `[H_kv, S, d_h]`. Attention divides the scores by $\sqrt{d_h}$.
 
 # %% setup=True
@@ -46,7 +48,7 @@ def full_attention(q, k, v, mask=None):
 #
 # Example: 32 query heads on 8 KV heads give 4.0. With `n_kv_heads == n_heads` (multi-head attention, MHA) nothing is saved, 1.0; with one KV head (multi-query attention, MQA) it is `n_heads`.
 #
-# A count below 1, or query heads that are not a multiple of the KV heads, raises `ValueError` with the bad value in the message. (Ainslie et al. 2023 for GQA, Shazeer 2019 for MQA.)
+# (Ainslie et al. 2023 for GQA, Shazeer 2019 for MQA.)
 #
 # <details><summary>Hint 1</summary>
 #
@@ -138,11 +140,11 @@ hidden_gqa_cache_saving()
 # %% [markdown] task="repeat_kv" stars=1 minutes=10
 # ## 2. Give every query head its copy
 #
-# The simple way to compute GQA: copy each KV head so often that there are as many as query heads, then attend as usual. Write `repeat_kv(x, n_rep)`, which turns `[H_kv, N, d_h]` into `[H_kv·n_rep, N, d_h]`. The copies of a head stand **next to each other**: query heads 0 to `n_rep`−1 read KV head 0, the next `n_rep` read KV head 1, and so on.
+# The simple way to compute GQA: copy each KV head until there are as many as query heads, then attend as usual. Write `repeat_kv(x, n_rep)`, which turns `[H_kv, N, d_h]` into `[H_kv·n_rep, N, d_h]`. The copies of a head stand **next to each other**: query heads 0 to `n_rep`−1 read KV head 0, the next `n_rep` read KV head 1, and so on.
 #
 # Example: heads A, B with `n_rep=3` become A, A, A, B, B, B. The order A, B, A, B, A, B has the same shape and is a different model.
 #
-# `n_rep` below 1 raises `ValueError` with the value in the message. The input stays as it is.
+# The input stays as it is.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -240,8 +242,6 @@ hidden_repeat_kv()
 # `q` is `[H_q, N, d_h]`, `k` and `v` are `[H_kv, S, d_h]`; the result is `[H_q, N, d_h]`. With `causal=True` the queries are the **last** $N$ of $S$ positions (the cache case): query $i$ sees $S - N + i + 1$ keys. Without it every query sees every key, as in torch's `scaled_dot_product_attention`. The result has the dtype of `q`, and the inputs stay as they are. Never build an array with $H_q \cdot S \cdot d_h$ numbers: the checks measure the peak of your memory. Use NumPy alone; the measure sees no other library.
 #
 # Example: 8 query heads on 2 KV heads, 3 new tokens: seen from one KV head, that is 12 queries.
-#
-# Query heads that are not a multiple of the KV heads raise `ValueError` with the value in the message.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -383,13 +383,11 @@ hidden_gqa_attention()
 # %% [markdown] task="mean_pool_kv_heads" stars=2 minutes=15
 # ## 4. Turn an old model into a grouped one
 #
-# A model that was trained with one KV head per query head can be converted: replace the key heads of a group by their mean, the same for the values, and train a little more. The paper needed 5% of the original training compute to win nearly all quality back (Ainslie et al. 2023, section 2.1).
+# A model that was trained with one KV head per query head can be converted: replace the key heads of a group by their mean, the same for the values, and train a little more. The paper needed 5% of the original training compute to regain nearly all of the quality (Ainslie et al. 2023, section 2.1).
 #
 # Write `mean_pool_kv_heads(w_k, n_heads, n_kv_heads)`. `w_k` is the key matrix `[d, n_heads·d_h]`, head after head along its columns; the result is `[d, n_kv_heads·d_h]`. Group $g$ holds the `n_heads / n_kv_heads` neighbouring heads that will share one KV head, as in exercise 2.
 #
 # Example with $d_h = 1$ and one row: heads `[1, 3, 10, 20]` become `[2, 15]` for 2 KV heads.
-#
-# Head counts below 1 or not a multiple, or columns that do not split into `n_heads`, raise `ValueError` with a bad value in the message.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -503,7 +501,7 @@ hidden_mean_pool_kv_heads()
 #
 # Example: Llama-2-7B with 60 GB free and 4096 tokens each: 27 requests with 32 KV heads, 111 with 8. The gain is 4.11.
 #
-# If not even one request fits with MHA there is no gain to speak of: raise `ValueError`. So also for a `context` or `n_kv_heads` below 1, or KV heads that do not divide the query heads, each with a bad value in the message.
+# If not even one request fits with MHA there is no gain to speak of: raise `ValueError`.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -614,8 +612,6 @@ hidden_concurrency_gain()
 #
 # Example: 1 request, 1 head, 3 tokens, 2 bytes: $3 \cdot 3 \cdot 2 = 18$. The probabilities after the softmax are a second matrix of the same size, which is not counted here.
 #
-# A count below 1, or a `bytes_per` that is not positive, raises `ValueError` with the value in the message.
-#
 # <details><summary>Hint 1</summary>
 #
 # Every token is a query and a key at once. The causal half that is masked away is stored all the same.
@@ -710,11 +706,11 @@ hidden_score_matrix_bytes()
 #
 # Example, one query with scores 1, 3 in blocks of one: after the first block $m = 1, \ell = 1, o = v_1$; after the second $m = 3, \ell = e^{-2} + 1, o = e^{-2} v_1 + v_2$.
 #
-# A `block_size` below 1 raises `ValueError` with the value in the message. The checks measure the peak of your memory; use NumPy alone, since the measure sees no other library. (Milakov and Gimelshein 2018 for the online softmax, Rabe and Staats 2021 and Dao et al. 2022 for attention with it.)
+# The checks measure the peak of your memory; use NumPy alone, since the measure sees no other library. (Milakov and Gimelshein 2018 for the online softmax, Rabe and Staats 2021 and Dao et al. 2022 for attention with it.)
 #
 # <details><summary>Hint 1</summary>
 #
-# Keep $m$ and $\ell$ as arrays `[..., N, 1]` and $o$ as `[..., N, d_v]`, so that they multiply without more thought. Everything that was summed so far must be rescaled by the same factor.
+# Keep $m$ and $\ell$ as arrays `[..., N, 1]` and $o$ as `[..., N, d_v]`, so that they multiply with each other directly. Everything that was summed so far must be rescaled by the same factor.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -925,7 +921,7 @@ hidden_online_softmax_attention()
 #
 # Example: $N = 4$, $d = 2$, 32 bytes of SRAM, $b = 2$: $B_c = 32 / 16 = 2$, $T_c = 2$, so $(16 + 24 \cdot 2) \cdot 2 = 128$ bytes, against $(32 + 64) \cdot 2 = 192$.
 #
-# Return an `int`. Sizes below 1, or an SRAM too small for a block of one row, raise `ValueError` with a bad value in the message. (Dao et al. 2022, Algorithm 1 and Theorem 2; the paper rounds $B_c$ up, we round it down so that the tiles fit.)
+# Return an `int`. An SRAM too small for a block of one row makes no sense either. (Dao et al. 2022, Algorithm 1 and Theorem 2; the paper rounds $B_c$ up, we round it down so that the tiles fit.)
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1058,7 +1054,7 @@ hidden_flash_hbm_bytes()
 # | **2** | 0 | 1 | 1 | 0 |
 # | **3** | 0 | 0 | 1 | 1 |
 #
-# With `window >= n` it is the plain causal mask. A count below 1 raises `ValueError` with the value in the message. (Beltagy et al. 2020; Jiang et al. 2023 use 4096 in Mistral 7B. Some texts let the window count the past only, one more than here.)
+# With `window >= n` it is the plain causal mask. (Beltagy et al. 2020; Jiang et al. 2023 use 4096 in Mistral 7B. Some texts let the window count the past only, one more than here.)
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1141,12 +1137,12 @@ hidden_sliding_window_mask()
 # %% [markdown] task="RollingKVCache" stars=3 minutes=35
 # ## 10. A cache that forgets
 #
-# What no query will ever look at again need not be kept. Write `class RollingKVCache(n_layers, n_kv_heads, head_dim, window, batch=1, dtype=np.float32)`: a KV cache whose memory is `window` slots per layer, however long the text. The token at position $p$ lives in slot $p \bmod \text{window}$, where it overwrites the token that just left the window.
+# Keys and values that no query will look at again need not be stored. Write `class RollingKVCache(n_layers, n_kv_heads, head_dim, window, batch=1, dtype=np.float32)`: a KV cache whose memory is `window` slots per layer, however long the text. The token at position $p$ lives in slot $p \bmod \text{window}$, where it overwrites the token that just left the window.
 #
 # - `append(layer, k, v)` takes the $n$ new tokens of a layer, `[batch, n_kv_heads, n, head_dim]` (with `batch=1` the batch axis may be left out), and returns `(keys, values)`: all that these tokens may look at, **in the order of the text**. That is the last `window - 1` older tokens, or as many as there are, and then the new ones. So one new token gets at most `window` keys; a chunk gets more, and the mask of exercise 9 sorts out which of its tokens sees what.
 # - `length` is the number of tokens that every layer has *seen*, not the number kept. It is what RoPE needs.
 # - Use NumPy alone: the checks measure your memory, and the measure sees no other library.
-# - Nothing is ever full. A `k` or `v` of another shape than the cache raises `ValueError` and writes nothing; a layer that does not exist raises `IndexError`. Sizes below 1 raise `ValueError` with the value in the message.
+# - Nothing is ever full. A `k` or `v` of another shape than the cache raises `ValueError` and writes nothing; a layer that does not exist raises `IndexError`.
 #
 # Example, `window=3`, one token at a time:
 #

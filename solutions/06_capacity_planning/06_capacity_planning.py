@@ -17,6 +17,8 @@
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
 #
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant.
+#
 # **GB is 1e9 bytes, GiB is 2\*\*30 bytes.** Some plans read an "80 GB" GPU as 80e9 bytes, some as 80 GiB; the two differ by 7 percent, which is 6 requests of 8k tokens for Llama-3-8B. Say which one you mean.
 
 # %% setup=True
@@ -34,7 +36,7 @@ BANDWIDTH_SHARE, FLOPS_SHARE = 0.7, 0.5
 # %% [markdown] task="weight_bytes" stars=1 minutes=5
 # ## 1. Bytes of the weights
 #
-# Write `weight_bytes(config, bytes_per=2)`: the bytes of all parameters, `bytes_per` bytes each. `parameter_count(config)` is imported from the engine. Return an `int`; half bytes (4-bit weights) round up to whole ones. A `bytes_per` that is not above 0 raises `ValueError` with the value in the message.
+# Write `weight_bytes(config, bytes_per=2)`: the bytes of all parameters, `bytes_per` bytes each. `parameter_count(config)` is imported from the engine. Return an `int`; half bytes (4-bit weights) round up to whole ones.
 #
 # Example: 5 parameters of half a byte are 2.5 bytes, so 3.
 #
@@ -118,9 +120,9 @@ hidden_weight_bytes()
 # %% [markdown] task="concurrent_users" stars=1 minutes=10
 # ## 2. Users beside the weights
 #
-# Every user with an open conversation holds a KV cache of `context` tokens. Write `concurrent_users(config, free_bytes, context, kv_bytes_per=2)`: how many such caches fit into `free_bytes`, as an `int`. A part of a user is no user.
+# Every user with an open conversation holds a KV cache of `context` tokens. Write `concurrent_users(config, free_bytes, context, kv_bytes_per=2)`: how many such caches fit into `free_bytes`, as an `int`. Only whole users count.
 #
-# `kv_bytes_per_token(config, bytes_per)` is imported from the engine. `free_bytes` may be 0; a negative one raises `ValueError`, as does a `context` below 1 or a `kv_bytes_per` not above 0.
+# `kv_bytes_per_token(config, bytes_per)` is imported from the engine. `free_bytes` may be 0.
 #
 # Example: Llama-3-8B keeps 131072 bytes per token in 16 bit. A context of 1000 tokens is 131 MB, so 1 GB holds 7 users, and 15 with an 8-bit cache.
 #
@@ -219,8 +221,6 @@ hidden_concurrent_users()
 # Write `max_batch_size(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2)`: how many whole requests of `context` tokens fit into `gpu_bytes` once the weights are in.
 #
 # Return a `BatchSize(count, message)`: an `int` that carries a `message`. The message is `""` when something fits. When nothing fits, the count is 0, never negative, and the message is one line that says what is too large: it holds the word `weights` or the word `request`. (The checks take a plain `int` too, but then the reader of a 0 must guess.)
-#
-# `gpu_bytes` and the bytes per number must be positive and `context` at least 1, else `ValueError`.
 #
 # Example: Llama-3-8B on 80e9 bytes at 8192 tokens: weights 16.06 GB, 63.94 GB are left, a request takes 1.074 GB, so 59 fit and a half one does not.
 #
@@ -344,7 +344,7 @@ hidden_max_batch_size()
 #
 # Write `max_batch_size_tp(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=2, tp=1)`: the whole requests that fit; `gpu_bytes` is the memory of **one** GPU. Return a `BatchSize` as in exercise 3.
 #
-# This plan splits by whole KV heads. A `tp` that does not divide `num_key_value_heads` raises `ValueError`; the message names the `tp` and says what engines with tensor parallelism alone do when `tp` is larger than the number of KV heads: they **replicate** KV heads (use that word), so that each GPU has a full copy of one; the cache per GPU then stops shrinking ([vLLM's LLaMA model](https://github.com/vllm-project/vllm/blob/main/vllm/model_executor/models/llama.py) does so when `tp` is a multiple of the KV heads). Context parallelism, which cuts the cache along its tokens, is left out here; the chapter has a word on it. `tp` below 1 raises `ValueError` too.
+# This plan splits by whole KV heads. A `tp` that does not divide `num_key_value_heads` raises `ValueError`; the message names the `tp` and says what engines with tensor parallelism alone do when `tp` is larger than the number of KV heads: they **replicate** KV heads (use that word), so that each GPU has a full copy of one; the cache per GPU then stops shrinking ([vLLM's LLaMA model](https://github.com/vllm-project/vllm/blob/main/vllm/model_executor/models/llama.py) does so when `tp` is a multiple of the KV heads). Context parallelism, which cuts the cache along its tokens, is left out here; the chapter has a word on it.
 #
 # Example: Llama-3-8B at 8192 tokens on two GPUs of 80e9 bytes: each holds 8.03 GB of weights and 0.537 GB of each request, so 134 requests fit, more than twice the 59 of one GPU: the weights are stored once, not twice.
 #
@@ -549,7 +549,7 @@ hidden_capacity_table()
 #
 # Memory is one limit on the batch, speed is the other. A decode step reads the weights once and the KV cache of every sequence once. Write `max_batch_for_tpot(weight_bytes, kv_bytes_per_request, bandwidth, tpot_ms)`: the largest batch whose decode step takes at most `tpot_ms` milliseconds, as an `int`; 0 where even the weights take longer.
 #
-# `bandwidth` is that of all GPUs together in bytes per second: use a share of the data sheet's value that your kernels reach. All four arguments must be positive, else `ValueError`.
+# `bandwidth` is that of all GPUs together in bytes per second: use a share of the data sheet's value that your kernels reach.
 #
 # Example: 6 GB of weights, 1 GB per request, 1 TB/s, 10 ms: in 10 ms 10 GB can be read, so 4 requests.
 #
@@ -653,7 +653,7 @@ hidden_max_batch_for_tpot()
 #
 # In any system in a steady state, the number of things inside is the rate at which they pass through times the time that each one stays ([Little 1961](https://doi.org/10.1287/opre.9.3.383)). It holds for people in a shop, requests in a server and tokens in flight.
 #
-# Write `littles_law(throughput, latency)`: the concurrency, from a throughput per second and a latency in **seconds**. Negative values raise `ValueError`; 0 is fine.
+# Write `littles_law(throughput, latency)`: the concurrency, from a throughput per second and a latency in **seconds**. 0 is fine.
 #
 # Example: a server gives 1000 tokens per second and each token takes 50 ms, that is 0.05 s: 50 sequences are in the batch.
 #
@@ -886,10 +886,245 @@ hidden_plan_70b()
 # *Written answer.* Write the recommendation you would send with these numbers, eight sentences at most: how many conversations the machine holds, how many of them decode within 50 ms, how many it can sustain, whether 100 conversations and the 1 s can be promised, which change comes first and why, and which of your assumptions you would measure before you sign.
 #
 # ### BEGIN SOLUTION
-# **Model answer.** Eight A100 hold the model (141 GB of 640 GB) and, with a tenth of the memory left free, 162 sequences of 8192 tokens; 160 of them can be read within 50 ms if kernels reach 70 percent of the bandwidth. But a conversation ends after 1024 tokens, and its successor brings 7168 prompt tokens to compute. At half of the peak the arithmetic is enough for 1.02 requests per second, which is 52 conversations at a time, so 100 cannot be sustained: the queue would grow for as long as the load lasts. The first token within 1 s can be promised on an idle machine only, since the prompt alone takes 0.85 s. The first change is to compute fewer prompt tokens, by caching shared beginnings; where documents differ, by prefill machines of their own or 8-bit arithmetic. An 8-bit cache doubles what fits, which is not what is short here. Before signing I would measure the share of FLOP/s and bandwidth on this machine with its communication, and the real lengths of prompts and answers, because the plan turns round for short prompts and long answers.
+# **Model answer.** Eight A100 hold the model (141 GB of 640 GB) and, with a tenth of the memory left free, 162 sequences of 8192 tokens; 160 of them can be read within 50 ms if kernels reach 70 percent of the bandwidth. But a conversation ends after 1024 tokens, and its successor brings 7168 prompt tokens to compute. At half of the peak the arithmetic is enough for 1.02 requests per second, which is 52 conversations at a time, so 100 cannot be sustained: the queue would grow for as long as the load lasts. The first token within 1 s can be promised on an idle machine only, since the prompt alone takes 0.85 s. The first change is to compute fewer prompt tokens, by caching shared beginnings; where documents differ, by prefill machines of their own or 8-bit arithmetic. An 8-bit cache doubles what fits, which is not what is short here. Before signing I would measure the share of FLOP/s and bandwidth on this machine with its communication, and the real lengths of prompts and answers, because for short prompts and long answers another limit comes first.
 #
 # **Rubric, 1 point each.** (1) Memory: about 160 sequences, with the reserve named. (2) 100 conversations not sustained, with the arithmetic of the prompts as reason; TTFT not under load, with the prefill time as reason. (3) A first lever argued from the resource that runs out first (fewer prompt tokens; another one if it is argued by numbers for a stated workload). (4) An assumption to be measured: efficiency shares, communication, lengths, arrival pattern.
 # ### END SOLUTION
+
+# %% [markdown] task="service_cost" stars=3 minutes=30
+# ## 10. Mixed lengths, and the price of a million tokens
+#
+# Real requests are not alike. Given some typical ones, equally frequent, what does a million tokens of answer cost on one GPU, and is that worth it? Write `service_cost(config, requests, gpu_bytes, bandwidth, peak_flops, tpot_ms, usd_per_hour, usd_limit)`. `requests` is a list of pairs (prompt tokens, answer tokens). Return a dict:
+#
+# | key | what |
+# |---|---|
+# | `"resident_tokens"` | cached tokens that a running request holds on average. A request with a prompt of $P$ and an answer of $n$ tokens runs for $n$ steps and holds $P, P + 1, \dots, P + n - 1$ tokens in them. The mean goes over all steps of all requests, so long answers weigh more: at any moment most of what runs is long |
+# | `"batch"` | the most requests that run at once: the smallest of three whole numbers, each 0 or more. **memory**: weights and caches fit into `gpu_bytes`. **reading**: weights and caches can be read within `tpot_ms` at `bandwidth`. **arithmetic**: `peak_flops` can compute, within `tpot_ms`, one answer token of each, together with its share of the prompts: the FLOPs of all requests over their answer tokens |
+# | `"limit"` | `"memory"`, `"reading"` or `"arithmetic"`: which of the three it is; of equals the first |
+# | `"tokens_per_s"` | answer tokens per second: `batch` over the time of a step, which is the larger of its reading and its arithmetic |
+# | `"usd_per_million"` | what a million answer tokens cost at `usd_per_hour` |
+# | `"verdict"` | `"does not run"` for a batch of 0 (then the speed is 0.0 and the price `math.inf`), else `"too expensive"` if the price is above `usd_limit`, else `"worth it"` |
+#
+# Weights and caches take 2 bytes a number. `request_flops(config, prompt, answer)["total"]` is the engine's, `weight_bytes` is your exercise 1.
+#
+# Example for the first key: the requests (100, 10) and (100, 1000). The first holds 104.5 tokens on average, the second 599.5. But of 1,010 steps only 10 are the first one's: $(10 \cdot 104.5 + 1000 \cdot 599.5) / 1010 = 594.6$, and not 352.
+#
+# <details><summary>Hint 1</summary>
+#
+# Three totals over the requests give everything: answer tokens, held tokens over all steps, FLOPs. The first divides the other two.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Make a dict of the three limits; `min(limits, key=limits.get)` is the name of the smallest, and of equals the first. Tokens per hour are 3600 times tokens per second.
+#
+# </details>
+
+
+# %% solution="service_cost"
+def service_cost(config, requests, gpu_bytes, bandwidth, peak_flops, tpot_ms, usd_per_hour, usd_limit):
+    """What a million answer tokens of a mixed workload cost on one GPU, and whether that is worth it: a dict.
+
+    config: a model spec. requests: pairs (prompt, answer) of tokens, each 1 or more, at least one pair. bandwidth in
+    bytes/s, peak_flops in FLOP/s: what kernels reach. usd_limit: dollars per million answer tokens. All numbers above 0.
+    Returns {"resident_tokens", "batch", "limit", "tokens_per_s", "usd_per_million", "verdict"}. Raises ValueError for
+    other values.
+    """
+    ### BEGIN SOLUTION
+    for value in (gpu_bytes, bandwidth, peak_flops, tpot_ms, usd_per_hour, usd_limit):
+        if value <= 0:
+            raise ValueError(f"every number must be above 0, got {value}")
+    if not requests:
+        raise ValueError(f"a workload needs requests, got {requests}")
+    flops = sum(request_flops(config, prompt, answer)["total"] for prompt, answer in requests)  # checks the tokens
+    answers = sum(answer for _, answer in requests)
+    resident = sum(answer * (prompt + (answer - 1) / 2) for prompt, answer in requests) / answers
+    flops_per_answer = flops / answers
+    weights, cache, step_s = weight_bytes(config), resident * kv_bytes_per_token(config), tpot_ms / 1000
+    limits = {
+        "memory": max(0, (gpu_bytes - weights) // cache),
+        "reading": max(0, (bandwidth * step_s - weights) // cache),
+        "arithmetic": peak_flops * step_s // flops_per_answer,
+    }
+    limit = min(limits, key=limits.get)
+    batch = int(limits[limit])
+    rate = batch / max((weights + batch * cache) / bandwidth, batch * flops_per_answer / peak_flops)
+    price = 1e6 * usd_per_hour / 3600 / rate if batch else math.inf
+    return {
+        "resident_tokens": resident,
+        "batch": batch,
+        "limit": limit,
+        "tokens_per_s": rate,
+        "usd_per_million": price,
+        "verdict": "does not run" if not batch else "too expensive" if price > usd_limit else "worth it",
+    }
+    ### END SOLUTION
+
+
+# %% tryit="service_cost"
+workloads = {
+    "chat": [(200, 100), (400, 300), (1500, 500)],
+    "documents": [(6000, 200), (8000, 500)],
+    "reasoning": [(300, 2000), (300, 8000)],
+}
+for name, requests in workloads.items():
+    for tpot_ms in (15, 40):
+        plan = service_cost(
+            LLAMA_3_8B, requests, 0.9 * A100_BYTES, 0.7 * A100_BANDWIDTH, 0.5 * A100_FLOPS, tpot_ms, 2.0, 0.5
+        )
+        print(f"{name:10} within {tpot_ms} ms: batch {plan['batch']:3} ({plan['limit']}), ", end="")
+        print(f"{plan['tokens_per_s']:5.0f} tokens/s, {plan['usd_per_million']:5.2f} dollars: {plan['verdict']}")
+
+
+# %% test="service_cost" points=2
+def test_service_cost():
+    import math
+
+    from mini_engine.config import ModelConfig
+
+    toy = ModelConfig("toy", 1, 4, 1, 1, 11, 11, 4)  # 296 parameters, 16 bytes of cache per token
+
+    def cost(requests=((3, 1), (3, 4)), gpu=1200, bandwidth=1e6, peak=1e9, tpot=10, hour=3.6, limit=0.5):
+        got = service_cost(toy, list(requests), gpu, bandwidth, peak, tpot, hour, limit)
+        assert isinstance(got, dict), f"service_cost should return a dict, you returned {type(got).__name__}"
+        return got
+
+    got = cost([(100, 10), (100, 1000)], gpu=1e6)
+    keys = {"resident_tokens", "batch", "limit", "tokens_per_s", "usd_per_million", "verdict"}
+    assert set(got) == keys, f"the keys are {sorted(keys)}, yours: {sorted(got)}"
+    held = got["resident_tokens"]
+    assert abs(held - 352) > 0.1, "352 gives each request the same weight; a request of 1000 steps is there more often"
+    assert abs(held - 600545 / 1010) < 1e-6, f"(100, 10) and (100, 1000) hold 594.6 tokens on average, yours: {held}"
+    got = cost()  # resident 4.2 tokens, 67.2 bytes; weights 592
+    assert got["limit"] == "memory", f"608 bytes for caches of 67.2: memory is the limit, you say {got['limit']!r}"
+    assert got["batch"] == 9, f"608 bytes hold 9 caches of 67.2 bytes, you say {got['batch']}"
+    rate = 9 / ((592 + 9 * 67.2) / 1e6)
+    assert abs(got["tokens_per_s"] / rate - 1) < 1e-9, (
+        f"9 tokens in the 1.20 ms that reading takes: {rate:.0f} per second, you say {got['tokens_per_s']}"
+    )
+    price = 1e6 * 3.6 / (3600 * rate)
+    assert abs(got["usd_per_million"] - price * 3600) > 1e-6, "usd_per_hour is for 3600 seconds"
+    assert abs(got["usd_per_million"] / price - 1) < 1e-9, (
+        f"a million tokens take {1e6 / rate:.0f} s and cost {price:.4f}, you say {got['usd_per_million']}"
+    )
+    assert got["verdict"] == "worth it", f"{price:.3f} is below the limit of 0.5: worth it, you say {got['verdict']!r}"
+    got = cost(limit=0.1)
+    assert got["verdict"] == "too expensive", f"{price:.3f} is above 0.1: too expensive, you say {got['verdict']!r}"
+    got = cost(limit=got["usd_per_million"])
+    assert got["verdict"] == "worth it", "a price that equals the limit is not above it: worth it"
+    got = cost(gpu=500)
+    assert got["verdict"] == "does not run", f"no cache fits beside the weights, you say {got['verdict']!r}"
+    nothing = (got["batch"], got["tokens_per_s"], got["usd_per_million"])
+    assert nothing == (0, 0.0, math.inf), f"batch 0, speed 0.0 and price math.inf, you say {nothing}"
+    try:
+        cost([])
+    except ValueError:
+        pass
+    else:
+        raise AssertionError("no requests at all were accepted: raise ValueError")
+
+
+test_service_cost()
+
+
+# %% hidden="service_cost" points=4
+def hidden_service_cost():
+    import math
+
+    import numpy as np
+
+    from mini_engine.config import LLAMA_3_8B, SMOLLM2_135M
+
+    rng = np.random.default_rng(606)
+    seen = {key: set() for key in ("limit", "verdict")}
+    for case in range(60):
+        config = (LLAMA_3_8B, SMOLLM2_135M)[case % 2]
+        weights, per_token = ((2 * 8_030_261_248, 131_072), (2 * 134_515_008, 23_040))[case % 2]
+        matmul = (weights // 2 - (128_256 * 4096 + 65 * 4096), weights // 2 - 61 * 576)[case % 2]
+        width = (32 * 32 * 128, 30 * 9 * 64)[case % 2]
+        requests = [tuple(int(n) for n in rng.integers(1, 400, 2)) for _ in range(int(rng.integers(1, 4)))]
+        steps = held = work = 0
+        for prompt, answer in requests:  # step by step; the last token of an answer is never fed
+            for i in range(answer):
+                steps, held = steps + 1, held + prompt + i
+            fed = prompt + answer - 1
+            pairs = fed * (fed + 1) // 2
+            work += 2 * matmul * fed + 4 * width * pairs
+        cache, flops = per_token * held / steps, work / steps
+        gpu = weights + cache * float(rng.uniform(0.5, 60))
+        tpot = 1000 * float(rng.uniform(0.5, 3)) * weights / 1e12
+        peak = flops * 1000 / tpot * float(rng.uniform(0.5, 60))
+        limit_usd, hour = float(rng.uniform(0.01, 0.4)), float(rng.uniform(0.5, 4))
+        room = {
+            "memory": (gpu - weights) / cache,
+            "reading": (1e12 * tpot / 1000 - weights) / cache,
+            "arithmetic": peak * tpot / 1000 / flops,
+        }
+        if any(abs(n - round(n)) < 1e-6 for n in room.values()):
+            continue
+        whole = {name: max(0, math.floor(n)) for name, n in room.items()}
+        got = service_cost(config, requests, gpu, 1e12, peak, tpot, hour, limit_usd)
+        assert abs(got["resident_tokens"] * steps / held - 1) < 1e-9, (
+            f"{requests}: {held / steps:.3f} tokens are held on average over all steps, yours {got['resident_tokens']}"
+        )
+        batch = min(whole.values())
+        assert got["batch"] == batch and isinstance(got["batch"], int), (
+            f"the three limits are {whole}, so the batch is {batch}, an int; yours {got['batch']!r} "
+            "(prompts counted in the arithmetic? each limit a whole number, 0 or more?)"
+        )
+        first = next(name for name, n in whole.items() if n == batch)
+        assert got["limit"] == first, f"the limits are {whole}: {first}, of equals the first; yours {got['limit']!r}"
+        seconds = max((weights + batch * cache) / 1e12, batch * flops / peak)
+        price = hour / 3600 * seconds / batch * 1e6 if batch else math.inf
+        assert abs(got["tokens_per_s"] - batch / seconds) < 1e-6 * batch / seconds + 1e-12, (
+            f"{batch} tokens in {seconds:.3e} s, the larger of reading and arithmetic; yours {got['tokens_per_s']} per second"
+        )
+        same = got["usd_per_million"] == price or abs(got["usd_per_million"] / price - 1) < 1e-9
+        assert same, f"a million answer tokens cost {price}, yours {got['usd_per_million']}"
+        want = "does not run" if not batch else "too expensive" if price > limit_usd else "worth it"
+        assert got["verdict"] == want, (
+            f"batch {batch}, price {price} against {limit_usd}: {want}, yours {got['verdict']!r}"
+        )
+        seen["limit"].add(first)
+        seen["verdict"].add(want)
+    assert all(len(values) == 3 for values in seen.values()), f"the cases should show everything, they show {seen}"
+    # limits that lie close together: of equal whole numbers the first is named, and nothing is below 0
+    weights, cache, flops = 2 * 8_030_261_248, 131_072 * 100, 2 * (8_030_261_248 - 128_256 * 4096 - 65 * 4096) * 100
+    flops += 4 * 32 * 32 * 128 * sum(range(1, 101))  # of the one request (100, 1)
+    for memory, reading, arithmetic, batch, limit in (
+        (9.9, 9.6, 9.3, 9, "memory"),
+        (20.5, 9.6, 9.3, 9, "reading"),
+        (20.5, 9.6, 8.9, 8, "arithmetic"),
+        (9.0002, 20, 20, 9, "memory"),
+        (20, 9.0002, 20, 9, "reading"),
+        (20, 20, 9.0002, 9, "arithmetic"),
+        (-2.5, -7.5, 3, 0, "memory"),
+        (3, -7.5, 0.5, 0, "reading"),
+    ):
+        sizes = weights + memory * cache, (weights + reading * cache) / 0.02, arithmetic * flops / 0.02
+        got = service_cost(LLAMA_3_8B, [(100, 1)], *sizes, 20, 2, 1)
+        assert (got["batch"], got["limit"]) == (batch, limit), (
+            f"memory holds {memory} requests, {reading} can be read and {arithmetic} computed in time: {batch}, {limit}; "
+            f"yours {got['batch']}, {got['limit']}"
+        )
+    good = (80e9, 1e12, 1e14, 50, 2, 1)
+    for i in range(6):
+        bad = [*good]
+        bad[i] = 0 if i % 2 else -1
+        try:
+            service_cost(LLAMA_3_8B, [(10, 10)], *bad)
+        except ValueError:
+            continue
+        raise AssertionError(f"a number that is not above 0 was accepted: {bad}")
+    for requests in ([(0, 5)], [(5, 0)], [(5, 5), (0, 3)], [(5, 5), (3, 0)], []):
+        try:
+            service_cost(LLAMA_3_8B, requests, *good)
+        except ValueError:
+            continue
+        raise AssertionError(f"the requests {requests} were accepted")
+
+
+hidden_service_cost()
 
 # %% [markdown]
 # ## What to take along

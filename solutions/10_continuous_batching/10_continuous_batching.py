@@ -17,6 +17,8 @@
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
 #
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant.
+#
 # Time is counted in **steps**, from step 0 on. Step $t$ begins at time $t$ and ends at time $t + 1$. In each step every active request gets one token.
 
 # %% setup=True
@@ -110,13 +112,13 @@ class EngineScheduler:
 # %% [markdown] task="active_counts" stars=1 minutes=10
 # ## 1. How a static batch runs empty
 #
-# Three requests start together and need 3, 1 and 2 more tokens. In the first step all three are active; after it one is done, and its place stays empty, because a static batch takes no one new before the last one has ended.
+# Three requests start together and need 3, 1 and 2 more tokens. In the first step all three are active; after it one is done, and its slot stays empty, because a static batch takes nobody new before the last one has ended.
 #
 # Write `active_counts(remaining)`: `remaining` is a list of ints, the tokens that each request of the batch still needs (0: it needs none). Return the list of active requests in each step, until none is left.
 #
-# Example: `active_counts([3, 1, 2])` is `[3, 2, 1]`: 6 tokens in 3 steps, on average 2 active requests in 3 places.
+# Example: `active_counts([3, 1, 2])` is `[3, 2, 1]`: 6 tokens in 3 steps, on average 2 active requests in 3 slots.
 #
-# An empty batch takes no step: `[]`. A negative number raises `ValueError` with the value in the message. Do not change the list you were given.
+# An empty batch takes no step: `[]`. Do not change the list you were given.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -158,7 +160,7 @@ def test_active_counts():
     got = active_counts(remaining)
     assert got is not None, "active_counts returned None: is there a return statement?"
     got = list(got)
-    assert got != [3, 3, 3], "[3, 3, 3] counts places, not active requests: a finished one does nothing more"
+    assert got != [3, 3, 3], "[3, 3, 3] counts slots, not active requests: a finished one does nothing more"
     assert got != [3, 2, 1, 0], "the last step is the one in which the last request gets its token: no 0 at the end"
     assert got == [3, 2, 1], f"remaining [3, 1, 2] gives [3, 2, 1], you returned {got}"
     assert sum(got) / len(got) == 2.0, "on average 2 of the 3 are active"
@@ -222,13 +224,13 @@ hidden_active_counts()
 # |---|---|
 # | `"num_steps"` | int, steps from step 0 to the one that gives the last token |
 # | `"running"` | list with one entry per step: the list of ids that got a token in it, in the order of the queue; `[]` in an idle step |
-# | `"utilisation"` | float, share of the places used: tokens / (`num_steps` · `batch_size`) |
+# | `"utilisation"` | float, share of the slots used: tokens / (`num_steps` · `batch_size`) |
 # | `"throughput"` | float, tokens per step |
 # | `"latency"` | dict from id to int: from its arrival to the end of the step with its last token |
 #
 # Example: `batch_size` 2 and the requests a (arrival 0, output 1), b (0, 3), c (1, 1). Steps: `[["a", "b"], ["b"], ["b"], ["c"]]`. c came at time 1 and has its token at time 4, so its latency is 3. Utilisation is 5 / 8, throughput 5 / 4.
 #
-# No requests give 0 steps, utilisation 0.0, throughput 0.0 and two empty collections. A `batch_size` or an `output` below 1 raises `ValueError` with the value in the message. Leave the requests as they are.
+# No requests give 0 steps, utilisation 0.0, throughput 0.0 and two empty collections. Leave the requests as they are.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -246,7 +248,7 @@ hidden_active_counts()
 def simulate_static(requests, batch_size):
     """Serve requests in static batches, step by step.
 
-    requests: list of request dicts. batch_size: places, 1 or more. Returns a result dict (see above).
+    requests: list of request dicts. batch_size: slots, 1 or more. Returns a result dict (see above).
     Raises ValueError for a batch_size or an output below 1.
     """
     ### BEGIN SOLUTION
@@ -307,7 +309,7 @@ def test_simulate_static():
     assert got["num_steps"] == 4, f"4 steps, you returned {got['num_steps']}"
     assert got["latency"].get("c") != 1, "c's latency is 3: the wait in the queue counts, from its arrival at 1 to 4"
     assert got["latency"] == {"a": 1, "b": 3, "c": 3}, f"latencies should be a 1, b 3, c 3; yours: {got['latency']}"
-    assert abs(got["utilisation"] - 5 / 8) < 1e-12, f"5 tokens in 4 steps of 2 places: 0.625, not {got['utilisation']}"
+    assert abs(got["utilisation"] - 5 / 8) < 1e-12, f"5 tokens in 4 steps of 2 slots: 0.625, not {got['utilisation']}"
     assert abs(got["throughput"] - 5 / 4) < 1e-12, f"5 tokens in 4 steps: 1.25 per step, not {got['throughput']}"
     assert requests == before, "the requests were changed: count down in a dict of your own"
     got = simulate_static([request("late", 2, 1)], 3)
@@ -374,10 +376,10 @@ hidden_simulate_static()
 # %% [markdown] task="simulate_continuous" stars=2 minutes=25
 # ## 3. Continuous batching
 #
-# The change is one rule (Yu et al. 2022, Orca): decide again **before every step**. A request that has its last token leaves, and at the next step its place goes to the first of the queue. Write `simulate_continuous(requests, batch_size)` with the requests and the result of exercise 2. Only the rule for joining is another:
+# The change is one rule (Yu et al. 2022, Orca): decide again **before every step**. A request that has its last token leaves, and at the next step its slot goes to the first of the queue. Write `simulate_continuous(requests, batch_size)` with the requests and the result of exercise 2. Only the rule for joining is another:
 #
 # - Before each step, requests that have arrived join in the order of the queue while fewer than `batch_size` run.
-# - A place that becomes free by the token of step $t$ can be taken in step $t + 1$, not in step $t$.
+# - A slot that becomes free by the token of step $t$ can be taken in step $t + 1$, not in step $t$.
 # - First come, first served: no request overtakes another, however short.
 #
 # Example: the three requests of exercise 2 with `batch_size` 2: `[["a", "b"], ["b", "c"], ["b"]]`. One step less, c has its token at time 2 (latency 1), utilisation is 5 / 6.
@@ -400,7 +402,7 @@ hidden_simulate_static()
 def simulate_continuous(requests, batch_size):
     """Serve requests with a batch that is filled again before every step.
 
-    requests: list of request dicts. batch_size: places, 1 or more. Returns a result dict as simulate_static does.
+    requests: list of request dicts. batch_size: slots, 1 or more. Returns a result dict as simulate_static does.
     Raises ValueError for a batch_size or an output below 1.
     """
     ### BEGIN SOLUTION
@@ -438,20 +440,20 @@ workload = [
 ]
 fig, ax = figure(2, 1, size=(6.4, 5.4), sharex=True)
 for axis, name, simulate in zip(ax, ("static", "continuous"), (simulate_static, simulate_continuous), strict=True):
-    result, places = simulate(workload, 4), {}
+    result, slots = simulate(workload, 4), {}
     for step, ids in enumerate(result["running"]):
-        places = {place: name for place, name in places.items() if name in ids}
+        slots = {slot: name for slot, name in slots.items() if name in ids}
         for request in ids:
-            if request not in places.values():
-                places[min(set(range(4)) - set(places))] = request
-        for place, request in places.items():
+            if request not in slots.values():
+                slots[min(set(range(4)) - set(slots))] = request
+        for slot, request in slots.items():
             color = f"C{int(request[1:]) % 8}"
-            axis.barh(place, 1, left=step, color=color, edgecolor="white", linewidth=0.4)
-    axis.set(ylabel="place", yticks=range(4), title=f"{name}: {result['utilisation']:.0%} of the places used")
+            axis.barh(slot, 1, left=step, color=color, edgecolor="white", linewidth=0.4)
+    axis.set(ylabel="slot", yticks=range(4), title=f"{name}: {result['utilisation']:.0%} of the slots used")
 ax[1].set_xlabel("step")
 show(
     fig,
-    alt="Which request holds which of four places in each step: static batches leave gaps, continuous ones hardly any.",
+    alt="Which request holds which of four slots in each step: static batches leave gaps, continuous ones hardly any.",
 )
 
 
@@ -469,12 +471,12 @@ def test_simulate_continuous():
     assert running == [["a", "b"], ["b", "c"], ["b"]], f"the steps should be ab, bc, b; yours are {running}"
     assert got["latency"] == {"a": 1, "b": 3, "c": 1}, f"latencies should be a 1, b 3, c 1; yours: {got['latency']}"
     assert got["num_steps"] == 3, f"3 steps, you returned {got['num_steps']}"
-    assert abs(got["utilisation"] - 5 / 6) < 1e-12, f"5 tokens in 3 steps of 2 places: 5/6, not {got['utilisation']}"
+    assert abs(got["utilisation"] - 5 / 6) < 1e-12, f"5 tokens in 3 steps of 2 slots: 5/6, not {got['utilisation']}"
     assert abs(got["throughput"] - 5 / 3) < 1e-12, f"5 tokens in 3 steps: 5/3 per step, not {got['throughput']}"
     assert requests == before, "the requests were changed: count down in a dict of your own"
     got = simulate_continuous([request("a", 0, 2), request("b", 0, 2), request("c", 0, 1)], 1)
     running = [list(ids) for ids in got["running"]]
-    assert all(len(ids) <= 1 for ids in running), f"one place: never two requests in one step, yours are {running}"
+    assert all(len(ids) <= 1 for ids in running), f"one slot: never two requests in one step, yours are {running}"
     assert running == [["a"], ["a"], ["b"], ["b"], ["c"]], (
         f"first come, first served: aabbc, yours are {running} (does a short request overtake?)"
     )
@@ -504,11 +506,11 @@ def hidden_simulate_continuous():
             for i in range(count)
         ]
         # Places as a heap of the times at which they become free: no step is counted here.
-        places, finish = [0] * size, {}
+        slots, finish = [0] * size, {}
         queue = sorted(requests, key=lambda r: r["arrival"])
         for r in queue:
-            finish[r["id"]] = max(heapq.heappop(places), r["arrival"]) + r["output"]
-            heapq.heappush(places, finish[r["id"]])
+            finish[r["id"]] = max(heapq.heappop(slots), r["arrival"]) + r["output"]
+            heapq.heappush(slots, finish[r["id"]])
         got = simulate_continuous(requests, size)
         case = f"batch_size {size}, (arrival, output) {[(r['arrival'], r['output']) for r in requests]}"
         want = {r["id"]: finish[r["id"]] - r["arrival"] for r in requests}
@@ -517,7 +519,7 @@ def hidden_simulate_continuous():
         assert got["num_steps"] == steps, f"{case}: {steps} steps, you returned {got['num_steps']}"
         assert abs(got["utilisation"] - tokens / (steps * size)) < 1e-12, f"{case}: utilisation {got['utilisation']}"
         assert abs(got["throughput"] - tokens / steps) < 1e-12, f"{case}: throughput {got['throughput']}"
-        # And the engine's own scheduler on the same requests, with room for everything but places.
+        # And the engine's own scheduler on the same requests, with room for everything but slots.
         engine = Scheduler(BlockManager(1000), max_num_seqs=size, max_num_batched_tokens=1000)
         _, log = trace(engine, [Request(r["arrival"], r["prompt"], r["output"]) for r in queue])
         want = [[] for _ in range(steps)]
@@ -537,7 +539,7 @@ def hidden_simulate_continuous():
 hidden_simulate_continuous()
 
 # %% [markdown]
-# **Latency against load.** Nothing to write: your two simulators on 300 requests with 8 places, at growing load, once with Poisson arrivals and once in bursts of eight. Load is the share of the places that would be busy if nothing were ever wasted. Look where each curve leaves the floor.
+# **Latency against load.** Nothing to write: your two simulators on 300 requests with 8 slots, at growing load, once with Poisson arrivals and once in bursts of eight. Load is the share of the slots that would be busy if nothing were ever wasted. Look where each curve leaves the floor.
 
 # %%
 fig, ax = figure(1, 2, size=(9.6, 3.8), sharey=True)
@@ -564,7 +566,7 @@ show(fig, alt="Median and 99th percentile of the latency against load: static ba
 # %% [markdown] task="simulate_with_memory" stars=3 minutes=40
 # ## 4. When memory is the limit
 #
-# In a real server places are cheap; KV cache is not. Now there is no `batch_size`. The cache has `n_blocks` blocks of `block_size` tokens, and a running request must hold enough of them. In a step it holds K and V for its prompt and for what it has written before the step. A request with a prompt of $P$ tokens that has written $g$ tokens when the step begins needs
+# In a real server slots are cheap; KV cache is not. Now there is no `batch_size`. The cache has `n_blocks` blocks of `block_size` tokens, and a running request must hold enough of them. In a step it holds K and V for its prompt and for what it has written before the step. A request with a prompt of $P$ tokens that has written $g$ tokens when the step begins needs
 #
 # $$\lceil (P + g) / \text{block size} \rceil \text{ blocks in this step.}$$
 #
@@ -589,7 +591,7 @@ show(fig, alt="Median and 99th percentile of the latency against load: static ba
 #
 # Example: 3 blocks of 2 tokens, a and b with arrival 0, prompt 2, output 3. With `"preempt"` both join (1 block each). At step 1 both need 2 blocks, 4 in all: b is preempted ($g = 1$, so 2 tokens are thrown away). a ends at step 2; b joins again at step 3 with 2 blocks and gets its second and third token: `[["a", "b"], ["a"], ["a"], ["b"], ["b"]]`. With `"reserve"` each needs 2 blocks (2 + 3 − 1 = 4 tokens), so b waits: 6 steps.
 #
-# Raise `ValueError` with the value in the message for `n_blocks`, `block_size` or an `output` below 1, for a policy that is neither of the two, and for a request whose last step would not fit even alone, with its id in the message: it would wait for ever.
+# A request whose last step would not fit even alone would wait for ever: raise `ValueError` with its id.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -843,7 +845,7 @@ hidden_simulate_with_memory()
 # 2. the other running ones, as many tokens as they have and the budget allows;
 # 3. waiting ones, likewise, as long as fewer than `max_num_seqs` run (those that join in this step count).
 #
-# The sum of all `num_new` is at most `token_budget`. When the budget is used up, the rest waits, decodes too. Memory is no matter here. Leave `state` as it is. A `token_budget` below 1 raises `ValueError` with the value in the message.
+# The sum of all `num_new` is at most `token_budget`. When the budget is used up, the rest waits, decodes too. Memory plays no part here. Leave `state` as it is.
 #
 # Example, budget 8: running are p (20 tokens, 6 computed) and d (12 tokens, 11 computed), waiting is w (5 tokens, 0 computed). The rows are `[["d", 1], ["p", 7]]`: the decode first, then 7 of the 14 tokens that p still has. With budget 18 they are `[["d", 1], ["p", 14], ["w", 3]]`.
 #
@@ -1022,7 +1024,7 @@ hidden_schedule_step()
 # - `seq` is a dict: `"token_ids"` (list of ints, prompt and written), `"num_written"` (how many of them were written), `"computed"` (how many of them, from the start, have K and V in the cache).
 # - `num_new`: how many tokens this row computes. Return a dict with `"ids"` and `"positions"`, lists of that length, and `"samples"`, a bool: does the model's last row of logits belong to the newest token, so that a next token can be sampled from it?
 #
-# A second fault sits in the same lines, and no trace shows it yet: read `samples` for a prompt in chunks. A `num_new` below 1, or beyond the last token, raises `ValueError` with the value in the message: a row without tokens crashed the same engine on a fully cached prompt ([issue 144](https://github.com/GeeeekExplorer/nano-vllm/issues/144)).
+# A second fault sits in the same lines, and no trace shows it yet: read `samples` for a prompt in chunks. A `num_new` below 1, or beyond the last token, raises `ValueError`: a row without tokens crashed the same engine on a fully cached prompt ([issue 144](https://github.com/GeeeekExplorer/nano-vllm/issues/144)).
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1152,7 +1154,7 @@ hidden_step_inputs()
 # - `hits`: dict from id to the tokens that the prefix cache holds now; an id that is absent has 0.
 # - Return rows `[id, start, num_new]` in the order of the queue: tokens `start` to `start + num_new - 1` are computed. Tokens found in the cache are not computed, and cost no budget. A sequence that does not fit is cut to what is left; those behind it wait.
 #
-# One more edge, from [issue 144](https://github.com/GeeeekExplorer/nano-vllm/issues/144): when *all* tokens of a sequence are found, its last one is computed all the same, because its logits are needed. A negative budget raises `ValueError` with the value in the message; with 0 no request is admitted. Leave `waiting` as it is.
+# One more edge, from [issue 144](https://github.com/GeeeekExplorer/nano-vllm/issues/144): when *all* tokens of a sequence are found, its last one is computed all the same, because its logits are needed. With a budget of 0 no request is admitted. Leave `waiting` as it is.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1264,7 +1266,7 @@ hidden_admit_waiting()
 
 # %% [markdown] answer="what_continuous_batching_needs" points=4
 # ### BEGIN SOLUTION
-# **Model answer.** The scheduler must decide before every step, not once per batch: a finished request leaves at once, a waiting one takes its place. So the requests of one pass stand at different positions and have pasts of different lengths. The matrix products do not mind, all tokens are rows of one matrix; attention must know for each row which cache is its own, which positions it has, and where it ends (selective batching in Orca, block tables and lengths today). The memory of a request grows by a token per step and no one knows the end, so the cache must be given out in small pieces on demand, with an answer for the day it runs out: preempt one, keep its tokens and compute their K and V again later. A new prompt is far more work than a decode: unlimited, it stalls everybody in the same step, so its tokens are counted against a budget and it is computed in chunks. The price of the chunks is paid by the new request, whose first token comes later; preemption is paid by its victim and in work done twice.
+# **Model answer.** The scheduler must decide before every step, not once per batch: a finished request leaves at once, a waiting one takes its place. So the requests of one pass stand at different positions and have pasts of different lengths. The matrix products do not mind, all tokens are rows of one matrix; attention must know for each row which cache is its own, which positions it has, and where it ends (selective batching in Orca, block tables and lengths today). The memory of a request grows by a token per step and nobody knows the end, so the cache must be given out in small pieces on demand, with an answer for the day it runs out: preempt one, keep its tokens and compute their K and V again later. A new prompt is far more work than a decode: unlimited, it stalls everybody in the same step, so its tokens are counted against a budget and it is computed in chunks. The price of the chunks is paid by the new request, whose first token comes later; preemption is paid by its victim and in work done twice.
 #
 # **Rubric, 1 point each.** (a) A decision at every step: leave and join between any two tokens. (b) One pass over requests at different positions: per-request cache, positions, lengths in attention. (c) Memory on demand, and preemption (or reservation, with its waste) when it runs out. (d) Prompts beside decodes: token budget or chunks, and who pays (TTFT against the gaps between tokens).
 # ### END SOLUTION
@@ -1290,7 +1292,7 @@ hidden_admit_waiting()
 # | `"length"` | every row computes at least one token, and none beyond the sequence's last |
 # | `"memory"` | a sequence's blocks have room for all its tokens up to the end of its row |
 # | `"owners"` | no block is listed twice, by one sequence or by two, and every number is in 0 … `num_blocks` − 1 |
-# | `"places"` | at most `max_num_seqs` sequences run |
+# | `"slots"` | at most `max_num_seqs` sequences run |
 # | `"start"` | every row starts at the first token that is not computed yet |
 #
 # Example: one sequence with 5 tokens, 4 of them computed, blocks `[0]` of 4 tokens, and a row `[id, 4, 1]`: the token at position 4 has no room, so the answer is `["memory"]`.
@@ -1328,7 +1330,7 @@ def broken_rules(step, limits):
     if len(set(blocks)) < len(blocks) or not set(blocks) <= set(range(limits["num_blocks"])):
         broken.add("owners")
     if len(sequences) > limits["max_num_seqs"]:
-        broken.add("places")
+        broken.add("slots")
     for name, (start, num_new) in rows.items():
         seq = sequences[name]
         if num_new < 1 or start + num_new > seq["tokens"]:
@@ -1371,7 +1373,7 @@ def test_broken_rules():
         ("start", ask([["d", 4, 1], ["p", 3, 6]], prefill, decode)),
         ("budget", ask([["p", 0, 9]], ("p", 9, 0, [0, 1, 2]))),
         ("owners", ask([["d", 4, 1], ["p", 2, 7]], prefill, ("d", 5, 4, [2, 4]))),
-        ("places", ask([["d", 4, 1]], decode, ("p", 9, 0, [0]), ("q", 9, 0, [1]))),
+        ("slots", ask([["d", 4, 1]], decode, ("p", 9, 0, [0]), ("q", 9, 0, [1]))),
     ):
         assert got == [name], f'this step breaks the rule "{name}" and no other, you name {got}'
     got = ask([["d", 5, 2]], decode)
@@ -1433,7 +1435,7 @@ def hidden_broken_rules():
         if len(fed) > limits["token_budget"]:
             want.add("budget")
         if len(sequences) > limits["max_num_seqs"]:
-            want.add("places")
+            want.add("slots")
         for seq in sequences:
             mine = [row for row in rows if row[0] == seq["id"]]
             if not mine and list(range(seq["computed"], seq["tokens"]))[1:] == []:
@@ -1472,7 +1474,7 @@ hidden_broken_rules()
 # %% [markdown] task="BatchScheduler" stars=4 minutes=60
 # ## 9. Your scheduler serves the model
 #
-# Put exercises 4 and 5 together: places, a token budget, and memory. The engine of this course takes any scheduler, so yours will take the place of its own and serve a model. The class `EngineScheduler` of the set-up cell stands between: yours sees ids and counts, and it carries out what yours decides.
+# Your `schedule_step` of exercise 5 chooses the rows of one step, and knows nothing of memory. Let it grow: a class that keeps the state from step to step, makes room for the decodes by preemption, as in exercise 4, and lets only those of the queue join for whom there are blocks. The engine of this course takes any scheduler, so yours will take the place of its own and serve a model. The class `EngineScheduler` of the set-up cell stands between: yours sees ids and counts, and it carries out what yours decides.
 #
 # Write the class `BatchScheduler(num_blocks, block_size, max_num_seqs, token_budget)` with four methods:
 #
@@ -1489,25 +1491,25 @@ hidden_broken_rules()
 # 2. **Running prefills**, in the same order: a row with as many tokens as are left to compute and as the budget allows (no row when it allows none). Their blocks they have.
 # 3. **The queue**, from its head, if no request was preempted in this step: while fewer than `max_num_seqs` run and some of the budget is left, the first one joins if the blocks for *all* its tokens are free; it takes them and gets a row as in 2. The first that does not fit ends it.
 #
-# All rows together stay within `token_budget`; you may rely on `max_num_seqs` ≤ `token_budget`, so that the decodes always fit, and on every sequence fitting into the cache alone. Raise `ValueError` when a size is below 1, with that size in the message, or when `max_num_seqs` exceeds `token_budget`, with the `token_budget` in it.
+# All rows together stay within `token_budget`; you may rely on `max_num_seqs` ≤ `token_budget`, so that the decodes always fit, and on every sequence fitting into the cache alone. Where `max_num_seqs` exceeds `token_budget`, the message holds the `token_budget`.
 #
-# Example: 4 blocks of 2, 2 places, budget 4. `add(0, 6)`, `step()` → `{"rows": [[0, 4]], "preempted": []}`, `step()` → `[[0, 2]]`, then `token(0)` and `step()` → `[[0, 1]]`: seven tokens, it took its fourth block.
+# Example: 4 blocks of 2, 2 slots, budget 4. `add(0, 6)`, `step()` → `{"rows": [[0, 4]], "preempted": []}`, `step()` → `[[0, 2]]`, then `token(0)` and `step()` → `[[0, 1]]`: seven tokens, it took its fourth block.
 #
 # <details><summary>Hint 1</summary>
 #
-# Keep two lists of ids, `waiting` and `running`, and three dicts: tokens, computed, blocks held. `step()` is then three loops, one for each rule. No block numbers are needed.
+# Keep the `state` of exercise 5 and, for each sequence, the number of blocks that it holds; no block numbers are needed. First make room for the decodes, then find out who of the queue may join, and leave the rows to `schedule_step`.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# In rule 1 make the list of decodes first and skip those that an earlier one has preempted. The one to preempt is always the last of `running`. Take care that a sequence that preempts itself gets no row.
+# In rule 1 make the list of decodes first and skip those that an earlier one has preempted. The one to preempt is always the last of `running`. Take care that a sequence that preempts itself gets no row. `schedule_step` sees the running ones and, as its `"waiting"`, the front of the queue as far as the free blocks last; whoever of these has a row has joined.
 #
 # </details>
 
 
 # %% solution="BatchScheduler"
 class BatchScheduler:
-    """Continuous batching with places, a token budget and a block budget, for EngineScheduler.
+    """Continuous batching with slots, a token budget and a block budget, for EngineScheduler.
 
     num_blocks, block_size: the KV cache. max_num_seqs: sequences that may run at once. token_budget: tokens of a step.
     Raises ValueError for a size below 1 and for max_num_seqs above token_budget.
@@ -1684,7 +1686,7 @@ def hidden_BatchScheduler():
         )
         longest = max(-(-(r.prompt + r.num_output_tokens - 1) // size) for r in requests)
         num_blocks = longest + int(rng.integers(0, 5))
-        case = f"{num_blocks} blocks of {size}, {most} places, budget {budget}, {requests}"
+        case = f"{num_blocks} blocks of {size}, {most} slots, budget {budget}, {requests}"
         manager = BlockManager(num_blocks)
         mine = EngineScheduler(BatchScheduler(num_blocks, size, most, budget), manager, size)
         try:

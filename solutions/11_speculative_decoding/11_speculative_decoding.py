@@ -17,6 +17,8 @@
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
 #
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant.
+#
 # Letters: $p$ is the **target**, the model whose text you want; $q$ is the **draft**. So Leviathan and others write it (2211.17192); Chen and others (2302.01318) swap the two. $k$ tokens are drafted per step, $\alpha$ is the chance that a drafted token is accepted, $c$ is the cost of one draft step in units of one target step.
 
 # %% setup=True
@@ -105,30 +107,36 @@ class ReplayDraft:
         """Nothing is kept."""
 
 
-# %% [markdown] task="linear_speedup" stars=1 minutes=5
-# ## 1. The back of an envelope
+# %% [markdown] task="expected_tokens" stars=2 minutes=20
+# ## 1. Tokens per verification
 #
-# Draft $k$ tokens, of which a share $a$ is accepted; a draft step costs $c$ of a target step. The quick estimate: one pass of the target gives $1 + k a$ tokens and costs $1 + k c$.
+# Draft $k$ tokens, then let one pass of the target judge them. How many tokens come out of such a round, and what does it buy? Two answers, both short.
+#
+# **On the back of an envelope**: a share $a$ of the drafts is accepted, so a round gives $1 + k a$ tokens and costs $1 + k c$ target steps, where $c$ is the cost of one draft step:
 #
 # $$\text{speedup} \approx \frac{1 + k a}{1 + k c}$$
 #
 # Write `linear_speedup(k, a, c)`. Example: 4 drafts, half of them accepted, each costing a quarter of a target step: $(1 + 2)/(1 + 1) = 1.5$. With $k = 0$ it is 1.
 #
-# It is too high, and exercise 2 shows why. A negative argument or an $a$ above 1 raises `ValueError` with the value in the message.
+# **What the envelope forgets**: a draft counts only up to its first wrong token, because what was written after it continued a wrong text. If each token is accepted with chance $\alpha$, independently, the first draft survives with $\alpha$, the second with $\alpha^2$, and so on. The pass of the target itself always adds one more: the correction of the first wrong token or, when all are accepted, a **bonus token**.
+#
+# $$E[\text{tokens}] = 1 + \alpha + \alpha^2 + \dots + \alpha^k = \frac{1 - \alpha^{k+1}}{1 - \alpha}$$
+#
+# (Leviathan and others 2023, equation 1.) Write `expected_tokens(alpha, k)`. Example: $\alpha = 0.5$, $k = 2$ gives $1 + 0.5 + 0.25 = 1.75$, where the envelope counts $1 + 2 \cdot 0.5 = 2$. The fraction fails at $\alpha = 1$, where the value is $k + 1$; it is also imprecise just below 1. No draft ($k = 0$) gives 1.
 #
 # <details><summary>Hint 1</summary>
 #
-# Numerator: tokens that one round gives. Denominator: what the round costs, in target steps.
+# Envelope: tokens that one round gives, over what the round costs in target steps. And how many terms has the sum for $k = 2$? Adding up is short, exact enough, and needs no special case.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Check the three arguments first; then it is one line, with `k` in both halves of the fraction.
+# Python's `sum` over powers of `alpha`; the exponents run from 0 to `k`, both included. (In Python `0.0 ** 0` is 1.)
 #
 # </details>
 
 
-# %% solution="linear_speedup"
+# %% solution="expected_tokens"
 def linear_speedup(k, a, c):
     """Estimated speedup when a share `a` of k drafted tokens is accepted and a draft step costs `c` target steps.
 
@@ -145,83 +153,6 @@ def linear_speedup(k, a, c):
     ### END SOLUTION
 
 
-# %% tryit="linear_speedup"
-for k in (1, 2, 4, 8, 16):
-    print(f"k = {k:2}: {linear_speedup(k, 0.75, 0.10):.2f} times, says the envelope")
-
-
-# %% test="linear_speedup" points=1
-def test_linear_speedup():
-    got = linear_speedup(4, 0.75, 0.10)
-    assert got is not None, "linear_speedup returned None: is there a return statement?"
-    assert abs(got - 4) > 1e-9, "4 tokens per round, but the drafts cost something too: divide by 1 + k·c"
-    assert abs(got - 20 / 7) < 1e-9, f"k=4, a=0.75, c=0.1: 4 / 1.4 = 2.857142…, you returned {got}"
-    assert linear_speedup(0, 0.75, 0.10) == 1, "without drafts nothing changes: 1"
-    for bad in ((-1, 0.5, 0.1), (4, 1.5, 0.1), (4, 0.5, -0.25)):
-        try:
-            got = linear_speedup(*bad)
-        except ValueError as error:
-            named = any(str(value) in str(error) for value in (-1, 1.5, -0.25) if value in bad)
-            assert named, f"linear_speedup{bad}: the ValueError should name the bad value, it says: {error}"
-        else:
-            raise AssertionError(f"linear_speedup{bad} returned {got}: raise ValueError")
-
-
-test_linear_speedup()
-
-
-# %% hidden="linear_speedup" points=1
-def hidden_linear_speedup():
-    from fractions import Fraction
-
-    import numpy as np
-
-    rng = np.random.default_rng(11)
-    for _ in range(30):
-        k, a, c = (
-            int(rng.integers(0, 20)),
-            Fraction(int(rng.integers(0, 11)), 10),
-            Fraction(int(rng.integers(0, 30)), 10),
-        )
-        want = (1 + sum(a for _ in range(k))) / (1 + sum(c for _ in range(k)))
-        got = linear_speedup(k, float(a), float(c))
-        assert abs(got - float(want)) < 1e-10, f"linear_speedup({k}, {a}, {c}) is {float(want)}, you returned {got}"
-    assert abs(linear_speedup(3, 1.0, 0.0) - 4) < 1e-12, "every draft accepted and free: k + 1"
-    assert abs(linear_speedup(3, 0.0, 1.0) - 0.25) < 1e-12, "no draft accepted, each as expensive as a target step: 1/4"
-    for bad in ((4, -0.1, 0.1), (4, 1.001, 0.1), (-2, 0.5, 0.1), (0, 0.5, -1)):
-        try:
-            linear_speedup(*bad)
-        except ValueError:
-            continue
-        raise AssertionError(f"linear_speedup{bad} was accepted: raise ValueError")
-
-
-hidden_linear_speedup()
-
-# %% [markdown] task="expected_tokens" stars=2 minutes=15
-# ## 2. Tokens per verification
-#
-# A draft counts only up to its first wrong token: what was written after it stood on a wrong text. If each token is accepted with chance $\alpha$, independently, the first draft survives with $\alpha$, the second with $\alpha^2$, and so on. The pass of the target itself always adds one more: the correction of the first wrong token or, when all are accepted, a **bonus token**.
-#
-# $$E[\text{tokens}] = 1 + \alpha + \alpha^2 + \dots + \alpha^k = \frac{1 - \alpha^{k+1}}{1 - \alpha}$$
-#
-# (Leviathan and others 2023, equation 1.) Write `expected_tokens(alpha, k)`. Example: $\alpha = 0.5$, $k = 2$ gives $1 + 0.5 + 0.25 = 1.75$, where the envelope of exercise 1 counted $1 + 2 \cdot 0.5 = 2$.
-#
-# The fraction fails at $\alpha = 1$, where the value is $k + 1$; it is also imprecise just below 1. No draft ($k = 0$) gives 1. A negative $k$ or an $\alpha$ outside 0 to 1 raises `ValueError` with the value in the message.
-#
-# <details><summary>Hint 1</summary>
-#
-# How many terms has the sum for $k = 2$? Adding up is short, exact enough, and needs no special case.
-#
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# Python's `sum` over powers of `alpha`; the exponents run from 0 to `k`, both included. (In Python `0.0 ** 0` is 1.)
-#
-# </details>
-
-
-# %% solution="expected_tokens"
 def expected_tokens(alpha, k):
     """Mean tokens per pass of the target when each of k drafted tokens is accepted with chance alpha.
 
@@ -238,11 +169,27 @@ def expected_tokens(alpha, k):
 
 # %% tryit="expected_tokens"
 for k in (1, 2, 4, 8, 16):
+    print(f"k = {k:2}: {linear_speedup(k, 0.75, 0.10):.2f} times, says the envelope")
+for k in (1, 2, 4, 8, 16):
     print(f"k = {k:2}: envelope {1 + k * 0.75:5.2f} tokens per pass, true {expected_tokens(0.75, k):.2f}")
 
 
-# %% test="expected_tokens" points=1
+# %% test="expected_tokens" points=2
 def test_expected_tokens():
+    got = linear_speedup(4, 0.75, 0.10)
+    assert got is not None, "linear_speedup returned None: is there a return statement?"
+    assert abs(got - 4) > 1e-9, "4 tokens per round, but the drafts cost something too: divide by 1 + k·c"
+    assert abs(got - 20 / 7) < 1e-9, f"k=4, a=0.75, c=0.1: 4 / 1.4 = 2.857142…, you returned {got}"
+    assert linear_speedup(0, 0.75, 0.10) == 1, "without drafts nothing changes: 1"
+    for bad in ((-1, 0.5, 0.1), (4, 1.5, 0.1), (4, 0.5, -0.25)):
+        try:
+            got = linear_speedup(*bad)
+        except ValueError as error:
+            named = any(str(value) in str(error) for value in (-1, 1.5, -0.25) if value in bad)
+            assert named, f"linear_speedup{bad}: the ValueError should name the bad value, it says: {error}"
+        else:
+            raise AssertionError(f"linear_speedup{bad} returned {got}: raise ValueError")
+
     got = expected_tokens(0.75, 4)
     assert got is not None, "expected_tokens returned None: is there a return statement?"
     assert abs(got - 4) > 1e-9, "4 = 1 + 4 · 0.75 counts the drafts one by one; a draft behind a wrong one is lost"
@@ -267,10 +214,31 @@ def test_expected_tokens():
 test_expected_tokens()
 
 
-# %% hidden="expected_tokens" points=2
+# %% hidden="expected_tokens" points=3
 def hidden_expected_tokens():
     from fractions import Fraction
     from itertools import product
+
+    import numpy as np
+
+    rng = np.random.default_rng(11)
+    for _ in range(30):
+        k, a, c = (
+            int(rng.integers(0, 20)),
+            Fraction(int(rng.integers(0, 11)), 10),
+            Fraction(int(rng.integers(0, 30)), 10),
+        )
+        want = (1 + sum(a for _ in range(k))) / (1 + sum(c for _ in range(k)))
+        got = linear_speedup(k, float(a), float(c))
+        assert abs(got - float(want)) < 1e-10, f"linear_speedup({k}, {a}, {c}) is {float(want)}, you returned {got}"
+    assert abs(linear_speedup(3, 1.0, 0.0) - 4) < 1e-12, "every draft accepted and free: k + 1"
+    assert abs(linear_speedup(3, 0.0, 1.0) - 0.25) < 1e-12, "no draft accepted, each as expensive as a target step: 1/4"
+    for bad in ((4, -0.1, 0.1), (4, 1.001, 0.1), (-2, 0.5, 0.1), (0, 0.5, -1)):
+        try:
+            linear_speedup(*bad)
+        except ValueError:
+            continue
+        raise AssertionError(f"linear_speedup{bad} was accepted: raise ValueError")
 
     for tenths in range(11):
         alpha = Fraction(tenths, 10)
@@ -301,30 +269,33 @@ def hidden_expected_tokens():
 
 hidden_expected_tokens()
 
-# %% [markdown] task="expected_speedup" stars=1 minutes=10
-# ## 3. What it buys
+
+# %% [markdown] task="best_draft_length" stars=2 minutes=20
+# ## 2. What it buys, and how many tokens to draft
 #
 # A round costs $k$ draft steps of $c$ each and one pass of the target. Write `expected_speedup(alpha, k, c)`, the gain over decoding one token per target pass:
 #
 # $$\frac{1 - \alpha^{k+1}}{(1 - \alpha)(1 + k c)}$$
 #
-# (Leviathan and others 2023, theorem 3.8.) It assumes that a pass over $k + 1$ tokens costs the target no more than a pass over one; the chapter measures where that holds. Example: $\alpha = 0.5$, $k = 2$, $c = 0.25$ gives $1.75 / 1.5 = 1.1667$.
+# (Leviathan and others 2023, theorem 3.8.) It assumes that a pass over $k + 1$ tokens costs the target no more than a pass over one; the chapter measures where that holds. Example: $\alpha = 0.5$, $k = 2$, $c = 0.25$ gives $1.75 / 1.5 = 1.1667$. At $\alpha = 1$ it is $(k+1)/(1 + kc)$, at $k = 0$ it is 1.
 #
-# Cases: $\alpha = 1$ gives $(k+1)/(1 + kc)$, $k = 0$ gives 1. Negative $k$ or $c$, or $\alpha$ outside 0 to 1, raises `ValueError` with the value in the message. You may call your `expected_tokens`.
+# Then write `best_draft_length(alpha, c, k_max)`: the $k$ from 1 to `k_max` with the highest expected speedup; of equals, the smallest. Return an `int`. Example: $\alpha = 0.5$, $c = 0.25$: $k = 1$ gives $1.5 / 1.25 = 1.2$, $k = 2$ gives $1.167$, and it falls from there, so 1 is best. The best may still be a loss: with $\alpha = 0.3$ and $c = 0.5$ every $k$ is below 1, and it would be right not to draft at all.
+#
+# You may call your `expected_tokens`.
 #
 # <details><summary>Hint 1</summary>
 #
-# Only the denominator is new.
+# For the speedup only the denominator is new. For the best length there are only `k_max` candidates: try them all.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Your `expected_tokens` already rejects a bad `alpha` and a bad `k`; `c` is left to check.
+# Your `expected_tokens` already rejects a bad `alpha` and a bad `k`; `c` is left to check. Python's `max` takes a `key` function and returns the first of equals.
 #
 # </details>
 
 
-# %% solution="expected_speedup"
+# %% solution="best_draft_length"
 def expected_speedup(alpha, k, c):
     """Wall-time gain of speculation: k drafts accepted with chance alpha, each costing c target steps.
 
@@ -337,7 +308,19 @@ def expected_speedup(alpha, k, c):
     ### END SOLUTION
 
 
-# %% tryit="expected_speedup"
+def best_draft_length(alpha, c, k_max):
+    """The number of drafted tokens, 1 to k_max, with the highest expected speedup; the smallest of equals.
+
+    alpha: 0 to 1. c: 0 or more. Returns an int. Raises ValueError outside, or for a k_max below 1.
+    """
+    ### BEGIN SOLUTION
+    if k_max < 1:
+        raise ValueError(f"k_max must be at least 1, got {k_max}")
+    return max(range(1, k_max + 1), key=lambda k: expected_speedup(alpha, k, c))
+    ### END SOLUTION
+
+
+# %% tryit="best_draft_length"
 fig, ax = figure()
 drafts = range(17)
 for alpha, c, style in ((0.9, 0.05, "-"), (0.75, 0.1, "--"), (0.3, 0.2, ":")):
@@ -346,10 +329,13 @@ ax.axhline(1, color="#57606a", linewidth=1)
 ax.set(xlabel="drafted tokens k", ylabel="speedup", title="More drafts are not always better")
 ax.legend()
 show(fig, alt="Speedup against k: each curve rises to a maximum and falls again; the lowest is below 1 from the start.")
+for alpha, c in ((0.75, 0.1), (0.9, 0.05), (0.3, 0.2)):
+    k = best_draft_length(alpha, c, 32)
+    print(f"α = {alpha}, c = {c}: draft {k}, expect {expected_speedup(alpha, k, c):.2f} times")
 
 
-# %% test="expected_speedup" points=1
-def test_expected_speedup():
+# %% test="best_draft_length" points=2
+def test_best_draft_length():
     got = expected_speedup(0.75, 4, 0.1)
     assert got is not None, "expected_speedup returned None: is there a return statement?"
     assert abs(got - 20 / 7) > 1e-6, "2.857 is the envelope of exercise 1: use the expected tokens in the numerator"
@@ -364,76 +350,6 @@ def test_expected_speedup():
     else:
         raise AssertionError(f"c=-0.25 returned {got}: raise ValueError")
 
-
-test_expected_speedup()
-
-
-# %% hidden="expected_speedup" points=2
-def hidden_expected_speedup():
-    from fractions import Fraction
-
-    for tenths in range(11):
-        for k in (0, 1, 3, 9):
-            for c in (Fraction(0), Fraction(1, 20), Fraction(1), Fraction(5, 2)):
-                alpha, tokens, chance = Fraction(tenths, 10), Fraction(1), Fraction(1)
-                for _ in range(k):
-                    chance *= alpha
-                    tokens += chance
-                want = float(tokens / (1 + k * c))
-                got = expected_speedup(float(alpha), k, float(c))
-                assert abs(got - want) < 1e-10, f"α={float(alpha)}, k={k}, c={float(c)}: {want}, you returned {got}"
-    for bad in ((0.5, 2, -0.001), (0.5, 0, -1), (1.2, 2, 0.1), (-0.1, 2, 0.1), (0.5, -1, 0.1)):
-        try:
-            expected_speedup(*bad)
-        except ValueError:
-            continue
-        raise AssertionError(f"expected_speedup{bad} was accepted: raise ValueError")
-
-
-hidden_expected_speedup()
-
-# %% [markdown] task="best_draft_length" stars=1 minutes=10
-# ## 4. How many tokens to draft
-#
-# Write `best_draft_length(alpha, c, k_max)`: the $k$ from 1 to `k_max` with the highest expected speedup; of equals, the smallest. Return an `int`.
-#
-# Example: $\alpha = 0.5$, $c = 0.25$: $k = 1$ gives $1.5 / 1.25 = 1.2$, $k = 2$ gives $1.75 / 1.5 = 1.167$, and it falls from there, so 1 is best. The best may still be a loss: with $\alpha = 0.3$ and $c = 0.5$ every $k$ is below 1, and not drafting at all would be right.
-#
-# A `k_max` below 1 raises `ValueError` with the value in the message; so do the bad values of exercise 3. You may call your `expected_speedup`.
-#
-# <details><summary>Hint 1</summary>
-#
-# There are only `k_max` candidates: try them all.
-#
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# Python's `max` takes a `key` function and returns the first of equals.
-#
-# </details>
-
-
-# %% solution="best_draft_length"
-def best_draft_length(alpha, c, k_max):
-    """The number of drafted tokens, 1 to k_max, with the highest expected speedup; the smallest of equals.
-
-    alpha: 0 to 1. c: 0 or more. Returns an int. Raises ValueError outside, or for a k_max below 1.
-    """
-    ### BEGIN SOLUTION
-    if k_max < 1:
-        raise ValueError(f"k_max must be at least 1, got {k_max}")
-    return max(range(1, k_max + 1), key=lambda k: expected_speedup(alpha, k, c))
-    ### END SOLUTION
-
-
-# %% tryit="best_draft_length"
-for alpha, c in ((0.75, 0.1), (0.9, 0.05), (0.3, 0.2)):
-    k = best_draft_length(alpha, c, 32)
-    print(f"α = {alpha}, c = {c}: draft {k}, expect {expected_speedup(alpha, k, c):.2f} times")
-
-
-# %% test="best_draft_length" points=1
-def test_best_draft_length():
     got = best_draft_length(0.75, 0.1, 16)
     assert got is not None, "best_draft_length returned None: is there a return statement?"
     assert got != 4, "4 is one too few: k counts from 1 (an index into a list counts from 0)"
@@ -453,9 +369,26 @@ def test_best_draft_length():
 test_best_draft_length()
 
 
-# %% hidden="best_draft_length" points=2
+# %% hidden="best_draft_length" points=4
 def hidden_best_draft_length():
     from fractions import Fraction
+
+    for tenths in range(11):
+        for k in (0, 1, 3, 9):
+            for c in (Fraction(0), Fraction(1, 20), Fraction(1), Fraction(5, 2)):
+                alpha, tokens, chance = Fraction(tenths, 10), Fraction(1), Fraction(1)
+                for _ in range(k):
+                    chance *= alpha
+                    tokens += chance
+                want = float(tokens / (1 + k * c))
+                got = expected_speedup(float(alpha), k, float(c))
+                assert abs(got - want) < 1e-10, f"α={float(alpha)}, k={k}, c={float(c)}: {want}, you returned {got}"
+    for bad in ((0.5, 2, -0.001), (0.5, 0, -1), (1.2, 2, 0.1), (-0.1, 2, 0.1), (0.5, -1, 0.1)):
+        try:
+            expected_speedup(*bad)
+        except ValueError:
+            continue
+        raise AssertionError(f"expected_speedup{bad} was accepted: raise ValueError")
 
     for tenths in (0, 1, 3, 5, 7, 8, 9):
         for c in (Fraction(1, 100), Fraction(1, 20), Fraction(1, 7), Fraction(1, 2)):
@@ -482,8 +415,9 @@ def hidden_best_draft_length():
 
 hidden_best_draft_length()
 
+
 # %% [markdown] task="first_token_law" stars=2 minutes=15
-# ## 5. The distribution of one token
+# ## 3. The distribution of one token
 #
 # Now the rule itself, for one drafted token. Draw $x$ from the draft $q$. Accept it with chance $\min(1, p(x)/q(x))$. If it is rejected, draw another token from the **residual**, $\max(p - q, 0)$ divided by its sum. Which token comes out, with which probability?
 #
@@ -494,7 +428,7 @@ hidden_best_draft_length()
 #
 # Example, $p = (0.5, 0.5, 0)$ and $q = (0.25, 0.25, 0.5)$: token 0 is drafted with 0.25 and always accepted, so is token 1; token 2 is never accepted. So `accepted` is $(0.25, 0.25, 0)$, and the rejected half is shared as $p - q$ says: `resampled` is $(0.25, 0.25, 0)$. The sum of the two is $p$.
 #
-# That the sum is always $p$ is the theorem behind this topic; the sum of `accepted` is the acceptance rate $\alpha$. No sampling here: exact numbers. Where $q(x) = 0$ nothing is ever drafted, and no warning should be printed. Different shapes raise `ValueError` with the shapes in the message.
+# That the sum is always $p$ is the theorem behind this chapter; the sum of `accepted` is the acceptance rate $\alpha$. No sampling here: exact numbers. Where $q(x) = 0$ nothing is ever drafted, and no warning should be printed. A `ValueError` for different shapes names both.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -598,7 +532,7 @@ def hidden_first_token_law():
 hidden_first_token_law()
 
 # %% [markdown] task="speculative_step" stars=3 minutes=30
-# ## 6. One speculative step
+# ## 4. One speculative step
 #
 # The whole rule. The draft has written $k$ tokens and left its distributions; the target has seen them all in one pass and left $k + 1$ distributions. Write `speculative_step(p, q, draft_tokens, rng)`:
 #
@@ -611,11 +545,11 @@ hidden_first_token_law()
 #
 # Go through the drafted tokens in order. Accept token $x = $ `draft_tokens[i]` with chance $\min(1, p_i(x)/q_i(x))$. At the first rejection, draw a replacement from $\max(p_i - q_i, 0)$, divided by its sum, and stop. If all are accepted, draw one **bonus token** from the last row of `p`. Return a list of 1 to $k + 1$ ints: the accepted tokens and the one drawn. (Leviathan and others 2023, algorithm 1; Chen and others 2023, algorithm 2, with p and q swapped.)
 #
-# **Chance.** Draw only by `rng.random()`, without arguments: a number $u$, uniform in $[0, 1)$. Each draft needs a number of its own: accept when $u < p/q$. To draw from a distribution, take one $u$ and find the token in whose stretch of the cumulative sum it falls. The checks replace `rng` by a list of numbers and go through *all* of them, so your output law is computed exactly and not sampled. How many numbers you take, and in which order you lay the tokens on the stretch from 0 to 1, is yours.
+# **Chance.** Draw only by `rng.random()`, without arguments: a number $u$, uniform in $[0, 1)$. Each draft needs a number of its own: accept when $u < p/q$. To draw from a distribution, take one $u$ and find the token in whose stretch of the cumulative sum it falls. The checks replace `rng` by a list of numbers and go through *all* of them, so the distribution of your output is computed exactly and not sampled. How many numbers you take, and in which order you lay the tokens on the stretch from 0 to 1, is yours.
 #
 # Worked example: $p_0 = (0.5, 0.5, 0)$, $q_0 = (0.25, 0.25, 0.5)$, one draft. Token 0: $p/q = 2$, accepted whatever $u$ is. Token 2: $p/q = 0$, rejected, and the replacement is 0 or 1 with one half each.
 #
-# Edges. A token whose probability is 0 must never come out, even when $u$ is exactly 0, or so close to 1 that it lies beyond a cumulative sum that rounding left below 1. If rounding leaves a residual that is zero everywhere, draw from $p_i$. Rows may be float32. Do not change the arrays. When `p` has not $k + 1$ rows or `q` not $k$, raise `ValueError`.
+# Edges. A token whose probability is 0 must never come out, even when $u$ is exactly 0, or so close to 1 that it lies beyond a cumulative sum that rounding left below 1. If rounding leaves a residual that is zero everywhere, draw from $p_i$. Rows may be float32. Do not change the arrays.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -813,13 +747,13 @@ hidden_speculative_step()
 # A colleague switches speculation on, keeps temperature 0.8 and the seed, and gets another text than before. "Your speculation is broken: it is said to be exact." In at most 150 words: what is exact, why the text changed all the same, which test would show a real fault, and when the texts must be equal.
 #
 # ### BEGIN SOLUTION
-# **Rubric (3 points).** 1: what is exact is the *distribution* of the output, $\min(p, q) + \max(p - q, 0) = p$ for each token. 1: the numbers of the random generator are spent in another way (on the draft, on accept or reject, on the residual), so equal seeds give other samples of the same law. 1: a test of the distribution (enumeration over a small vocabulary, or frequencies with a proper statistical bound) and the case of equality: greedy decoding with equal logits, with its exception (batch-dependent arithmetic, near-ties).
+# **Rubric (3 points).** 1: what is exact is the *distribution* of the output, $\min(p, q) + \max(p - q, 0) = p$ for each token. 1: the numbers of the random generator are spent in another way (on the draft, on accept or reject, on the residual), so equal seeds give other samples of the same distribution. 1: a test of the distribution (enumeration over a small vocabulary, or frequencies with a proper statistical bound) and the case of equality: greedy decoding with equal logits, with its exception (batch-dependent arithmetic, near-ties).
 #
-# **Model answer.** Exact means: every text comes out with the same probability as without speculation. A seed fixes a list of random numbers, not a text. Plain sampling spends one number per token. Speculation spends some on the draft, one on each decision to accept, one on the replacement, so the same numbers meet other questions, and you get another sample of the same law. One text can therefore prove nothing either way. A fault shows in the distribution: enumerate all outcomes over a small vocabulary and compare with the target's, as the checks here do, or compare frequencies of many samples with a bound on chance. At temperature 0 there is no chance, and the texts must be equal token for token, as long as the model's logits for a token do not depend on how many tokens share its pass.
+# **Model answer.** Exact means: every text comes out with the same probability as without speculation. A seed fixes a list of random numbers, not a text. Plain sampling spends one number per token. Speculation spends some on the draft, one on each decision to accept, one on the replacement, so the same numbers are used for other decisions, and you get another sample of the same distribution. One text can therefore prove nothing either way. A fault shows in the distribution: enumerate all outcomes over a small vocabulary and compare with the target's, as the checks here do, or compare frequencies of many samples with a bound on chance. At temperature 0 there is no chance, and the texts must be equal token for token, as long as the model's logits for a token do not depend on how many tokens share its pass.
 # ### END SOLUTION
 
 # %% [markdown] task="speculative_generate" stars=3 minutes=30
-# ## 7. Greedy text, fewer passes
+# ## 5. Greedy text, fewer passes
 #
 # At temperature 0 the rule becomes simple: a drafted token is accepted when it is the target's argmax. Write `speculative_generate(target, draft, ids, k, max_new)`.
 #
@@ -831,7 +765,7 @@ hidden_speculative_step()
 #
 # Worked example: the target would write `7, 1, 4, 4, 2`, $k = 2$, `max_new` 5. Round 1: the draft says `7, 9`. The target keeps 7, replaces 9 by 1. Round 2: three are left, so two are drafted, `4, 4`, both right, and the target adds 2. Two passes for five tokens.
 #
-# An empty prompt, a negative `k` or a negative `max_new` raises `ValueError`. `max_new = 0` returns the prompt and 0 passes. Of equal logits take the first, as `argmax` does. `ids` may be a list or an array; do not change it.
+# `max_new = 0` returns the prompt and 0 passes. Of equal logits take the first, as `argmax` does. `ids` may be a list or an array; do not change it.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -960,7 +894,7 @@ def hidden_speculative_generate():
 hidden_speculative_generate()
 
 # %% [markdown] task="ngram_draft" stars=2 minutes=20
-# ## 8. A draft without a model
+# ## 6. A draft without a model
 #
 # The cheapest draft looks in the text itself. If the last $n$ tokens stood there before, continue as the text did then: prompt look-up (Saxena 2023). It costs no model pass and pays where text repeats itself: code, lists, quotations from the prompt.
 #
@@ -972,7 +906,7 @@ hidden_speculative_generate()
 # | `[1, 2, 3]` | 1 | 4 | `[]` | no 3 before the last one |
 # | `[5, 5, 5]` | 2 | 4 | `[5]` | the places may overlap; only one token follows |
 #
-# Return a list of ints. `n` below 1 or a negative `k` raises `ValueError` with the value in the message. `ids` may be a list or a NumPy array.
+# Return a list of ints. `ids` may be a list or a NumPy array.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1069,7 +1003,7 @@ def hidden_ngram_draft():
 hidden_ngram_draft()
 
 # %% [markdown] task="LookupDraft" stars=2 minutes=20
-# ## 9. Your parts in the engine
+# ## 7. Your parts in the engine
 #
 # The engine of this course takes its draft as an object, and its rule as a function: `Engine(model, draft=…, speculative_step=…)`. In every step it asks the draft for each running request, feeds the request's newest token and the drafted ones in one batched pass, and hands `p`, `q`, the draft and the request's own generator to the rule.
 #
@@ -1077,7 +1011,7 @@ hidden_ngram_draft()
 #
 # | method | does |
 # |---|---|
-# | `__init__(n, k)` | remembers the two numbers; `n` below 1 or a negative `k` raises `ValueError` with the value |
+# | `__init__(n, k)` | remembers the two numbers |
 # | `propose(seq)` | `seq.token_ids` is the request's text, prompt and output. Returns a pair: the drafted tokens of your `ngram_draft` (or your own search), and `None`. `None` instead of the probabilities says that each token was certain: the engine makes `q` rows with a single 1 of it. |
 # | `release(seq)` | the request has ended; a draft that remembers requests would forget this one. Yours remembers nothing. |
 #
@@ -1222,7 +1156,7 @@ def hidden_LookupDraft():
 hidden_LookupDraft()
 
 # %% [markdown] task="measure_drafts" stars=2 minutes=25
-# ## 10. Measure a draft
+# ## 8. Measure a draft
 #
 # A draft is judged by three numbers: how many of its tokens are accepted, how many tokens a pass of the target gives, and whether the text stayed what it was. Write `measure_drafts(model, drafts, prompts, max_tokens)`.
 #
@@ -1239,8 +1173,6 @@ hidden_LookupDraft()
 # | `"same_text"` | `True` when every output equals the one without a draft |
 #
 # Example: one prompt, 8 new tokens, a perfect draft of $k = 3$. The prompt pass gives 1 token, then $4$, then $3$ (only two more drafts are of use): 8 tokens in 3 passes, 2.667, and acceptance 1.0.
-#
-# No prompts, or `max_tokens` below 1, raises `ValueError` (`SamplingParams` rejects the second by itself).
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1395,7 +1327,7 @@ def hidden_measure_drafts():
 hidden_measure_drafts()
 
 # %% [markdown] task="commit_step" stars=3 minutes=25
-# ## 11. Bug museum: after the verification
+# ## 9. Bug museum: after the verification
 #
 # `speculative_step` has spoken; now the request's state must follow: the text, the number of tokens whose keys and values in the cache are right, and whether the request has ended. This is where real engines broke. Here is a version that passed its tests for a month, because they never rejected a draft and never met the end of a text:
 #

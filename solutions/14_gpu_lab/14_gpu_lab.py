@@ -18,6 +18,8 @@
 # The notebook is the same with and without a GPU. On two CPU cores it ends within five minutes; what is different on a GPU stands beside each measurement. *Correctness* is graded, anywhere. *Speed* is yours to read, and no mark depends on it. The chapter *The GPU lab* of the book tells the story; no run on a GPU has been recorded for it, and what it says of GPUs is predicted or cited.
 #
 # Exercises and lab steps take turns. A lab step uses what you have written so far and has no points. Each exercise has a cell for your code, a cell to try it, and a cell of checks: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
+#
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant.
 
 # %% setup=True
 import json
@@ -292,8 +294,6 @@ if fast is not exact:
 #
 # Example: a run that queues 5 ms of work within 1 ms lasts 6 ms, not 1.
 #
-# `repeats` below 1 and `warmup` below 0 raise `ValueError` with the value.
-#
 # <details><summary>Hint 1</summary>
 #
 # What is the device doing at the moment the measured part begins, right after the warm-up? And at the moment you read the clock for the second time?
@@ -495,13 +495,11 @@ show(
 #
 # $$t_\text{host} = \text{kernels} \cdot t_\text{launch} \qquad t_\text{device} = \frac{\text{bytes}}{\text{bandwidth}} + \text{kernels} \cdot t_\text{gap}$$
 #
-# A GPU queues launches while earlier kernels run, so both clocks run at the same time and the **slower** one sets the time of the step: a maximum, no sum. Gaps are different: while the device waits between two kernels, its memory rests, so they add to the reading. A CUDA graph makes the host's line 0 and leaves the gaps. On a CPU each operator ends before the next one starts, so there the whole cost of a start is a gap.
+# A GPU queues launches while earlier kernels run, so both clocks run at the same time and the **slower** one sets the time of the step: a maximum, not a sum. Gaps are different: while the device waits between two kernels, its memory rests, so they add to the reading. A CUDA graph makes the host's line 0 and leaves the gaps. On a CPU each operator ends before the next one starts, so there the whole cost of a start is a gap.
 #
 # Write `predicted_step_s(num_bytes, bandwidth, num_kernels, launch_s, gap_s=0.0)`: seconds, a `float`. Bytes, bytes per second, a count, and seconds per kernel for host and device. All constants are measured on your device, not looked up.
 #
 # Example: 135M parameters in bf16 are 269 MB, read in 56 µs at 4.8 TB/s. 1,156 kernels of 5 µs each keep the host busy for 5,780 µs, so the step takes 5,780 µs. As a graph with gaps of 1.3 µs it takes 56 + 1,503 = 1,559 µs.
-#
-# Negative bytes, counts or times and a bandwidth that is not above 0 raise `ValueError` with the value.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -614,8 +612,6 @@ hidden_predicted_step_s()
 # | `"share"` | floor ÷ median: 1 at the limit, 0.1 where nine tenths of the time went elsewhere |
 #
 # Numbers are plain Python floats, because the rows go to a JSON file. Example: steps of 2, 4 and 9 ms that read 16 MB at 8 GB/s have a median of 4 ms, a floor of 2 ms and a share of 0.5; with batch 8 they write 2,000 tokens per second.
-#
-# An empty list, a duration that is not above 0, a bandwidth that is not above 0 and a batch below 1 raise `ValueError`.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1050,8 +1046,6 @@ if is_gpu:  # why: how much of a step the device is busy at all
 #
 # Example: weight `[[2.54], [0.03], [1.0], [127.0]]` in groups of 2: `q` is `[[127, 1 or 2, 1, 127]]` and `scales` `[[0.02, 1.0]]`.
 #
-# A `group_size` below 1, or one that does not divide the inputs, raises `ValueError` with the value.
-#
 # <details><summary>Hint 1</summary>
 #
 # Transpose first, in float32. Then `[out, in]` seen as `[out, in / group_size, group_size]` has every group on its last axis.
@@ -1193,6 +1187,13 @@ def hidden_GroupedInt8Linear():
             want = (x[..., :, None] * back).sum(-2)
             worst = float(np.abs(np.asarray(y) - want).max())
             assert worst <= 1e-9 * (1 + np.abs(want).max()), f"{case}: y differs from a plain sum by {worst:.1e}"
+        assert layer.num_bytes() == num_in * num_out + 2 * num_groups * num_out, (
+            f"{case}: {layer.num_bytes()} bytes kept after a forward pass, which must leave no float weight behind"
+        )
+        layer.q[:] = 0
+        assert not layer(torch.ones(num_in, dtype=torch.float64)).any(), (
+            f"{case}: q is all zeros now, and forward still multiplies with the old weight: it is kept somewhere"
+        )
     tiny = GroupedInt8Linear(torch.tensor([[1e-5], [-1e-5]]), 2)
     assert tiny.q.tolist() in ([[127, -127]], [[84, -84]]), (
         f"1e-5 / 127 is below float16's steps: the integers must be clamped to 127, yours are {tiny.q.tolist()}"
@@ -1232,8 +1233,6 @@ hidden_GroupedInt8Linear()
 # Half the bytes is twice as fast *where bytes are what takes the time*. Write `predicted_gain(bytes_before, bytes_after, bandwidth, num_kernels, launch_s, gap_s=0.0)`: how many times faster a step becomes by the two lines of exercise 3 when it reads fewer bytes and starts the same kernels. A `float`; 1 means that nothing is gained.
 #
 # Example: 269 MB → 143 MB at 4.8 TB/s. With 1,156 kernels started one by one in 5 µs each the gain is exactly 1, because the host needs 5,780 µs either way. In a graph with gaps of 1.3 µs it is $(56 + 1503) / (30 + 1503) = 1.02$. With neither it would be 1.88.
-#
-# Sizes that are not above 0, a bandwidth that is not above 0 and negative kernels or times raise `ValueError` with the value.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1485,7 +1484,7 @@ print("ms:", [round(ms, 2) for ms in verify_ms], f"floor {floor_ms:.2f}")
 #
 # Example: $F = 4$, $W = 60$, peak 100, bandwidth 10: without cache $B = 150$, since $150 \cdot 4 / 100 = 6 = 60 / 10$. With $K = 0.2$ it is 300. With $K = 0.4$ or more it is `None`.
 #
-# The last case is the usual one for the step *as a whole*: each sequence reads a cache of its own, and that reading outgrows all arithmetic. The matrix products, taken alone, still become compute-bound at their own ridge, the batch that you get with $K = 0$. FLOPs, weights, peak and bandwidth that are not above 0 and a negative $K$ raise `ValueError` with the value.
+# The last case is the usual one for the step *as a whole*: each sequence reads a cache of its own, and that reading outgrows all arithmetic. The matrix products, taken alone, still become compute-bound at their own ridge, the batch that you get with $K = 0$.
 #
 # <details><summary>Hint 1</summary>
 #
