@@ -3,6 +3,7 @@
 import importlib.util
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 # the oldest GPUs that the kernels and graphs are written for (Volta), and the first with bfloat16 units (Ampere)
@@ -57,6 +58,17 @@ def choose_device(wanted=None):
     if importlib.util.find_spec("triton") is None:
         choice.notes.append("Triton is not installed: int8 and int4 layers dequantize and multiply in torch, slowly.")
     return choice
+
+
+def argmax(logits):
+    """The index of the largest logit along the last axis, an integer tensor.
+
+    On a CPU by NumPy: torch wakes its threads for a whole vocabulary, and these then wait for more work by turning in a
+    loop, on the cores that the next step needs.
+    """
+    if logits.device.type == "cpu" and logits.dtype in (torch.float32, torch.float64):
+        return torch.from_numpy(np.asarray(logits.numpy().argmax(-1)))
+    return logits.argmax(-1)
 
 
 def free_bytes(device):

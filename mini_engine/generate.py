@@ -2,6 +2,7 @@
 
 import torch
 
+from mini_engine.device import argmax
 from mini_engine.gpu.graphs import GraphedDecoder
 from mini_engine.gpu.static_cache import StaticKVCache
 
@@ -25,7 +26,7 @@ def generate(model, prompt_ids, max_new_tokens, eos_token_id=None, use_cache=Tru
     for _ in range(max_new_tokens):
         token_ids = torch.tensor([new if use_cache else ids], device=model.device)
         hidden = model.hidden_states(token_ids, cache)
-        token = int(model.lm_head(hidden[:, -1]).argmax())
+        token = int(argmax(model.lm_head(hidden[:, -1])))
         yield token
         if token == eos_token_id:
             return
@@ -51,12 +52,15 @@ def check_request(config, prompt_ids, max_new_tokens):
 def greedy(model, prompt_ids, num_new, how="graph"):
     """num_new greedy ids after prompt_ids, by one way of ROAD; in float32 or float64 they are the same for all.
 
-    Raises ValueError for another `how`, or for a request that does not fit the model.
+    Raises ValueError for another `how`, for a request that does not fit the model, or where the way is one of torch's
+    and the model is compiled.
     """
     if how not in ROAD:
         raise ValueError(f"how must be one of {', '.join(ROAD)}, got {how!r}")
     if how not in DECODER_MODES:
         return list(generate(model, prompt_ids, num_new, use_cache=how == "cache"))
+    if not isinstance(model, torch.nn.Module):
+        raise ValueError(f"{how} is made of torch's operators: load the model with compiled=False")
     ids = check_request(model.config, prompt_ids, num_new)
     cache = StaticKVCache(model.config, len(ids) + max(num_new, 1), 1, model.dtype, model.device)
     decoder = GraphedDecoder(model, cache, how=DECODER_MODES[how])

@@ -2,12 +2,13 @@
 
 import torch
 
-from mini_engine.cpu.choice import compile_llama
-from mini_engine.cpu.model import SCHEMES
 from mini_engine.model import Llama
 from mini_engine.quant.modules import quantize_model
 from mini_engine.tokenizer import load_smollm2_tokenizer, load_tokenizer
 from mini_engine.weights import load_smollm2, load_tiny, load_weights
+
+# which kernels a CPU runs: what load takes as `compiled`
+KERNELS = {"auto": None, "compiled": True, "torch": False}
 
 
 class CharTokenizer:
@@ -54,15 +55,21 @@ def load_parts(name="smollm2"):
     return *load_weights(name), load_tokenizer(name)
 
 
-def load(name="smollm2", quant=None, device=None, dtype=torch.float32, compiled=False):
+def load(name="smollm2", quant=None, device=None, dtype=torch.float32, compiled=None):
     """(model, tokenizer) for a name or path as in load_parts.
 
-    quant: None, or a scheme of quantize_model such as "int8" and "int4". compiled: on a CPU in float32 the compiled
-    model, unless it cannot be had or loses to torch here, which one line says. Raises as load_parts.
+    quant: None, or a scheme of quantize_model such as "int8" and "int4". compiled: None takes the compiled kernels on a
+    CPU in float32, where they are known to pay, and else torch in float32, which one line says; True insists on them,
+    False never takes them. Raises as load_parts, and ValueError where they are insisted on and cannot be had.
     """
     config, weights, tokenizer = load_parts(name)
-    if compiled and torch.device(device or "cpu").type == "cpu" and dtype == torch.float32 and quant in SCHEMES:
-        model = compile_llama(config, weights, quant)
+    fits = torch.device(device or "cpu").type == "cpu" and dtype == torch.float32 and quant != "w8a8"
+    if compiled and not fits:
+        raise ValueError("the compiled kernels are for a CPU, in float32")
+    if fits and compiled is not False:
+        from mini_engine.cpu.choice import compile_llama
+
+        model = compile_llama(config, weights, quant, insist=bool(compiled))
         if model is not None:
             return model, tokenizer
         quant = None
@@ -73,3 +80,8 @@ def load(name="smollm2", quant=None, device=None, dtype=torch.float32, compiled=
 def add_model_argument(parser):
     """The option --model, the same for every command that loads one."""
     parser.add_argument("--model", default="smollm2", help="smollm2 (default), tiny, or a GGUF file or folder")
+
+
+def add_kernels_argument(parser):
+    """The option --kernels; KERNELS[args.kernels] is load's `compiled`."""
+    parser.add_argument("--kernels", choices=list(KERNELS), default="auto", help="on a CPU (default auto)")

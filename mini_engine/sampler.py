@@ -6,6 +6,8 @@ Order, as in transformers' generate: temperature, top-k, top-p, min-p. Each filt
 import numpy as np
 import torch
 
+from mini_engine.device import argmax
+
 NUM_LIKELY = 1024  # among so many tokens top-p looks first
 
 
@@ -23,7 +25,7 @@ class Sampler:
 
     def __call__(self, logits, params, generators):
         """One token id per row. logits: [B, V]; params: B SamplingParams; generators: B numpy Generators."""
-        tokens = logits.argmax(-1)
+        tokens = argmax(logits)
         rows = [i for i, p in enumerate(params) if p.temperature > 0]
         if rows:
             probabilities = self.probabilities(logits[rows], [params[i] for i in rows])
@@ -38,16 +40,15 @@ class Sampler:
     def probabilities(self, logits, params):
         """Each row's distribution: [B, V], float32 at least. A row of temperature 0 has one 1, at its argmax."""
         logits = logits if logits.dtype == torch.float64 else logits.float()
+        greedy = torch.zeros_like(logits).scatter_(-1, argmax(logits)[:, None], 1.0)
+        if not any(p.temperature for p in params):
+            return greedy
         temperature = _column(logits, [p.temperature for p in params])
         scaled = logits / temperature.where(temperature > 0, 1.0)
         scaled = filter_top_k(scaled, [p.top_k for p in params])
         scaled = filter_top_p(scaled, [p.top_p for p in params])
         scaled = filter_min_p(scaled, [p.min_p for p in params])
-        probabilities = scaled.softmax(-1)
-        if all(p.temperature > 0 for p in params):
-            return probabilities
-        greedy = torch.zeros_like(scaled).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
-        return torch.where(temperature > 0, probabilities, greedy)
+        return torch.where(temperature > 0, scaled.softmax(-1), greedy)
 
 
 def filter_top_k(logits, top_k):

@@ -10,7 +10,7 @@ from mini_engine import loading
 from mini_engine.__main__ import main
 from mini_engine.bench import cpu as bench_cpu
 from mini_engine.bench import cpu_batch as bench_cpu_batch
-from mini_engine.quant.modules import bytes_read_per_token
+from mini_engine.bench import cpu_server
 from mini_engine.weights import load_tiny
 
 
@@ -49,9 +49,11 @@ def test_times_and_ratios(monkeypatch):
     # the warm-up is dropped, so the rounds are 1.1, 1.21 and 1.331 times as slow
     assert row["tpot_ms"] == pytest.approx({"median": 605, "min": 550, "max": 665.5})
     assert row["prefill_tokens_per_s"]["median"] == pytest.approx(10 / 2.42)
-    assert row["floor_ms"] == pytest.approx(1e3 * bytes_read_per_token(model) / 2e9)
+    assert row["floor_ms"] == pytest.approx(1e3 * bench_cpu.weight_bytes(model) / 2e9)
     assert summary["peers"]["int8"]["tpot_ms"]["median"] == pytest.approx(302.5)
-    assert "floor_ms" not in summary["peers"]["int8"] and summary["claims"] == {}
+    assert "floor_ms" not in summary["peers"]["int8"]
+    assert summary["claims"] == {"int8 against float32": pytest.approx({"median": 2, "min": 2, "max": 2})}
+    assert row["bandwidth_share"] == pytest.approx(row["floor_ms"] / 605)
     rounds["no cache"] = [(1.0, 8 * tpot) for _, tpot in rounds["float32"]]
     claims = bench_cpu.summarize(rounds, bandwidths, {}, context=10)["claims"]
     assert claims["KV cache against none"] == pytest.approx({"median": 8, "min": 8, "max": 8})
@@ -73,10 +75,11 @@ def test_batch_claims_are_ratios_within_a_round():
 
 
 def test_real_run_on_the_shipped_checkpoint(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(bench_cpu, "load", lambda quant=None: loading.load("tiny", quant))
+    monkeypatch.setattr(bench_cpu, "load", lambda **options: loading.load("tiny", **options))
     monkeypatch.setattr(bench_cpu, "load_smollm2", load_tiny)
     monkeypatch.setattr(bench_cpu, "read_bandwidth", lambda: 1e10)
     arguments = ["bench", "cpu", "--contexts", "8", "--rounds", "2", "--new-tokens", "4", "--batches", "1", "2"]
+    arguments += ["--parts", "single", "batch", "verify"]
     arguments += ["--only", "float32", "int8", "int4", "no cache", "transformers float32"]
     paths = ["--json", str(tmp_path / "r.json"), "--plot", str(tmp_path / "r.png")]
     assert main([*arguments, *paths]) == 0
@@ -91,5 +94,13 @@ def test_real_run_on_the_shipped_checkpoint(tmp_path, monkeypatch, capsys):
     assert set(results["batch"]["int4"]) == {"1", "2"}
     assert results["batch_claims"] == {} and results["bench"] == "cpu" and len(results["machine"]["date"]) == 10
     assert (tmp_path / "r.png").read_bytes()[1:4] == b"PNG"
-    assert "times faster" in capsys.readouterr().out
+    assert "times as fast" in capsys.readouterr().out
+    assert set(results["verification"]) == {f"{n}, {k} draft tokens" for n in ("int8", "float32") for k in (2, 5)}
     assert main(["bench", "cpu", "--rounds", "0"]) == 1
+
+
+def test_the_server_beside_the_bare_batch(monkeypatch):
+    monkeypatch.setattr(cpu_server, "MAX_TOKENS", 4)
+    result = cpu_server.server_race(loading.load("tiny", "int8")[0], 2, "tiny")
+    assert result["num_streams"] == 32
+    assert all(0 < result[key]["min"] <= result[key]["max"] for key in ("served", "bare", "share"))

@@ -1,8 +1,10 @@
 """The compiled kernels: against NumPy and torch, and bit for bit the same in any batch, any chunks, on any threads."""
 
 import os
+import platform
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numba
@@ -10,14 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from mini_engine.cpu import matrices
+from mini_engine import loading
+from mini_engine.cpu import compiler, matrices
 from mini_engine.cpu.forward import head_product
 from mini_engine.cpu.lanes import LANES, load, store
 from mini_engine.cpu.model import CompiledLlama
 from mini_engine.cpu.pointwise import WIDTH, exponential
+from mini_engine.engine import Engine
 from mini_engine.files.fetch import fetch_gguf
 from mini_engine.files.gguf import GGUFFile
+from mini_engine.generate import greedy
 from mini_engine.kv_cache import KVCache
+from mini_engine.loading import load as load_model
 from mini_engine.model import Llama
 from mini_engine.paged_cache import PagedKVCache
 from mini_engine.weights import load_tiny, smollm2_is_cached
@@ -243,3 +249,75 @@ def test_numbas_simplest_threads_will_do():
     code = PROGRAM + "import numba; print(numba.threading_layer())"
     result, _ = run_python(code, NUMBA_THREADING_LAYER="workqueue")
     assert result.split() == [*run_python(PROGRAM)[0].split(), "workqueue"]
+
+
+WHICH = """
+from mini_engine.cpu.lanes import LANES
+from mini_engine.cpu.processor import vector_bits
+from mini_engine.loading import load
+print(vector_bits(), LANES, *(type(load("tiny", quant)[0]).__name__ for quant in (None, "int8", "int4")))
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the names are those of x86")
+@pytest.mark.parametrize(
+    "name, found",
+    [("skylake-avx512", "512 64 " + 3 * "CompiledLlama "), ("haswell", "256 32 " + 3 * "CompiledLlama ")]
+    + [(name, "0 32 " + 3 * "Llama ") for name in ("generic", "nehalem", "no-such-chip")],
+)
+def test_the_processor_decides_which_kernels_are_used(name, found):
+    result, said = run_python(WHICH, NUMBA_CPU_NAME=name)
+    assert result.split() == found.split()
+    lines = [line for line in said.splitlines() if "torch in float32 is used: nobody has measured" in line]
+    assert len(lines) == (3 if "0 32" in found else 0)
+    assert len(said.splitlines()) == len(lines) or name == "no-such-chip", "LLVM complains of an unknown name itself"
+    assert all(name in line for line in lines)
+
+
+def test_the_kernels_can_be_chosen(capsys):
+    assert type(load_model("tiny", compiled=False)[0]) is type(load_model("tiny", dtype=torch.float64)[0]) is Llama
+    assert isinstance(load_model("tiny", "int8", compiled=True)[0], CompiledLlama)
+    assert load_model("tiny", "w8a8")[0].takes_ragged_rows is False
+    with pytest.raises(ValueError, match="for a CPU, in float32"):
+        load_model("tiny", dtype=torch.float64, compiled=True)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_model_that_does_not_fit_the_kernels_is_computed_by_torch(capsys, monkeypatch):
+    config, weights = load_tiny()
+    narrow = replace(config, num_attention_heads=2 * config.num_attention_heads, head_dim=config.head_dim // 2)
+    monkeypatch.setattr(loading, "load_tiny", lambda: (narrow, weights))
+    if config.head_dim // 2 % WIDTH:
+        assert isinstance(load_model("tiny")[0], Llama)
+        assert "torch in float32 is used: the compiled kernels need a head_dim" in capsys.readouterr().err
+        with pytest.raises(ValueError, match="head_dim"):
+            load_model("tiny", compiled=True)
+
+
+def test_one_core_is_enough():
+    assert run_python(PROGRAM, NUMBA_NUM_THREADS="1", OMP_NUM_THREADS="1")[0] == run_python(PROGRAM)[0]
+
+
+def test_the_compiler_is_loaded_only_where_it_is_used():
+    code = "import sys, mini_engine.commands.generate, mini_engine.commands.serve, mini_engine.loading\n"
+    code += "print('numba' in sys.modules, 'llvmlite' in sys.modules)"
+    assert run_python(code)[0].split() == ["False", "False"]
+
+
+def test_what_only_torch_can_do_is_refused():
+    model = CompiledLlama(*load_tiny())
+    with pytest.raises(ValueError, match="compiled=False"):
+        Engine(model, graphs=True)
+    with pytest.raises(ValueError, match="compiled=False"):
+        greedy(model, [1, 2], 3, "graph")
+
+
+def test_a_busy_machine_gets_one_thread(monkeypatch):
+    monkeypatch.setattr(compiler, "NUM_CORES", 8)
+    monkeypatch.setattr(compiler, "max_threads", lambda: 4)
+    compiler.RECENT.clear()
+    for others, threads in ((0, 4), (20, 4), (20, 4), (20, 1), (5, 3), (20, 3), (20, 3), (20, 1), (0, 4)):
+        monkeypatch.setattr(compiler, "num_runnable", lambda others=others: 1 + others)
+        assert compiler.num_threads() == threads
+    monkeypatch.undo()
+    assert compiler.num_runnable() >= 1

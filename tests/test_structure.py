@@ -43,6 +43,7 @@ OTHER_ROOMS = {
 }
 INSIDE_A_FUNCTION = {
     "book._ext.live_runner imports mini_engine.plotting": "the page installs the engine after the runner",
+    "mini_engine.loading imports mini_engine.cpu.choice": "Numba, a heavy package that not every start needs",
 }
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from mini_engine.bench.cpu_batch import batch_sweep, print_claims, print_sweep
+from mini_engine.bench.cpu_batch import batch_sweep, print_claims, print_sweep, verification
+from mini_engine.bench.cpu_server import print_server, server_race
 from mini_engine.bench.machine import machine, version_of
 from mini_engine.bench.peers import (
     convert_gguf,
@@ -37,23 +38,31 @@ PEERS = ("transformers", "llama-cpp-python")
 # (what is claimed, slower, faster): the ratio of their TPOT
 CLAIMS = (
     ("KV cache against none", "no cache", "float32"),
-    ("float32 against transformers", "transformers float32", "float32"),
+    ("int8 against llama.cpp Q8_0", "llama.cpp Q8_0", "int8"),
+    ("float32 against llama.cpp F32", "llama.cpp F32", "float32"),
+    ("int4 against llama.cpp Q4_1", "llama.cpp Q4_1", "int4"),
     ("int8 against transformers", "transformers float32", "int8"),
-    ("int4 against transformers", "transformers float32", "int4"),
-    ("llama.cpp Q8_0 against int8", "int8", "llama.cpp Q8_0"),
-    ("llama.cpp Q8_0 against w8a8", "w8a8", "llama.cpp Q8_0"),  # both quantize the activations too
-    ("llama.cpp Q4_1 against int4", "int4", "llama.cpp Q4_1"),
-    ("llama.cpp F32 against float32", "float32", "llama.cpp F32"),
+    ("float32 against transformers", "transformers float32", "float32"),
+    ("float32 against torch", "torch float32", "float32"),
+    ("int8 against float32", "float32", "int8"),
 )
+# the same for the prefill
+PREFILLS = (
+    ("int8 against llama.cpp Q8_0", "llama.cpp Q8_0", "int8"),
+    ("int8 against torch float32", "torch float32", "int8"),
+    ("float32 against torch float32", "torch float32", "float32"),
+)
+PARTS = ("single", "batch", "verify", "server")
 
 
 def add_arguments(parser):
-    parser.add_argument("--contexts", type=int, nargs="+", default=[64], help="prompt lengths (default 64)")
+    parser.add_argument("--contexts", type=int, nargs="+", default=[64, 512], help="prompt lengths (default 64 512)")
     parser.add_argument("--new-tokens", type=int, default=17, help="tokens in each run (default 17)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds of all peers (default 7)")
-    parser.add_argument("--batches", type=int, nargs="*", default=[1, 16, 64], help="batch sizes (default 1 16 64)")
+    parser.add_argument("--batches", type=int, nargs="*", default=[4, 16, 64], help="batch sizes (default 4 16 64)")
     parser.add_argument("--threads", type=int, default=None, help="threads of every engine (default: torch's choice)")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these peers only")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (default: all)")
 
 
 def installed(package):
@@ -62,8 +71,9 @@ def installed(package):
 
 
 def own_models():
-    """{name: torch engine}: one model for each kind of weights."""
-    return {BASE: load()[0]} | {scheme: load(quant=scheme)[0] for scheme in ("int8", "int4", "w8a8")}
+    """{name: model}: the engine's kernels with each kind of weights, and torch's in float32."""
+    models = {BASE: load()[0]} | {scheme: load(quant=scheme)[0] for scheme in ("int8", "int4")}
+    return models | {"torch float32": load(compiled=False)[0]}
 
 
 def own_generate(model, use_cache=True):
@@ -131,14 +141,27 @@ def summarize(rounds, bandwidths, models, context):
         row = {"tpot_ms": spread([1e3 * tpot for _, tpot in pairs])}
         row["prefill_tokens_per_s"] = spread([context / prefill for prefill, _ in pairs])
         if name in models:
-            row["weight_bytes"] = bytes_read_per_token(models[name])
+            row["weight_bytes"] = weight_bytes(models[name])
             row["floor_ms"] = 1e3 * row["weight_bytes"] / bandwidth
+            row["bandwidth_share"] = row["floor_ms"] / row["tpot_ms"]["median"]
         peers[name] = row
-    claims = {}
-    for what, slow, fast in CLAIMS:
-        if slow in rounds and fast in rounds:
-            claims[what] = spread([s[1] / f[1] for s, f in zip(rounds[slow], rounds[fast], strict=True)])
-    return {"context": context, "read_bandwidth": spread(bandwidths), "peers": peers, "claims": claims}
+    result = {"context": context, "read_bandwidth": spread(bandwidths), "peers": peers}
+    result["prefill_claims"] = ratios(rounds, PREFILLS, which=0)
+    return result | {"claims": ratios(rounds, CLAIMS, which=1)}
+
+
+def ratios(rounds, claims, which):
+    """{what: how many times as fast, within a round, with spread} of the claims whose two peers ran."""
+    return {
+        what: spread([s[which] / f[which] for s, f in zip(rounds[slow], rounds[fast], strict=True)])
+        for what, slow, fast in claims
+        if slow in rounds and fast in rounds
+    }
+
+
+def weight_bytes(model):
+    """Bytes of the weights that one decode step of a model reads."""
+    return model.bytes_read_per_token if hasattr(model, "bytes_read_per_token") else bytes_read_per_token(model)
 
 
 def print_summary(summary):
@@ -151,6 +174,7 @@ def print_summary(summary):
         prefill = row["prefill_tokens_per_s"]["median"]
         print(f"{name:24} {tpot['median']:9.1f} {around:>15} {floor:>7} {prefill:14.0f}")
     print_claims(summary["claims"])
+    print_claims({f"prefill: {what}": ratio for what, ratio in summary["prefill_claims"].items()})
 
 
 def save_plot(summary, path):
@@ -171,31 +195,42 @@ def run(args):
     if args.threads:
         torch.set_num_threads(args.threads)
     models = own_models()
-    vocab_size = models[BASE].config.vocab_size
     results = {
         "bench": "cpu",
         "machine": machine(),
+        "command": "python -m mini_engine bench cpu " + " ".join(f"--parts {' '.join(args.parts)}".split()),
         "peers": {p: version_of(p) for p in PEERS},
         "new_tokens": args.new_tokens,
         "rounds": args.rounds,
-        "contexts": [],
     }
     with tempfile.TemporaryDirectory() as folder:
         files = llama_cpp_files(args, Path(folder))
-        peers = all_peers(models, args, files)
-        with tqdm(total=len(peers) * len(args.contexts) * (args.rounds + 1), desc="runs", leave=False) as bar:
-            for context in args.contexts:
-                ids = [(7919 * i + 311) % vocab_size for i in range(context)]
-                rounds, bandwidths = race(peers, ids, args, bar)
-                results["contexts"].append(summarize(rounds, bandwidths, models, context))
-        for summary in results["contexts"]:
-            print_summary(summary)
-        del peers
-        if args.batches:
+        if "single" in args.parts:
+            results["contexts"] = single_streams(models, args, files)
+        if "batch" in args.parts and args.batches:
             results["batch"], results["batch_claims"] = batch_sweep(models, args, args.contexts[0], files)
             print_sweep(results["batch"], results["batch_claims"], args.contexts[0])
+        if "verify" in args.parts:
+            results["verification"] = verification(models, args.contexts[0], args.rounds)
+            print_claims(results["verification"], "plain steps")
+        if "server" in args.parts:
+            results["server"] = server_race(models["int8"], args.rounds)
+            print_server(results["server"])
     results["load_average_after"] = os.getloadavg() if hasattr(os, "getloadavg") else None
     write_json(args.json, results)
-    if args.plot:
+    if args.plot and "contexts" in results:
         save_plot(results["contexts"][0], args.plot)
     return 0
+
+
+def single_streams(models, args, files):
+    """One summary for each context, printed too."""
+    peers, summaries = all_peers(models, args, files), []
+    with tqdm(total=len(peers) * len(args.contexts) * (args.rounds + 1), desc="runs", leave=False) as bar:
+        for context in args.contexts:
+            ids = [(7919 * i + 311) % models[BASE].config.vocab_size for i in range(context)]
+            rounds, bandwidths = race(peers, ids, args, bar)
+            summaries.append(summarize(rounds, bandwidths, models, context))
+    for summary in summaries:
+        print_summary(summary)
+    return summaries

@@ -4,28 +4,31 @@ import torch
 
 from mini_engine.bench.peers import llama_cpp_step
 from mini_engine.bench.timing import interleaved, spread
+from mini_engine.device import argmax
+
+DRAFTS = (2, 5)  # tokens of a draft that a pass verifies
 
 
-def print_claims(claims):
+def print_claims(claims, unit="times as fast"):
     """Ratios of times with their spread."""
     for what, ratio in claims.items():
-        print(f"{what:44} {ratio['median']:6.2f} times faster ({ratio['min']:.2f} to {ratio['max']:.2f})")
+        print(f"{what:44} {ratio['median']:6.2f} {unit} ({ratio['min']:.2f} to {ratio['max']:.2f})")
 
 
 @torch.inference_mode()
-def decode_step(model, batch, context):
-    """A function that runs one decode step of `batch` sequences which hold `context` tokens each."""
-    cache = model.new_cache(context + 1, batch)
+def decode_step(model, batch, context, num_new=1):
+    """A function that runs one step of `batch` sequences which hold `context` tokens each: num_new tokens for each."""
+    cache = model.new_cache(context + num_new, batch)
     cache.k.normal_()
     cache.v.normal_()  # the speed of a step does not depend on what is in the cache
     cache.length = context
-    tokens = torch.arange(batch)[:, None]
+    tokens = torch.arange(batch * num_new).view(batch, num_new)
 
     @torch.inference_mode()
     def step():
         hidden = model.hidden_states(tokens, cache)
         cache.truncate(context)
-        return model.lm_head(hidden[:, -1]).argmax(dim=-1)
+        return argmax(model.lm_head(hidden[:, -1] if num_new == 1 else hidden))
 
     return step
 
@@ -40,7 +43,21 @@ def batch_sweep(models, args, context, files):
     results, times = {}, interleaved(steps, args.rounds)
     for (name, b), seconds in times.items():
         results.setdefault(name, {})[b] = spread([b / s for s in seconds])
-    return results, batch_claims(times, max(args.batches))
+    claims = {}
+    for b in args.batches:
+        claims |= batch_claims(times, b)
+    return results, claims
+
+
+def verification(models, context, num_rounds):
+    """{what: cost in plain steps, within a round, with spread} of a pass that judges draft tokens."""
+    costs = {}
+    for name in ("int8", "float32"):
+        steps = {k: decode_step(models[name], 1, context, 1 + k) for k in (0, *DRAFTS)}
+        times = interleaved(steps, 5 * num_rounds)
+        for k in DRAFTS:
+            costs[f"{name}, {k} draft tokens"] = spread([a / b for a, b in zip(times[k], times[0], strict=True)])
+    return costs
 
 
 def batch_claims(times, batch):

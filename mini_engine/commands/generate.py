@@ -4,7 +4,7 @@ import sys
 
 from mini_engine.device import choose_device
 from mini_engine.generate import check_request, generate
-from mini_engine.loading import add_model_argument, load
+from mini_engine.loading import KERNELS, add_kernels_argument, add_model_argument, load
 
 
 def add_arguments(parser):
@@ -16,11 +16,12 @@ def add_arguments(parser):
     add_model_argument(parser)
     parser.add_argument("--quant", choices=("int8", "int4"), help="weights in 8 or 4 bits")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    add_kernels_argument(parser)
 
 
 def run(args):
     """Print the prompt's continuation as it comes. Returns 0."""
-    model, tokenizer = load(args.model, args.quant, device=choose_device(args.device).device)
+    model, tokenizer = load(args.model, args.quant, choose_device(args.device).device, compiled=KERNELS[args.kernels])
     if args.chat:
         ids = tokenizer.apply_chat_template([{"role": "user", "content": args.prompt}])
     else:

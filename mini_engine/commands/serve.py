@@ -8,7 +8,7 @@ import uvicorn
 
 from mini_engine.device import choose_device
 from mini_engine.engine import Engine
-from mini_engine.loading import add_model_argument, load
+from mini_engine.loading import KERNELS, add_kernels_argument, add_model_argument, load
 from mini_engine.serve.app import create_app
 from mini_engine.speculative import NgramDraft
 
@@ -17,6 +17,7 @@ def add_engine_arguments(parser):
     """The options that make_engine reads, the model aside."""
     parser.add_argument("--quant", choices=["int8", "int4"], help="weights in 8 or 4 bits")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    add_kernels_argument(parser)
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of the numbers")
     parser.add_argument("--graphs", action="store_true", help="record decode steps as CUDA graphs, where there is CUDA")
     parser.add_argument("--num-blocks", type=int, default=1024, help="blocks of the KV pool (default 1024)")
@@ -30,7 +31,9 @@ def make_engine(args):
     """The engine that the options describe. Raises ValueError or ModelUnavailable, with one clear line."""
     device = choose_device(args.device).device
     dtype = getattr(torch, args.dtype)
-    model, tokenizer = load(args.model, args.quant, device=device, dtype=dtype)
+    compiled = False if args.graphs else KERNELS[args.kernels]  # graphs are recorded from torch's operators
+    model, tokenizer = load(args.model, args.quant, device, dtype, compiled)
+    model(torch.zeros(1, 1, dtype=torch.long, device=device))  # so that what has to be compiled is, before a request
     return Engine(
         model,
         tokenizer,
@@ -49,6 +52,7 @@ def bind(host, port):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
+        sock.listen()  # who connects before the server runs waits instead of being refused
     except (OSError, OverflowError) as error:
         sock.close()
         raise OSError(f"cannot listen on {host}:{port} ({error}): choose another --port") from None

@@ -1,57 +1,37 @@
-"""Whether the compiled model is used here: it must run on this processor, and must not lose to torch in float32."""
+"""Whether the compiled model is used here: by what the processor has, not by a clock, which a busy neighbour decides.
+
+The rule is a table of measurements: a width of vector registers stands in it with the kinds of weights whose decode
+step was measured to be no slower than torch's in float32 (chapter 13). What does not stand in it is not taken.
+"""
 
 import sys
-import time
 
-import torch
-from numba.core.errors import NumbaError
+from mini_engine.cpu.model import SCHEMES, CompiledLlama
+from mini_engine.cpu.processor import processor, vector_bits
 
-from mini_engine.cpu.model import CompiledLlama
-
-LARGE_HEAD = 1 << 20  # weights from which on a product is bound by memory, so that one can stand for the others
-MARGIN = 1.2  # a busy machine must not decide
+# bits of the registers in which LLVM computes floats here: AVX-512; AVX2 with FMA
+MEASURED = {512: tuple(SCHEMES), 256: tuple(SCHEMES)}
 
 
-def compile_llama(config, weights, quant=None):
-    """A CompiledLlama, or None after one line on stderr that says why torch in float32 is used instead."""
-    try:
-        model = CompiledLlama(config, weights, quant)
-        model(torch.zeros(1, 1, dtype=torch.long))
-    except (ValueError, NumbaError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0]
-    else:
-        seconds, floor = step_seconds(model), torch_step_seconds(config, weights)
-        if seconds <= MARGIN * floor:
-            return model
-        reason = f"a compiled step takes {1e3 * seconds:.1f} ms here, one of torch in float32 {1e3 * floor:.1f}"
-    print(f"the compiled {quant or 'float32'} kernels are not used: {reason}", file=sys.stderr)
-    return None
+def why_not(quant=None):
+    """None where the compiled kernels are used for such weights, else the reason, in one line."""
+    if quant in MEASURED.get(vector_bits(), ()):
+        return None
+    return f"nobody has measured the compiled {quant or 'float32'} kernels on a processor such as this ({processor()})"
 
 
-def fastest(function, repeats=3):
-    """The least seconds of some calls: what the machine can do when nothing else runs."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def compile_llama(config, weights, quant=None, insist=False):
+    """A CompiledLlama, or None after one line on stderr that says why torch in float32 is used instead.
 
-
-def step_seconds(model):
-    """Seconds of one decode step."""
-    token, cache = torch.zeros(1, 1, dtype=torch.long), model.new_cache(4)
-    return fastest(lambda: model(token, cache))
-
-
-def torch_step_seconds(config, weights):
-    """Seconds that the products of a step take torch in float32 at least, from its product with the head alone.
-
-    Infinity for a small model, where the comparison would mean nothing.
+    insist: take it on a processor of which nothing is known, and raise the ValueError of a model that does not fit.
     """
-    head = torch.as_tensor(weights["embedding"] if config.tie_word_embeddings else weights["lm_head"].T)
-    if head.numel() < LARGE_HEAD:
-        return float("inf")
-    body = sum(array.size for layer in weights["layers"] for array in layer.values())
-    x = torch.ones(config.hidden_size)
-    return fastest(lambda: torch.mv(head, x)) * (1 + body / head.numel())
+    reason = None if insist else why_not(quant)
+    if reason is None:
+        try:
+            return CompiledLlama(config, weights, quant)
+        except ValueError as error:
+            if insist:
+                raise
+            reason = str(error)
+    print(f"torch in float32 is used: {reason}", file=sys.stderr)
+    return None

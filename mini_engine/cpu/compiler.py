@@ -1,5 +1,6 @@
 """Compiling the kernels: options, the on-disk cache of compiled code, the progress bar, threads."""
 
+import collections
 import functools
 import hashlib
 import os
@@ -37,23 +38,49 @@ def parallel(function):
 
 
 def entry(function):
-    """A function that Python calls: compiled once for each machine and number format, with a bar, and kept on disk."""
+    """A function that Python calls: compiled once for each machine and number format, with a bar, and kept on disk.
+
+    Its last argument is the number of parts that its products are split into, each for a thread.
+    """
     compiled = numba.njit(**OPTIONS)(function)
     compiled._cache = EngineCache(function)
 
     @functools.wraps(function)
     def call(*args):
         with ONE_AT_A_TIME, announced():
-            numba.set_num_threads(num_threads())
+            numba.set_num_threads(min(args[-1], max_threads()))
             return compiled(*args)
 
     call.compiled = compiled
     return call
 
 
-def num_threads():
-    """Threads that a product is split over: torch's number, as far as Numba has so many."""
+def max_threads():
+    """Threads that a product is split over at most: torch's number, as far as Numba has so many."""
     return max(1, min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+
+
+def num_threads():
+    """Threads for the next pass: as many as there are cores that nobody else has wanted of late.
+
+    All threads meet after every product, so each waits for the one that has no core: with a single busy neighbour on
+    two cores a step on two threads takes ten times as long as on one. No bit of a result depends on it.
+    """
+    RECENT.append(num_runnable() - 1)
+    return max(1, min(max_threads(), NUM_CORES - min(RECENT)))
+
+
+RECENT = collections.deque(maxlen=3)  # what others wanted to run: one look may meet a moment
+NUM_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def num_runnable():
+    """Threads of the whole machine that run or wait for a core, the caller too; 1 where the system does not say."""
+    try:
+        with open("/proc/loadavg", encoding="ascii") as file:
+            return int(file.read().split()[3].split("/")[0])
+    except (OSError, ValueError, IndexError):
+        return 1
 
 
 class Announcer(event.Listener):

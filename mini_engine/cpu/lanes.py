@@ -10,10 +10,12 @@ import operator
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, overload, register_model
 
+from mini_engine.cpu.processor import vector_bits
+
 BYTE = ir.IntType(8)
+CACHE_LINE, AHEAD = 64, 8192  # bytes; AHEAD by measurement, less than half of it gains little
 
 
 class Lanes(types.Type):
@@ -37,14 +39,8 @@ class LanesModel(models.PrimitiveModel):
         super().__init__(manager, kind, kind.floats)
 
 
-def processor_features():
-    """What the compiler may use here: a set of names such as "avx2". NUMBA_CPU_FEATURES changes it."""
-    features = cpu_target.target_context.codegen().magic_tuple()[2]
-    return {feature[1:] for feature in features.split(",") if feature.startswith("+")}
-
-
 # outputs computed at once, and rows that share each loaded weight: as many sums as the registers hold
-LANES, MAX_ROWS = (64, 4) if "avx512f" in processor_features() else (32, 3)
+LANES, MAX_ROWS = (64, 4) if vector_bits() == 512 else (32, 3)
 
 
 def pointer(context, builder, array_type, array, index, width):
@@ -73,6 +69,27 @@ def load(typing, array, index, width):
         return value
 
     return Lanes(width.literal_value)(array, types.intp, width), generate
+
+
+@intrinsic(prefer_literal=True)
+def prefetch(typing, array, index, width):
+    """Ask for the memory that lies AHEAD of `width` neighbours from element `index` on; it changes no result.
+
+    A core waits for few cache lines at a time, and while it computes it asks for none: asked for early, they are there.
+    """
+
+    def generate(context, builder, signature, args):
+        address, vector = pointer(context, builder, signature.args[0], args[0], args[1], width.literal_value)
+        first, number = builder.bitcast(address, BYTE.as_pointer()), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [first.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        num_bytes = width.literal_value * signature.args[0].dtype.bitwidth // 8
+        for start in range(0, num_bytes, CACHE_LINE):
+            line = builder.gep(first, [ir.Constant(ir.IntType(64), AHEAD + start)])
+            builder.call(function, [line, number(0), number(3), number(1)])  # to read, into all caches, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, width), generate
 
 
 @intrinsic(prefer_literal=True)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from mini_engine.cpu import matrices
-from mini_engine.cpu.compiler import num_threads
+from mini_engine.cpu.compiler import max_threads, num_threads
 from mini_engine.cpu.forward import Rows, Scratch, Sizes, Weights, forward, head_product
 from mini_engine.cpu.lanes import LANES
 from mini_engine.cpu.pointwise import WIDTH
@@ -89,6 +89,13 @@ class CompiledLlama:
         )
         self._scratch = None
 
+    @property
+    def bytes_read_per_token(self):
+        """Bytes of the weights that one decode step reads: all matrices and norms, not the embedding's other rows."""
+        w = self.weights
+        parts = [*w.qkv, *w.out, *w.gate_up, *w.down, *self.head, w.attn_norm, w.mlp_norm, w.final_norm]
+        return sum(part.nbytes for part in parts)
+
     def new_cache(self, max_tokens, batch=1):
         """An empty contiguous cache of this model's shape."""
         return KVCache(self.config, max_tokens, batch)
@@ -109,7 +116,7 @@ class CompiledLlama:
         if not 0 <= rows.token_ids.min() <= rows.token_ids.max() < self.config.vocab_size:
             raise IndexError(f"a token id is outside the vocabulary of {self.config.vocab_size}")
         scratch = self._room_for(len(rows.token_ids))
-        forward(self.weights, self.sizes, rows, keys, values, scratch, len(scratch.tiles))
+        forward(self.weights, self.sizes, rows, keys, values, scratch, num_threads())
         cache.advance(num_new)
         d = self.config.hidden_size
         result = np.zeros((batch, num_new, d), np.float32)
@@ -118,7 +125,7 @@ class CompiledLlama:
 
     def _room_for(self, num_rows):
         """The scratch memory of a pass, kept for the next ones."""
-        sizes, parts = self.sizes, num_threads()
+        sizes, parts = self.sizes, max_threads()
         if self._scratch is None or len(self._scratch.x) < num_rows or len(self._scratch.tiles) != parts:
             d, inner = padded(sizes.hidden_size), padded(sizes.intermediate_size)
             heads = sizes.num_heads * sizes.head_dim
@@ -134,8 +141,8 @@ class CompiledLlama:
         """Logits [..., V] of normed hidden states [..., d]."""
         x = np.ascontiguousarray(hidden.numpy().reshape(-1, hidden.shape[-1]))
         y = np.empty((len(x), padded(self.config.vocab_size)), np.float32)
-        tiles = np.empty((num_threads(), x.shape[1] * LANES), np.float32)
-        head_product(self.head, x, y, tiles, len(tiles))
+        parts = num_threads()
+        head_product(self.head, x, y, np.empty((parts, x.shape[1] * LANES), np.float32), parts)
         return torch.from_numpy(y[:, : self.config.vocab_size]).view(*hidden.shape[:-1], -1)
 
     def __call__(self, token_ids, cache=None):

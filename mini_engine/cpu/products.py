@@ -8,7 +8,7 @@ import numpy as np
 from numba.extending import overload
 
 from mini_engine.cpu.compiler import kernel
-from mini_engine.cpu.lanes import LANES, MAX_ROWS, fma, load, load_nibbles, splat, store
+from mini_engine.cpu.lanes import LANES, MAX_ROWS, fma, load, load_nibbles, prefetch, splat, store
 from mini_engine.cpu.matrices import GROUP_SIZE, Float32, Int4Groups, Int8, Int8Groups
 
 UNPACK_FROM = 2 * MAX_ROWS  # from so many rows on it pays to convert a tile to floats once for all of them
@@ -19,6 +19,7 @@ def one_row(w, at, num_in, x):
     """The sums of one tile for one row. w: float32 or int8, the tile starts at element `at`. x: [in]."""
     a = splat(np.float32(0), LANES)
     for k in range(num_in):
+        prefetch(w, at + k * LANES, LANES)
         a = fma(load(w, at + k * LANES, LANES), splat(x[k], LANES), a)
     return a
 
@@ -28,6 +29,7 @@ def two_rows(w, at, num_in, x0, x1):
     """As one_row, for two rows that share each loaded weight."""
     a = b = splat(np.float32(0), LANES)
     for k in range(num_in):
+        prefetch(w, at + k * LANES, LANES)
         weights = load(w, at + k * LANES, LANES)
         a = fma(weights, splat(x0[k], LANES), a)
         b = fma(weights, splat(x1[k], LANES), b)
@@ -38,6 +40,7 @@ def two_rows(w, at, num_in, x0, x1):
 def three_rows(w, at, num_in, x0, x1, x2):
     a = b = c = splat(np.float32(0), LANES)
     for k in range(num_in):
+        prefetch(w, at + k * LANES, LANES)
         weights = load(w, at + k * LANES, LANES)
         a = fma(weights, splat(x0[k], LANES), a)
         b = fma(weights, splat(x1[k], LANES), b)
@@ -49,6 +52,7 @@ def three_rows(w, at, num_in, x0, x1, x2):
 def four_rows(w, at, num_in, x0, x1, x2, x3):
     a = b = c = d = splat(np.float32(0), LANES)
     for k in range(num_in):
+        prefetch(w, at + k * LANES, LANES)
         weights = load(w, at + k * LANES, LANES)
         a = fma(weights, splat(x0[k], LANES), a)
         b = fma(weights, splat(x1[k], LANES), b)
@@ -113,6 +117,7 @@ def one_row_int4(m, tile, num_in, x):
         scale, minimum = load(m.scales, at, LANES), load(m.minima, at, LANES)
         for pair in range(GROUP_SIZE // 2):
             k, q = group * GROUP_SIZE + 2 * pair, (at // LANES * (GROUP_SIZE // 2) + pair) * LANES
+            prefetch(m.q, q, LANES)
             a = fma(load_nibbles(m.q, q, LANES, 0) * scale + minimum, splat(x[k], LANES), a)
             a = fma(load_nibbles(m.q, q, LANES, 1) * scale + minimum, splat(x[k + 1], LANES), a)
     return a
@@ -135,6 +140,7 @@ def one_row_int8_groups(m, tile, num_in, x):
 def unpack_int8(m, tile, num_in, buffer):
     """A tile's whole numbers as floats [in, LANES] in the buffer."""
     for k in range(num_in):
+        prefetch(m.q, (tile * num_in + k) * LANES, LANES)
         store(buffer, k * LANES, load(m.q, (tile * num_in + k) * LANES, LANES))
 
 
@@ -157,6 +163,7 @@ def unpack_int4(m, tile, num_in, buffer):
         scale, minimum = load(m.scales, at * LANES, LANES), load(m.minima, at * LANES, LANES)
         for pair in range(GROUP_SIZE // 2):
             q, to = (at * (GROUP_SIZE // 2) + pair) * LANES, (group * GROUP_SIZE + 2 * pair) * LANES
+            prefetch(m.q, q, LANES)
             store(buffer, to, load_nibbles(m.q, q, LANES, 0) * scale + minimum)
             store(buffer, to + LANES, load_nibbles(m.q, q, LANES, 1) * scale + minimum)
 

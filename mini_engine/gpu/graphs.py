@@ -149,10 +149,13 @@ def bucket(count):
 class PagedGraphs:
     """Decode passes of the serving engine over its PagedKVCache, one graph for each bucket of rows and blocks.
 
-    Rows that fill up a bucket have one token in the cache's spare block; they cost time and are cut off.
+    Rows that fill up a bucket have one token in the cache's spare block; they cost time and are cut off. Raises
+    ValueError for a compiled model.
     """
 
     def __init__(self, model, cache):
+        if not isinstance(model, torch.nn.Module):
+            raise ValueError("graphs are recorded from torch's operators: load the model with compiled=False")
         self.model, self.cache = model, cache
         self._recorded = {}  # (rows, columns) -> its fixed inputs and its Replay
         self._pool = None

@@ -1,0 +1,45 @@
+"""The served half of `bench cpu`: our server with many streams, beside the bare batch of as many."""
+
+import subprocess
+import sys
+
+from mini_engine.bench.cpu_batch import decode_step
+from mini_engine.bench.load_test import load_test
+from mini_engine.bench.timing import interleaved, spread
+
+NUM_STREAMS, MAX_TOKENS = 32, 96
+CONTEXT = 96  # of the bare batch: about what a stream holds in the middle
+
+
+def server_race(model, num_rounds, name="smollm2"):
+    """Tokens per second of the server and of the bare batch, in turns, and their ratio within a round.
+
+    The server is a process of its own on the same cores as its clients, and its seconds hold the prefill too. model:
+    what the server runs, in int8.
+    """
+    options = ["--model", name, "--quant", "int8", "--port", "0", "--max-num-seqs", str(NUM_STREAMS)]
+    command = [sys.executable, "-m", "mini_engine", "serve", *options]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        url = server.stdout.readline().split()[3]
+        step, settings = decode_step(model, NUM_STREAMS, CONTEXT), {"num_requests": NUM_STREAMS, "progress": False}
+        settings |= {"concurrency": NUM_STREAMS, "max_tokens": MAX_TOKENS, "ignore_eos": True}
+        served, bare = [], []
+        for number in range(num_rounds + 1):
+            bare.append(NUM_STREAMS / spread(interleaved({"": step}, 8)[""])["median"])
+            served.append(load_test(url, **settings)["output_tokens_per_s"])
+            if number == 0:
+                served, bare = [], []
+    finally:
+        server.terminate()
+        server.wait()
+    share = [s / b for s, b in zip(served, bare, strict=True)]
+    result = {"num_streams": NUM_STREAMS, "max_tokens": MAX_TOKENS, "context": CONTEXT}
+    return result | {"served": spread(served), "bare": spread(bare), "share": spread(share)}
+
+
+def print_server(result):
+    """The two rates and their ratio."""
+    served, bare, share = (result[key]["median"] for key in ("served", "bare", "share"))
+    streams = result["num_streams"]
+    print(f"\nserver, {streams} streams: {served:.0f} tokens/s, bare batch of {streams}: {bare:.0f}; share {share:.2f}")
