@@ -467,7 +467,7 @@ def hidden_embed():
     ids = [2993, 1011, 318, 6717, 1121, 632, 40_000, 69_999]  # the last two do not fit into 16 bits
     got = np.asarray(embed(ids, np.arange(70_000, dtype=np.float32)[:, None]))
     assert got.shape == (8, 1) and got[:, 0].tolist() == ids, f"row i of this table holds i, you returned {got[:, 0]}"
-    got = np.asarray(embed(ids[::-1], np.arange(49_152, dtype=np.float32)[:, None]))
+    got = np.asarray(embed(ids[::-1], np.arange(70_000, dtype=np.float32)[:, None]))
     assert got[:, 0].tolist() == ids[::-1], f"the same ids in the other order: you returned {got[:, 0]}"
 
 

@@ -252,6 +252,8 @@ def hidden_kv_cache_bytes():
         (1, 30, 1, 3, 64, 0.5): 5_760,
         (1, 1, 1, 1, 1, 0.25): 1,
         (1, 3, 1, 1, 1, 0.25): 2,
+        (3, 1, 1, 1, 1, 0.125): 1,  # rounded up once, at the end
+        (3, 1, 2**53 + 1, 1, 1, 1): 6 * (2**53 + 1),  # more than a float can count
         (0, 32, 100, 8, 128, 2): 0,
     }
     for sizes, want in known.items():
@@ -268,6 +270,7 @@ def hidden_kv_cache_bytes():
     for position in range(6):
         for value in (-1, -3) if position < 5 else (-1, 0):
             sizes = [2, 2, 2, 2, 2, 2]
+            sizes[0 if position else 2] = 0  # an idle server makes no sense of it either
             sizes[position] = value
             try:
                 kv_cache_bytes(*sizes)
@@ -371,13 +374,13 @@ def hidden_tokens_processed():
                 held = prompt + step
             got = tokens_processed(prompt, new, cached)
             assert got == count, f"prompt {prompt}, new {new}, cached={cached}: counted {count}, you returned {got}"
-    big = 10**6
-    want = big * big + big * (big - 1) // 2
-    assert tokens_processed(big, big, False) == want, f"must stay exact for large sizes: {want}"
+    big, many = 10**13 + 3, 10**6 + 1
+    want = big * many + many * (many - 1) // 2
+    assert tokens_processed(big, many, False) == want, f"must stay exact for large sizes: {want}"
     for cached in (False, True):
         got = tokens_processed(5, 0, cached)
         assert got == 0, f"no new token takes no pass: 0, you returned {got} for cached={cached}"
-        for bad in ((0, 3), (-2, 3), (3, -1), (3, -4)):
+        for bad in ((0, 3), (-2, 3), (3, -1), (3, -4), (0, 0)):
             try:
                 got = tokens_processed(*bad, cached)
             except ValueError as error:
@@ -837,6 +840,12 @@ def hidden_TruncatingCache():
     for layer in range(3):
         cache.append(layer, 2 * np.ones((1, 1, 3, 2)), np.ones((1, 1, 3, 2)))
     cache.append(0, 7 * one, one)  # an unfinished pass: layer 0 holds 4 tokens, length is 3
+    try:
+        cache.truncate(4)
+    except ValueError:
+        pass
+    else:
+        raise AssertionError("truncate(4) was accepted in a pass that only one layer has finished: length is 3 then")
     cache.truncate(3)
     for layer in range(3):
         keys, _ = cache.append(layer, 9 * one, one)
