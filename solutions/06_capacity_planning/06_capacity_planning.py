@@ -429,6 +429,8 @@ def hidden_max_batch_size_tp():
         for extra in (own_request - 1, own_request + 1, 3 * own_request - 1, 3 * own_request + 1):
             got = max_batch_size_tp(spec, own_weights + extra, context, tp=tp)
             expected = sum(1 for n in range(1, 5) if n * own_request <= extra)
+            half_weights = max_batch_size_tp(spec, own_weights / 2 + extra, context, 1, tp=tp)
+            assert half_weights == expected, f"weights of 1 byte: {expected} fit, you returned {half_weights}"
             assert got == expected, (
                 f"{kv} KV heads, TP {tp}: each GPU holds {own_weights} bytes of weights and {own_request} of a request, "
                 f"{extra} bytes are left: {expected} fit, you returned {got}"
@@ -710,7 +712,7 @@ def hidden_littles_law():
     import numpy as np
 
     # watch a queue: one thing arrives each 1/rate seconds and stays `stay` seconds; count who is inside, on average
-    for rate, stay in ((4, 3), (10, 0.55), (1, 7.5)):
+    for rate, stay in ((4, 3), (10, 3), (10, 0.55), (1, 7.5)):
         arrivals = np.arange(0, 200, 1 / rate)
         moments = np.linspace(50, 150, 4001) + 1e-6
         inside = ((arrivals[None] <= moments[:, None]) & (moments[:, None] < arrivals[None] + stay)).sum(1).mean()
@@ -718,6 +720,7 @@ def hidden_littles_law():
         assert abs(got - inside) < 0.05, (
             f"{rate} per second, {stay} s each: {inside:.2f} were inside, you returned {got}"
         )
+    assert abs(littles_law(1 / 3, 1 / 7) - 1 / 21) < 1e-12, "1/3 per second, 1/7 s each: 1/21, not rounded"
     assert littles_law(0, 5) == 0 and littles_law(5, 0) == 0, "nothing arrives, or nothing stays: 0"
     for values in ((-0.5, 2), (2, -0.5), (-1, -1)):
         try:
@@ -1063,7 +1066,9 @@ def hidden_service_cost():
         if any(abs(n - round(n)) < 1e-6 for n in room.values()):
             continue
         whole = {name: max(0, math.floor(n)) for name, n in room.items()}
-        got = service_cost(config, requests, gpu, 1e12, peak, tpot, hour, limit_usd)
+        given = list(requests)
+        got = service_cost(config, given, gpu, 1e12, peak, tpot, hour, limit_usd)
+        assert given == requests, "the caller's requests were changed"
         assert abs(got["resident_tokens"] * steps / held - 1) < 1e-9, (
             f"{requests}: {held / steps:.3f} tokens are held on average over all steps, yours {got['resident_tokens']}"
         )

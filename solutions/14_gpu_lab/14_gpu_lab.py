@@ -402,6 +402,9 @@ def hidden_measure():
         assert state["runs"] == warmup + repeats, f"warmup={warmup}, repeats={repeats}: {state['runs']} runs were made"
         want = [0.5 + c for c in costs[warmup:]]  # sums of eighths below 2**20 are exact
         assert list(got) == want, f"warmup={warmup}, runs of {costs} s each: expected {want}, got {list(got)}"
+    state, run, synchronize, clock = device([0.123456])
+    got = measure(run, synchronize, clock, 0, 1)
+    assert abs(got[0] - 0.623456) < 1e-9, f"a run of 0.623456 s: nothing is rounded, got {got[0]}"
     state, run, synchronize, clock = device([8.0] * 13)
     got = measure(run, synchronize, clock)
     assert state["runs"] == 13 and len(got) == 10, (
