@@ -5,7 +5,7 @@ import struct
 
 MAX_HEADER_BYTES = 32 << 20
 MAX_BODY_BYTES = 256 << 20
-MAX_BLOBS = 20_000
+MAX_BLOBS = 60_000  # the byte strings of a vocabulary are one each
 MAX_FRAMES = 2_000_000  # of one connection, and their bytes: a call of an honest answer is two frames
 MAX_RECEIVED_BYTES = 16 << 30
 CHUNK = 1 << 16
@@ -34,7 +34,7 @@ class Channel:
         text = json.dumps({**header, "blobs": sizes} if sizes else header).encode("ascii")
         body = sum(sizes)
         if len(text) > MAX_HEADER_BYTES or body > MAX_BODY_BYTES or len(sizes) > MAX_BLOBS:
-            raise WireError(f"a value of {(len(text) + body) >> 20} MiB is too large to cross")
+            raise WireError(f"a value of {(len(text) + body) >> 20} MiB in {len(sizes)} pieces is too large to cross")
         try:
             self.sock.sendall(b"".join([LENGTHS.pack(len(text), body), text, *blobs]))
         except OSError as error:
