@@ -321,3 +321,9 @@ def test_a_busy_machine_gets_one_thread(monkeypatch):
         assert compiler.num_threads() == threads
     monkeypatch.undo()
     assert compiler.num_runnable() >= 1
+
+
+def test_without_numba_torch_is_used():
+    code = "import sys; sys.modules['numba'] = None\nfrom mini_engine.loading import load\n"
+    result, said = run_python(code + "print(type(load('tiny', 'int8')[0]).__name__)")
+    assert result.split() == ["Llama"] and len(said.splitlines()) == 1 and "need Numba" in said
