@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import nbformat
 import pytest
 import yaml
 
-from book._ext.assignment import course_config, read_exercise
+from book._ext.assignment import course_config, exercise_efforts, read_exercise
 from book.tools import build_book, serve, vendor
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -150,32 +151,36 @@ def test_exercises_shown_are_those_of_the_notebook(book, browser, chapter):
 CUT_LINES = """() => [...document.querySelectorAll('article pre')]
   .filter(pre => pre.clientWidth && !pre.closest('.cell_output') && pre.scrollWidth > pre.clientWidth + 1)
   .map(pre => pre.textContent.slice(0, 60))"""
-TALLEST = 17_000  # 32,000 before exercises were cards; the aim is 12,000
+TALLEST = 13_000  # at 1280 px, cards closed; chapter 2 is made for two sittings
+TALLER = {"01": 14_500, "02": 19_500, "03": 14_500, "04": 14_500, "07": 14_500}
 LONGEST_LINE = 76
+ONE_TEXT = re.compile(r"""\s*[fr]{0,2}(?:".*"|'.*'),?""")  # nothing but a string: the browser wraps it
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_chapter_is_not_too_tall_and_cuts_no_line_of_code(book, browser, chapter):
     with Reader(browser) as reader:
-        page = reader.open(book / f"{chapter}.html")
-        assert page.evaluate("document.documentElement.scrollHeight") <= TALLEST, "too tall with its cards closed"
+        page, tallest = reader.open(book / f"{chapter}.html"), TALLER.get(Path(chapter).name[:2], TALLEST)
+        assert page.evaluate("document.documentElement.scrollHeight") <= tallest, "too tall with its cards closed"
         shown = page.locator("article .highlight-ipython3 pre").all_inner_texts()
         page.evaluate("document.querySelectorAll('article details').forEach(d => { d.hidden = false; d.open = true; })")
         for width in (1280, 390):
             page.set_viewport_size({"width": width, "height": 900})
             assert not page.evaluate(CUT_LINES), f"code is cut at {width} px"
     lines = [line for block in shown for line in block.splitlines() if len(line) > LONGEST_LINE]
+    lines = [line for line in lines if not ONE_TEXT.fullmatch(line)]
     assert len(lines) <= 3, f"long lines that no formatter can break: {lines}"
 
 
 def test_next_is_the_next_chapter_and_titles_carry_its_number(book, browser):
     with Reader(browser) as reader:
         page = reader.open(book / "book/03_kv_cache.html")
-        assert page.locator("h1").inner_text().startswith("3 · ")
+        assert page.locator("article h1").first.inner_text().startswith("3 · ")
         assert page.locator(".prev-next-footer .right-next").get_attribute("href") == "04_flops_and_roofline.html"
         facts = page.locator(".chapter-facts").inner_text()
-        assert "minutes to read" in facts and "11 exercises" in facts and "★" in facts
-        assert page.locator(".chapter-map .lit").inner_text() == "3"
+        exercises = len(exercise_efforts(ROOT, "03_kv_cache"))
+        assert "minutes to read" in facts and f"{exercises} exercises" in facts and "★" in facts
+        assert page.locator(".chapter-map .lit").text_content() == "3"
 
 
 ASKED = {
@@ -377,8 +382,9 @@ def test_launch_buttons_stand_on_chapters_only_and_need_a_repository():
 def test_a_glossary_word_tells_its_meaning_on_focus(book, browser):
     with Reader(browser) as reader:
         page = reader.open(book / "book/03_kv_cache.html")
-        link = page.locator("a[aria-describedby=term-box]").first
+        link = page.locator("article a[aria-describedby=term-box]:visible").last
         link.focus()
+        page.wait_for_timeout(300)  # the scrolling that focus causes has come to its end
         said = page.locator("#term-box")
         assert said.is_visible() and said.inner_text() == link.get_attribute("data-definition") != ""
         page.keyboard.press("Escape")

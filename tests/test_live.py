@@ -383,6 +383,33 @@ def test_progress_lists_every_exercise_and_carries_the_work_over(site, browser, 
         assert "num_key_value_heads" in code_in(box)
 
 
+def test_work_kept_under_a_topics_old_number_is_found_under_the_new_one(site, browser):
+    old = {
+        "04_kv_cache/kv_bytes_per_token": {"code": "# four"}, "03_flops_and_roofline/ridge": {"passed": "# three"},
+        "13_gpu_lab/gpu_limits": {"done": True}, "04_kv_cache/kv_cache_bytes": {"code": "# older"},
+    }  # fmt: skip
+    newer = {"03_kv_cache/kv_cache_bytes": {"code": "# newer"}, "01_tokens_to_logits/softmax": {"attempts": 2}}
+    today = {
+        "03_kv_cache/kv_bytes_per_token": {"code": "# four"}, "04_flops_and_roofline/ridge": {"passed": "# three"},
+        "14_gpu_lab/gpu_limits": {"done": True}, **newer,
+    }  # fmt: skip
+    kept = "() => JSON.parse(CourseWork.exportAll()).exercises"
+    with Visit(browser, site) as visit:
+        page = visit.open("book/progress")
+        page.evaluate("work => work.forEach(([id, entry]) => localStorage.setItem(`exercise:${id}`, entry))",
+                      [[name, json.dumps(entry)] for name, entry in {**old, **newer}.items()])  # fmt: skip
+        page.reload()
+        assert page.evaluate(kept) == today
+        page.reload()
+        assert page.evaluate(kept) == today, "the second visit moves work again"
+        box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
+        assert code_in(box) == "# four"
+        page.evaluate("CourseWork.clear()")
+        file = json.dumps({"format": "llm-inference-book-work", "version": 1, "exercises": old})
+        assert page.evaluate("text => CourseWork.importAll(text)", file) == len(old)
+        assert "03_kv_cache/kv_bytes_per_token" in page.evaluate(kept), "a file saved before the change is not read"
+
+
 # What is in the pages and what is not ---------------------------------------------------------------------------------
 
 

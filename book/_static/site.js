@@ -21,20 +21,22 @@ document.addEventListener("DOMContentLoaded", () => {
   if (sidebar) { sidebar.setAttribute("role", "region"); sidebar.setAttribute("aria-label", "The book"); }
   for (const head of document.querySelectorAll("article th")) {
     const words = head.textContent.trim();
-    if (head.querySelector("math")) head.setAttribute("aria-label", words);
-    if (!words) head.append(Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: "Row" }));
+    const formulas = head.querySelectorAll("math");
+    if (words && !formulas.length) continue;
+    for (const formula of formulas) formula.setAttribute("aria-hidden", "true");
+    head.append(Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: words || "Row" }));
   }
   // docutils puts entries of a role that is no list item into a list
   for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.setAttribute("role", "listitem");
 });
 
-// What scrolls sideways must scroll by keyboard, too: also where a fold or a narrower window makes it overflow later.
+// What scrolls in a box of its own must scroll by keyboard, too: also where a fold or a narrower window makes it overflow later.
 (() => {
   const boxes = "article pre, article div.math, article table, .pst-scrollable-table-container, .fig-scroll";
   const mark = () => {
     // all is measured before anything is written: the page is laid out once
-    const wide = [...document.querySelectorAll(boxes)].filter((box) => box.clientWidth && box.scrollWidth > box.clientWidth);
-    for (const box of wide) box.tabIndex = 0;
+    const overflows = (box) => box.clientWidth && (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight + 1);
+    for (const box of [...document.querySelectorAll(boxes)].filter(overflows)) box.tabIndex = 0;
   };
   let soon;
   const later = () => { clearTimeout(soon); soon = setTimeout(mark, 150); };

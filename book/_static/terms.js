@@ -8,8 +8,10 @@
   box.setAttribute("role", "tooltip");
   document.body.append(box);
 
-  const hide = () => { box.hidden = true; };
+  let shown = null;
+  const hide = () => { box.hidden = true; shown = null; };
   const show = (link) => {
+    shown = link;
     box.textContent = link.dataset.definition;
     box.hidden = false;
     const at = link.getBoundingClientRect();
@@ -28,5 +30,6 @@
     link.addEventListener("blur", hide);
   }
   addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-  addEventListener("scroll", hide, { passive: true });
+  // Focus by keyboard scrolls the word into view: its box goes along.
+  addEventListener("scroll", () => { if (shown && shown === document.activeElement) show(shown); else hide(); }, { passive: true });
 })();

@@ -207,6 +207,11 @@ def hidden_bpe_encode():
     assert list(got) == [3, 2], (
         f"'abc' should give ab, c = [3, 2], you returned {got}: only merges build longer symbols"
     )
+    vocab = {"a": 0, "b": 1, "c": 2, "ab": 3, "bc": 4, "abc": 5}
+    got = bpe_encode("abc", [("ab", "c"), ("b", "c")], vocab)
+    assert list(got) == [0, 4], (
+        f"'abc' should give a, bc, you returned {got}: (a, bc) is not in the list, a pair that glues to the same is"
+    )
     text = "né".encode()
     vocab = {bytes([i]): i for i in range(256)} | {"é".encode(): 256}
     got = bpe_encode(text, [(b"\xc3", b"\xa9")], vocab)
@@ -325,7 +330,8 @@ def hidden_stream_text():
         got = list(stream_text(ids, shuffled))
         assert "".join(got) == text, f"joined, the strings are not the text: {got} for {text!r}"
         assert got == want, f"each character belongs to the token that holds its last byte: {want}, you returned {got}"
-    for data in (b"a\xffb", b"\xc3(", b"\xf0\x9f\x99", b"\xe2\x82", b"\x80\x80", b"\xc3\xa9\xc3", b"\xed\xa0\x80"):
+    broken = (b"a\xffb", b"\xc3(", b"\xf0\x9f\x99", b"\xe2\x82", b"\x80\x80", b"\xc3\xa9\xc3", b"\xed\xa0\x80")
+    for data in (*broken, b"\xff\xc3\xa9", b"\xef\xbb\xbfa"):
         for size in (1, 2, len(data)):
             table = [data[i : i + size] for i in range(0, len(data), size)]
             got = list(stream_text(range(len(table)), table))
@@ -455,8 +461,11 @@ def hidden_embed():
                 raise AssertionError(f"ids {where} were accepted for a vocabulary of {vocab}")
     got = np.asarray(embed([], np.zeros((5, 4))))
     assert got.shape == (0, 4), f"no ids should give shape (0, 4), you returned {got.shape}"
-    ids = [2993, 1011, 318, 6717, 1121, 632, 40_000, 49_151]  # the last two do not fit into 16 bits with a sign
-    got = np.asarray(embed(ids, np.arange(49_152, dtype=np.float32)[:, None]))
+    table = np.arange(5.0)[:, None]
+    np.asarray(embed([1, 2, 3], table))[...] = 0
+    assert table[1:4, 0].tolist() == [1, 2, 3], "writing into the result for neighbouring ids changed the table"
+    ids = [2993, 1011, 318, 6717, 1121, 632, 40_000, 69_999]  # the last two do not fit into 16 bits
+    got = np.asarray(embed(ids, np.arange(70_000, dtype=np.float32)[:, None]))
     assert got.shape == (8, 1) and got[:, 0].tolist() == ids, f"row i of this table holds i, you returned {got[:, 0]}"
     got = np.asarray(embed(ids[::-1], np.arange(49_152, dtype=np.float32)[:, None]))
     assert got[:, 0].tolist() == ids[::-1], f"the same ids in the other order: you returned {got[:, 0]}"
@@ -650,6 +659,8 @@ def hidden_next_token():
         assert isinstance(got, int) and np.array_equal(logits, before), "return an int and leave the logits as they are"
     got = next_token(np.array([[1000.0, 1001.0, -1000.0]]))
     assert got == 1, f"logits of 1000 and 1001: the id is 1, you returned {got} (exp overflows, and is not needed)"
+    got = next_token(np.array([[1.0, 1.0 + 1e-12, 0.0]]))
+    assert got == 1, f"1 + 1e-12 is larger than 1, you returned {got}: compare the logits as they are"
     got = next_token(np.array([[0.0, 5.0, 5.0, 5.0]]))
     assert got == 1, f"of the equal logits at 1, 2 and 3 the lowest id is taken, you returned {got}"
     got = next_token(np.array([[20.0, 20.001]]))
@@ -797,6 +808,18 @@ def hidden_generate():
     step, calls = make(5, 1, 1)
     got = generate(step, [2, 1, 1, 1], 1, 2)
     assert list(got) == [2, 1, 1, 1, 4], f"eos_id inside the prompt ends nothing: you returned {got}"
+    kinds = set()
+
+    def next_of_three(ids):
+        kinds.add(type(ids).__name__)
+        return np.eye(3)[np.add(ids, 1) % 3]
+
+    got = generate(next_of_three, [0] * 1200, 60)
+    assert list(got[1200:]) == [1, 2, 0] * 20, (
+        f"1,200 ids and 60 new ones: {len(got)} came back, or others than expected"
+    )
+    generate(next_of_three, np.array([1, 2]), 1)
+    assert kinds == {"list"}, f"step takes the list of all ids, yours gives it {sorted(kinds)}"
     for prompt, count in (([], 0), ([], 3), ([1], -1), ([1], -5)):
         try:
             generate(step, prompt, count)
@@ -1075,6 +1098,15 @@ def hidden_kv_unchanged():
             assert got == same, (
                 f"{'KV'[which]} goes from {value} to {value} + {step}: with rtol=1e-5, atol=1e-6 the answer is {same}"
             )
+    for name, size in (("drifts by less than the tolerance at each length", 8e-4), ("becomes nan", np.nan)):
+
+        def drifting(ids, size=size):
+            pair = [np.full((len(ids), 2), 100.0) for _ in "kv"]
+            pair[0][0, 0] += size * (len(ids) - 1) if len(ids) > 1 else 0.0
+            return pair
+
+        got = kv_unchanged(drifting, [1, 2, 3], 0)
+        assert not got, f"K of position 0 {name}: compare with the shortest list every time, as np.allclose does"
     for bad in (6, 7, -1, -6):
         try:
             kv_unchanged(model(), ids, bad)

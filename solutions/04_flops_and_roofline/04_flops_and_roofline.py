@@ -203,6 +203,9 @@ def hidden_forward_flops():
     weights = 7 * (4 * 4099 * 37 * 128 + 3 * 4099 * 11003) + 4099 * 32003
     want = -(-weights // (2 * 7 * 37 * 128)) - 1
     assert attention_overtakes(big) == want, f"must stay exact for large models: {want}"
+    seen = 3_000_001 * 7 + 3_000_001 * 3_000_002 // 2
+    want, got = 2 * 3_000_001 * weights + 4 * 7 * 37 * 128 * seen, forward_flops(big, 3_000_001, 7)
+    assert got == want and isinstance(got, int), f"3,000,001 tokens after 7: exactly {want} as an int, got {got!r}"
     assert attention_overtakes(LLAMA_3_8B) == 28627, "Llama-3-8B: 28627; KV heads do not enter the FLOPs of attention"
 
 
@@ -613,6 +616,7 @@ def hidden_linear_intensity():
         got = batch_for_ridge(d_in, d_out, ridge, b)
         answers.append(got)
         expected = next((n for n in range(1, 5000) if enough(n, d_in, d_out, ridge, b)), None)
+        assert got is None or isinstance(got, int | np.integer), f"a batch is a whole number or None, yours is {got!r}"
         assert got == expected, (
             f"{d_in} to {d_out}, ridge {ridge}, {b} bytes: the first batch that is enough is {expected}, you returned {got}"
         )
@@ -1009,7 +1013,7 @@ def hidden_decode_step():
         layers, kv, rep, half, d, ff, vocab = (int(n) for n in rng.integers(1, 6, 7))
         batch, context = int(rng.integers(1, 9)), int(rng.integers(0, 9))
         peak, bandwidth, b = float(rng.integers(1, 9)), float(rng.integers(1, 9)), float(rng.choice([0.5, 1, 2, 4]))
-        spec = ModelConfig("random", layers, d, kv * rep, kv, ff, vocab, 2 * half)
+        spec = ModelConfig("random", layers, d, kv * rep, kv, ff, vocab, 2 * half, tie_word_embeddings=layers % 2 == 0)
         q, keys = kv * rep * 2 * half, kv * 2 * half
         weights = d * vocab + sum(d * q + q * d + d * keys + d * keys + 3 * d * ff for _layer in range(layers))
         moved = b * (weights + sum(2 * keys for _row in range(layers * context * batch)))

@@ -103,7 +103,7 @@ def hidden_apply_temperature():
     import numpy as np
 
     rng = np.random.default_rng(80)
-    for shape in ((7,), (3, 5), (2, 3, 4)):
+    for shape in ((7,), (7,), (3, 5), (2, 3, 4)):
         logits = rng.normal(size=shape) * 10
         kept = logits.copy()
         for t in (0.1, 1, 1.0, 2.5):
@@ -207,8 +207,8 @@ def hidden_top_k_filter():
     import numpy as np
 
     rng = np.random.default_rng(81)
-    for shape in ((1,), (8,), (4, 6), (2, 3, 5)):
-        logits = rng.integers(-4, 5, size=shape).astype(float)  # small integers: many ties
+    for shape in ((1,), (8,), (4, 6), (4, 6), (2, 3, 5)):
+        logits = rng.integers(-4, 5, size=shape) / 3  # few values: many ties
         kept = logits.copy()
         for k in (1, 2, 3, shape[-1], shape[-1] + 1, 1000):
             got = np.asarray(top_k_filter(logits, k))
@@ -341,7 +341,7 @@ def hidden_top_p_filter():
                 f"weights {counts.tolist()}, p = {float(p):.3f}: kept {np.isfinite(got).tolist()}, "
                 f"expected {want.reshape(shape).tolist()} (each row has its own cut)"
             )
-            assert np.allclose(got[np.isfinite(got)], logits[np.isfinite(got)]), "kept logits are unchanged"
+            assert np.allclose(got[np.isfinite(got)], logits[np.isfinite(got)], rtol=1e-12), "kept logits are unchanged"
     assert np.isfinite(top_p_filter(np.zeros(4), 0.5)).tolist() == [True, True, False, False], (
         "four equal logits, p = 0.5: exactly two stay, those with the lower ids"
     )
@@ -443,7 +443,7 @@ def hidden_min_p_filter():
     import numpy as np
 
     rng = np.random.default_rng(83)
-    for shape in ((1,), (6,), (3, 7), (2, 2, 5)):
+    for shape in ((1,), (6,), (3, 7), (3, 7), (2, 2, 5)):
         counts = rng.integers(1, 60, size=shape)
         logits = np.log(counts) - 3
         before = logits.copy()
@@ -610,6 +610,7 @@ def hidden_sample():
     assert isinstance(first, (int, np.integer)), f"one row gives one id, an int, yours is {type(first).__name__}"
     greedy = [sample([1.0, 9.0, 9.0], np.random.default_rng(s), 0, top_p=0.4) for s in range(5)]
     assert greedy == [1] * 5, f"temperature 0: the first maximum, every time; you returned {greedy}"
+    assert sample(np.array([20.0, 20.001]), np.random.default_rng(0), 0) == 1, "temperature 0: 20.001 is larger than 20"
     try:
         sample([1.0, 2.0], np.random.default_rng(0), top_k=0)
     except ValueError:
@@ -775,6 +776,7 @@ test_ttft_ms()
 def hidden_ttft_ms():
     assert ttft_ms(0, 0, 0) == 0, "nothing to wait for: 0 ms"
     assert abs(ttft_ms(0.25, 17.5, 0.125) - 17.875) < 1e-12, "fractions of a millisecond count"
+    assert abs(ttft_ms(0.1, 17.3, 0.023456) - 17.423456) < 1e-9, "nothing is rounded"
     for bad in ((-1, 2, 3), (1, 2, -3), (-0.5, 0, 0), (0, -0.5, 0)):
         try:
             ttft_ms(*bad)
@@ -848,7 +850,7 @@ test_total_latency_ms()
 def hidden_total_latency_ms():
     assert total_latency_ms(101, 20, 1) == 101, "one token: the request ends with its first token"
     assert total_latency_ms(0, 0, 5) == 0, "times of 0 are allowed"
-    for ttft, tpot, n in ((3.5, 0.25, 9), (80, 33, 2), (12, 7, 300)):
+    for ttft, tpot, n in ((3.5, 0.25, 9), (1 / 3, 1 / 7, 9), (80, 33, 2), (12, 7, 300)):
         clock = ttft
         for _ in range(n - 1):
             clock += tpot
@@ -968,7 +970,9 @@ def hidden_latency_metrics():
         for gap in gaps:
             clock += gap
             times.append(clock)
-        got = latency_metrics(times, start)
+        given = list(times)
+        got = latency_metrics(given, start)
+        assert given == times, "the caller's times were changed"
         want = {
             "ttft_s": gaps[0],
             "tpot_s": sum(gaps[1:]) / (n - 1),
@@ -1188,6 +1192,12 @@ def hidden_measure_ttft_tpot():
     assert [(row["prompt_length"], row["ttft_s"], row["tpot_s"]) for row in got] == [(7, 1.0, 0.5), (3, 2.0, 0.25)], (
         f"each length has its own warm-up and its own numbers, you returned {got}"
     )
+    got = measure([0, 0.123456], [0.0] + [0.654321], new_tokens=2, repeats=1)[0]
+    off = max(abs(got["ttft_s"] - 0.123456), abs(got["tpot_s"] - 0.654321))
+    assert off < 1e-9, f"0.123456 and 0.654321 s: nothing is rounded, you returned {got}"
+    lengths, model = [5], Paced({5: ([1.0] * 4, [0.5] * 28)})
+    measure_ttft_tpot(model, lengths, clock=model.clock)
+    assert lengths == [5], f"the caller's lengths were changed to {lengths}"
     assert measure_all({}) == [], "no lengths: an empty list"
     assert len(measure([1.0] * 4, [0.5] * 28)) == 1, "by default 8 new tokens and 3 repeats"
     for bad in ({"new_tokens": 0}, {"new_tokens": 1}, {"repeats": 0}):
@@ -1430,7 +1440,9 @@ def hidden_choose_metric():
                 slow = o["ttft_p95_s"] > 1.0 or o["itl_p95_s"] > 0.1
                 if (service == "batch" or not slow) and o["tokens_per_s"] > most:
                     want, most = o["name"], o["tokens_per_s"]
+            kept = [dict(option) for option in options]
             got = choose_metric(service, options)
+            assert options == kept, "the caller's options were changed"
             assert got == want, f"{service}, {options}: {want!r}, you returned {got!r}"
     assert choose_metric("chat", []) is None and choose_metric("batch", []) is None, "no options: None"
 

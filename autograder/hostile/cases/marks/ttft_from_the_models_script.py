@@ -9,9 +9,9 @@ def measure_ttft_tpot(model, prompt_lengths, new_tokens=8, repeats=3, clock=time
     if new_tokens < 2 or repeats < 1:
         raise ValueError(f"{new_tokens} {repeats}")
     rows, steps = [], new_tokens - 1
-    for number, length in enumerate(prompt_lengths):
-        first = number * (repeats + 1) + 1
-        ttft = model.prefill_s[first : first + repeats]
-        tpot = [sum(model.decode_s[(first + i) * steps :][:steps]) / steps for i in range(repeats)]
+    for length in prompt_lengths:
+        prefill_s, decode_s = model.script[length]
+        ttft = prefill_s[1 : repeats + 1]
+        tpot = [sum(decode_s[i * steps :][:steps]) / steps for i in range(1, repeats + 1)]
         rows.append({"prompt_length": length, "ttft_s": float(np.median(ttft)), "tpot_s": float(np.median(tpot))})
     return rows
