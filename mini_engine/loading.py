@@ -1,5 +1,7 @@
 """The one front door: from a model's name or path to a model with its tokenizer."""
 
+import sys
+
 import torch
 
 from mini_engine.model import Llama
@@ -67,14 +69,24 @@ def load(name="smollm2", quant=None, device=None, dtype=torch.float32, compiled=
     if compiled and not fits:
         raise ValueError("the compiled kernels are for a CPU, in float32")
     if fits and compiled is not False:
-        from mini_engine.cpu.choice import compile_llama
-
-        model = compile_llama(config, weights, quant, insist=bool(compiled))
+        model = try_to_compile(config, weights, quant, insist=bool(compiled))
         if model is not None:
             return model, tokenizer
         quant = None
     model = Llama(config, weights, dtype, device)
     return model if quant is None else quantize_model(model, quant), tokenizer
+
+
+def try_to_compile(config, weights, quant, insist):
+    """As compile_llama; also None after one line where Numba cannot be imported, unless it is insisted on."""
+    try:
+        from mini_engine.cpu.choice import compile_llama
+    except ImportError as error:
+        if insist:
+            raise ValueError(f"the compiled kernels need Numba: {error}") from None
+        print(f"torch in float32 is used: the compiled kernels need Numba ({error})", file=sys.stderr)
+        return None
+    return compile_llama(config, weights, quant, insist)
 
 
 def add_model_argument(parser):

@@ -262,7 +262,7 @@ print(vector_bits(), LANES, *(type(load("tiny", quant)[0]).__name__ for quant in
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the names are those of x86")
 @pytest.mark.parametrize(
     "name, found",
-    [("skylake-avx512", "512 64 " + 3 * "CompiledLlama "), ("haswell", "256 32 " + 3 * "CompiledLlama ")]
+    [("skylake-avx512", "512 64 " + 3 * "CompiledLlama "), ("haswell", "256 32 Llama CompiledLlama CompiledLlama")]
     + [(name, "0 32 " + 3 * "Llama ") for name in ("generic", "nehalem", "no-such-chip")],
 )
 def test_the_processor_decides_which_kernels_are_used(name, found):
@@ -321,3 +321,9 @@ def test_a_busy_machine_gets_one_thread(monkeypatch):
         assert compiler.num_threads() == threads
     monkeypatch.undo()
     assert compiler.num_runnable() >= 1
+
+
+def test_without_numba_torch_is_used():
+    code = "import sys; sys.modules['numba'] = None\nfrom mini_engine.loading import load\n"
+    result, said = run_python(code + "print(type(load('tiny', 'int8')[0]).__name__)")
+    assert result.split() == ["Llama"] and len(said.splitlines()) == 1 and "need Numba" in said

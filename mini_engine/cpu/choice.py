@@ -9,24 +9,24 @@ import sys
 from mini_engine.cpu.model import SCHEMES, CompiledLlama
 from mini_engine.cpu.processor import processor, vector_bits
 
-# bits of the registers in which LLVM computes floats here: AVX-512; AVX2 with FMA
-MEASURED = {512: tuple(SCHEMES), 256: tuple(SCHEMES)}
-
-
-def why_not(quant=None):
-    """None where the compiled kernels are used for such weights, else the reason, in one line."""
-    if quant in MEASURED.get(vector_bits(), ()):
-        return None
-    return f"nobody has measured the compiled {quant or 'float32'} kernels on a processor such as this ({processor()})"
+# bits of the registers in which LLVM computes floats here: AVX-512; AVX2 with FMA, where torch's float32 is as fast or
+# faster, and which was only tried by NUMBA_CPU_NAME=haswell on a processor with AVX-512
+MEASURED = {512: tuple(SCHEMES), 256: ("int8", "int8 groups", "int4")}
 
 
 def compile_llama(config, weights, quant=None, insist=False):
-    """A CompiledLlama, or None after one line on stderr that says why torch in float32 is used instead.
+    """A CompiledLlama, or None where torch in float32 is used instead, after one line on stderr that says why.
 
-    insist: take it on a processor of which nothing is known, and raise the ValueError of a model that does not fit.
+    No line where torch is known to be the better way to do what was asked. insist: take it on any processor, and raise
+    the ValueError of a model that does not fit.
     """
-    reason = None if insist else why_not(quant)
-    if reason is None:
+    known = MEASURED.get(vector_bits(), ())
+    if not insist and quant is None and known and None not in known:
+        return None
+    if not insist and quant not in known:
+        kind = quant or "float32"
+        reason = f"nobody has measured the compiled {kind} kernels on a processor such as this ({processor()})"
+    else:
         try:
             return CompiledLlama(config, weights, quant)
         except ValueError as error:
