@@ -27,6 +27,17 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: order.get(Path(item.fspath).stem, len(order)))
 
 
+def pytest_sessionstart(session):
+    """Fetch the real model before any test asks whether it is there; the worker processes leave it to their parent."""
+    from mini_engine.files.fetch import ModelUnavailable, fetch_gguf
+
+    if not hasattr(session.config, "workerinput"):
+        try:
+            fetch_gguf()
+        except ModelUnavailable as error:
+            print(f"note: the tests of the real model are skipped: {error}")
+
+
 @pytest.fixture(scope="session")
 def smollm2():
     """(config, weights) of the real model."""

@@ -119,7 +119,7 @@ def test_chapter_shows_a_recorded_run(quick_run, capsys):
     text, shown = show_recorded(quick_run, capsys)
     run = bench_gpu.load_run(quick_run / "gpu_run.json")
     assert run["machine"]["name"] in text and run["machine"]["date"] in text, "a recorded run is named and dated"
-    for word in ("static cache", "int8", "batch 2", "of the copy bandwidth"):
+    for word in ("static cache", "int8", "batch 2", "of the bandwidth"):
         assert word in text, f"the recorded run does not show {word!r}"
     assert len(shown) == len(gpu_report.PLOTS)
 

@@ -138,7 +138,7 @@ NAMES = [f"student{number:02d}" for number in range(10)]
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path, registered, how, capsys):
     school = FakeClass(tmp_path, registered, NAMES)
-    process = school.start("--jobs", "2", FAKE_SECONDS="0.3")
+    process = school.start("--jobs", "2", FAKE_SECONDS="1")  # on a busy machine the fourth must not be the last
     school.wait_for(3, process)
     process.send_signal(how)
     out, errors = process.communicate(timeout=60)

@@ -28,7 +28,7 @@ var Scorer = {
   score: ([page, title, anchor, descr, score]) => {
     const isTerm = page === "book/glossary" && /glossary term|\bterm\b/i.test(descr || "");
     if (isTerm) return asked().length <= 2 ? score + 60 : score;
-    const bonus = /^book\/(0\d|1[0-2])_/.test(page) ? 12 : /^book\/\d\d_/.test(page) ? 6 : page === "book/references" ? -20 : 0;
+    const bonus = /^book\/(0\d|1[0-2])_/.test(page) ? 12 : /^book\/\d\d_/.test(page) ? 6 : /^book\/(references|instructors)$/.test(page) ? -20 : 0;
     const isExercise = anchor.startsWith("#exercise-");
     return score + 40 * share(page) + (isExercise ? 0 : bonus);
   },
