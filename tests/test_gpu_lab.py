@@ -1,7 +1,6 @@
 """Chapter 14: its figure computes what mini_engine computes, its worked examples hold, it shows a recorded run."""
 
 import argparse
-import json
 import math
 import random
 import re
@@ -13,11 +12,8 @@ import test_figures as figures
 
 from mini_engine import accounting as acc
 from mini_engine import config as configs
-from mini_engine.bench import cpu as bench_cpu
 from mini_engine.bench import gpu as bench_gpu
 from mini_engine.bench import gpu_report
-from mini_engine.model import Llama
-from mini_engine.weights import load_tiny
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTER = (ROOT / "book" / "14_gpu_lab.md").read_text(encoding="utf-8")
@@ -101,13 +97,12 @@ def quick_run(tmp_path_factory):
     return path.parent
 
 
-def show_recorded(folder, capsys, heading="On a GPU"):
-    """What the chapter's cell under this heading prints, and the plots it shows, when its data lie in `folder`."""
-    part = CHAPTER.split(f"### {heading}\n", 1)[1]
+def show_recorded(folder, capsys):
+    """What the cell under "On a GPU" prints, and the plots it shows, when its data lie in `folder`."""
+    part = CHAPTER.split("### On a GPU\n", 1)[1]
     cell = re.search(r"```{code-cell} python\n:tags: [^\n]*\n(.*?)```", part, re.S).group(1)
     shown = []
     names = {name: getattr(gpu_report, name) for name in ("PLOTS", "ceiling_lines", "part_lines")}
-    names |= {"print_summary": bench_cpu.print_summary, "print_sweep": bench_cpu.print_sweep}
     names |= {"step_seconds": acc.step_seconds, "h200": acc.H200_141GB, "SMOLLM2_135M": configs.SMOLLM2_135M}
     names |= {"num_kernels": 1156, "small": acc.weight_bytes(configs.SMOLLM2_135M)}
     capsys.readouterr()
@@ -127,20 +122,6 @@ def test_chapter_shows_a_recorded_run(quick_run, capsys):
 def test_chapter_marks_what_it_predicts(tmp_path, capsys):
     text, shown = show_recorded(tmp_path, capsys)
     assert text.startswith("predicted") and "nothing here was measured" in text and not shown
-
-
-def test_chapter_shows_a_recorded_comparison_on_a_cpu(tmp_path, capsys):
-    heading = "Beside the others, on a CPU"
-    assert show_recorded(tmp_path, capsys, heading)[0] == "", "what was not measured is left out"
-    rounds = {"float32": [(0.5, 0.04), (0.5, 0.05), (0.5, 0.06)], "transformers float32": [(0.5, 0.08)] * 3}
-    models = {"float32": Llama(*load_tiny())}
-    speeds = {"float32": {1: bench_cpu.spread([20.0]), 16: bench_cpu.spread([90.0])}}
-    run = {"machine": {"date": "2026-01-02", "processor": "a processor", "num_threads": 2}}
-    run |= {"contexts": [bench_cpu.summarize(rounds, [1e10], models, 64)], "batch": speeds, "batch_claims": {}}
-    (tmp_path / "bench_cpu.json").write_text(json.dumps(run))
-    text, _ = show_recorded(tmp_path, capsys, heading)
-    for word in ("recorded 2026-01-02: a processor", "50.0", "40.0 to 60.0", "float32 against transformers", "16: 90"):
-        assert word in text, f"{word!r} is not in {text}"
 
 
 def reference(name):

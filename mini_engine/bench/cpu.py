@@ -198,7 +198,7 @@ def run(args):
     results = {
         "bench": "cpu",
         "machine": machine(),
-        "command": "python -m mini_engine bench cpu " + " ".join(f"--parts {' '.join(args.parts)}".split()),
+        "command": f"bench cpu --threads {torch.get_num_threads()} --parts {' '.join(args.parts)}",
         "peers": {p: version_of(p) for p in PEERS},
         "new_tokens": args.new_tokens,
         "rounds": args.rounds,
