@@ -288,10 +288,10 @@ def test_a_model_that_does_not_fit_the_kernels_is_computed_by_torch(capsys, monk
     narrow = replace(config, num_attention_heads=2 * config.num_attention_heads, head_dim=config.head_dim // 2)
     monkeypatch.setattr(loading, "load_tiny", lambda: (narrow, weights))
     if config.head_dim // 2 % WIDTH:
-        assert isinstance(load_model("tiny")[0], Llama)
+        assert isinstance(load_model("tiny", "int8")[0], Llama)
         assert "torch in float32 is used: the compiled kernels need a head_dim" in capsys.readouterr().err
         with pytest.raises(ValueError, match="head_dim"):
-            load_model("tiny", compiled=True)
+            load_model("tiny", "int8", compiled=True)
 
 
 def test_one_core_is_enough():
