@@ -29,7 +29,7 @@ UNRESOLVED = ["myst.xref_missing", "ref.doc", "ref.ref", "ref.numref"]
 ALWAYS = ["book/progress", "book/notation", "book/glossary", "book/references"]
 SOURCES = ("_config.yml", "_toc.yml", "book", "mini_engine", "notebooks", "solutions")
 SOURCES += ("autograder/nbgrader_config.py", "autograder/audit_table.json", "autograder/assignment")
-SOURCES += ("autograder/grading/tables.py", "autograder/grading/costs.json")
+SOURCES += ("autograder/grading/tables.py", "autograder/grading/costs.json", "autograder/hostile_table.json")
 
 
 class BuildError(Exception):
