@@ -40,15 +40,16 @@ class Sampler:
     def probabilities(self, logits, params):
         """Each row's distribution: [B, V], float32 at least. A row of temperature 0 has one 1, at its argmax."""
         logits = logits if logits.dtype == torch.float64 else logits.float()
-        greedy = torch.zeros_like(logits).scatter_(-1, argmax(logits)[:, None], 1.0)
-        if not any(p.temperature for p in params):
-            return greedy
+        is_greedy = [p.temperature == 0 for p in params]
+        best = torch.zeros_like(logits).scatter_(-1, argmax(logits)[:, None], 1.0) if any(is_greedy) else None
+        if all(is_greedy):
+            return best
         temperature = _column(logits, [p.temperature for p in params])
         scaled = logits / temperature.where(temperature > 0, 1.0)
         scaled = filter_top_k(scaled, [p.top_k for p in params])
         scaled = filter_top_p(scaled, [p.top_p for p in params])
         scaled = filter_min_p(scaled, [p.min_p for p in params])
-        return torch.where(temperature > 0, scaled.softmax(-1), greedy)
+        return torch.where(temperature > 0, scaled.softmax(-1), best) if any(is_greedy) else scaled.softmax(-1)
 
 
 def filter_top_k(logits, top_k):

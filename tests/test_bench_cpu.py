@@ -39,7 +39,7 @@ def made_up_peer(clock, prefill, tpot):
 def test_times_and_ratios(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(bench_cpu, "time", clock)
-    monkeypatch.setattr(bench_cpu, "read_bandwidth", lambda: 2e9)
+    monkeypatch.setattr(bench_cpu, "read_bandwidth", lambda device: 2e9)
     peers = {"float32": made_up_peer(clock, 2.0, 0.5), "int8": made_up_peer(clock, 1.0, 0.25)}
     bar = Namespace(update=lambda: None)
     rounds, bandwidths = bench_cpu.race(peers, [1] * 10, Namespace(rounds=3, new_tokens=5), bar)
@@ -49,7 +49,7 @@ def test_times_and_ratios(monkeypatch):
     # the warm-up is dropped, so the rounds are 1.1, 1.21 and 1.331 times as slow
     assert row["tpot_ms"] == pytest.approx({"median": 605, "min": 550, "max": 665.5})
     assert row["prefill_tokens_per_s"]["median"] == pytest.approx(10 / 2.42)
-    assert row["floor_ms"] == pytest.approx(1e3 * bench_cpu.weight_bytes(model) / 2e9)
+    assert row["floor_ms"] == pytest.approx(1e3 * bench_cpu.bytes_read_per_token(model) / 2e9)
     assert summary["peers"]["int8"]["tpot_ms"]["median"] == pytest.approx(302.5)
     assert "floor_ms" not in summary["peers"]["int8"]
     assert summary["claims"] == {"int8 against float32": pytest.approx({"median": 2, "min": 2, "max": 2})}
@@ -77,7 +77,7 @@ def test_batch_claims_are_ratios_within_a_round():
 def test_real_run_on_the_shipped_checkpoint(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench_cpu, "load", lambda **options: loading.load("tiny", **options))
     monkeypatch.setattr(bench_cpu, "load_smollm2", load_tiny)
-    monkeypatch.setattr(bench_cpu, "read_bandwidth", lambda: 1e10)
+    monkeypatch.setattr(bench_cpu, "read_bandwidth", lambda device: 1e10)
     arguments = ["bench", "cpu", "--contexts", "8", "--rounds", "2", "--new-tokens", "4", "--batches", "1", "2"]
     arguments += ["--parts", "single", "batch", "verify"]
     arguments += ["--only", "float32", "int8", "int4", "no cache", "transformers float32"]

@@ -55,6 +55,22 @@ def is_fresh(html):
     return stamp.is_file() and stamp.read_text() == source_digest()
 
 
+def reader_of_pages(description, folder):
+    """The parser of a command that makes something of built pages: which ones, the built book, where to write."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("chapters", nargs="*", help="for example 03_kv_cache")
+    parser.add_argument("--html", type=Path, default=ROOT / "_build" / "html", help="the built book")
+    parser.add_argument("--folder", type=Path, default=ROOT / "_build" / folder)
+    return parser
+
+
+def require_pages(html, pages):
+    """Raise BuildError for the first of the pages that the built book in this folder has not."""
+    for page in pages:
+        if not (html / f"{page}.html").is_file():
+            raise BuildError(f"{html} has no {page}.html: run 'make book' first")
+
+
 def toc_pages(toc):
     """Every page named in a table of contents, in order, the root first."""
     pages = [toc["root"]] if "root" in toc else []

@@ -3,7 +3,6 @@
 Without names, every page of the table of contents but the notebooks. The files go to _build/pdf. It needs Chromium.
 """
 
-import argparse
 import shutil
 import sys
 from pathlib import Path
@@ -13,7 +12,12 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from book.tools.build_book import toc_pages  # noqa: E402 (the script may be started from anywhere)
+from book.tools.build_book import (  # noqa: E402 (the script may be started from anywhere)
+    BuildError,
+    reader_of_pages,
+    require_pages,
+    toc_pages,
+)
 
 READY = "document.fonts.ready.then(() => true)"
 
@@ -43,17 +47,14 @@ def print_pages(html, pages, folder):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("chapters", nargs="*", help="for example 03_kv_cache")
-    parser.add_argument("--html", type=Path, default=ROOT / "_build" / "html", help="the built book")
-    parser.add_argument("--folder", type=Path, default=ROOT / "_build" / "pdf")
-    args = parser.parse_args(argv)
+    args = reader_of_pages(__doc__, "pdf").parse_args(argv)
     pages = [page for page in toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text())) if page.startswith("book/")]
     if args.chapters:
         pages = [f"book/{Path(chapter).stem}" for chapter in args.chapters]
-    missing = [page for page in pages if not (args.html / f"{page}.html").is_file()]
-    if missing:
-        print(f"print: {args.html} has no {missing[0]}.html: run 'make book' first", file=sys.stderr)
+    try:
+        require_pages(args.html, pages)
+    except BuildError as error:
+        print(f"print: {error}", file=sys.stderr)
         return 1
     if find_chromium() is None:
         print("print: no Chromium found; in any browser, the page's own print command gives the same", file=sys.stderr)

@@ -5,7 +5,6 @@ A deck is one HTML file that works offline, in reveal.js (5.2.0, MIT, fetched on
 S opens the notes, and `?print-pdf` behind the address gives a page for each slide.
 """
 
-import argparse
 import base64
 import re
 import sys
@@ -20,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from book.tools import week_plan  # noqa: E402 (the script may be started from anywhere)
+from book.tools.build_book import BuildError, reader_of_pages, require_pages  # noqa: E402
 from book.tools.vendor import fetch_missing, files_of  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -146,19 +146,14 @@ def render(deck):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("chapters", nargs="*", help="for example 03_kv_cache")
-    parser.add_argument("--html", type=Path, default=ROOT / "_build" / "html", help="the built book")
-    parser.add_argument("--folder", type=Path, default=ROOT / "_build" / "slides")
-    args = parser.parse_args(argv)
+    args = reader_of_pages(__doc__, "slides").parse_args(argv)
     chapters = args.chapters or [chapter.topic for chapter in week_plan.chapters(html=None)]
-    missing = [name for name in chapters if not (args.html / "book" / f"{name}.html").is_file()]
-    if missing:
-        print(f"slides: {args.html} has no book/{missing[0]}.html: run 'make book' first", file=sys.stderr)
-        return 1
-    problems = fetch_missing(REVEAL, FETCHED)
-    if problems:
-        print(f"slides: {problems[0]}", file=sys.stderr)
+    try:
+        require_pages(args.html, [f"book/{name}" for name in chapters])
+        for problem in fetch_missing(REVEAL, FETCHED):
+            raise BuildError(problem)
+    except BuildError as error:
+        print(f"slides: {error}", file=sys.stderr)
         return 1
     args.folder.mkdir(parents=True, exist_ok=True)
     for name in chapters:

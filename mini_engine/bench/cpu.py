@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from mini_engine.bench.ceilings import read_bandwidth
 from mini_engine.bench.cpu_batch import batch_sweep, print_claims, print_sweep, verification
 from mini_engine.bench.cpu_server import print_server, server_race
 from mini_engine.bench.machine import machine, version_of
@@ -111,19 +112,11 @@ def all_peers(models, args, files):
     return peers
 
 
-def read_bandwidth(num_bytes=1 << 28):
-    """Bytes per second of one pass over a block far larger than the caches."""
-    block = torch.ones(num_bytes // 4)
-    start = time.perf_counter()
-    block.sum()
-    return num_bytes / (time.perf_counter() - start)
-
-
 def race(peers, ids, args, bar):
     """{name: [(prefill seconds, seconds per output token), …]}, one pair a round, after a warm-up; and bandwidths."""
     rounds, bandwidths = {name: [] for name in peers}, []
     for number in range(args.rounds + 1):
-        bandwidths.append(read_bandwidth())
+        bandwidths.append(read_bandwidth("cpu"))
         for name, peer in peers.items():
             start = time.perf_counter()
             times = peer(ids, args.new_tokens)
@@ -141,7 +134,7 @@ def summarize(rounds, bandwidths, models, context):
         row = {"tpot_ms": spread([1e3 * tpot for _, tpot in pairs])}
         row["prefill_tokens_per_s"] = spread([context / prefill for prefill, _ in pairs])
         if name in models:
-            row["weight_bytes"] = weight_bytes(models[name])
+            row["weight_bytes"] = bytes_read_per_token(models[name])
             row["floor_ms"] = 1e3 * row["weight_bytes"] / bandwidth
             row["bandwidth_share"] = row["floor_ms"] / row["tpot_ms"]["median"]
         peers[name] = row
@@ -157,11 +150,6 @@ def ratios(rounds, claims, which):
         for what, slow, fast in claims
         if slow in rounds and fast in rounds
     }
-
-
-def weight_bytes(model):
-    """Bytes of the weights that one decode step of a model reads."""
-    return model.bytes_read_per_token if hasattr(model, "bytes_read_per_token") else bytes_read_per_token(model)
 
 
 def print_summary(summary):

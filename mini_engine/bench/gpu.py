@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from mini_engine.bench.ceilings import measure_ceilings
 from mini_engine.bench.gpu_lab import batch_sweep, check, int8_kv, quantized, road, verification
-from mini_engine.bench.gpu_peers import against_transformers, release, serving, stack
+from mini_engine.bench.gpu_peers import against_transformers, one_line, release, serving, stack
 from mini_engine.bench.gpu_report import print_results, save_plots
 from mini_engine.bench.machine import machine
 from mini_engine.bench.random_model import random_weights
@@ -163,7 +163,7 @@ def run_parts(parts, results, args):
         try:
             results[name] = part()
         except Exception as error:  # whatever one part runs into, the others' results are wanted
-            line = (str(error).strip() or type(error).__name__).splitlines()[0]
+            line = one_line(error)
             results[name] = {"missing": line}
             tqdm.write(f"{name}: {line}")
         results[name]["wall_s"] = time.perf_counter() - began

@@ -27,6 +27,11 @@ def fitting(config, dtype, device):
     return config
 
 
+def one_line(error):
+    """What an exception says, in its first line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def release(device):
     """Give freed memory back, so that the next model finds it."""
     if torch.device(device).type == "cuda":
@@ -130,7 +135,7 @@ def against_transformers(model, weights, prompt_ids, num_new=32, num_rounds=5, c
             try:
                 times = peer(prompt_ids, num_new)
             except Exception as error:  # one way that fails on this machine leaves the others
-                notes[name] = (str(error).strip() or type(error).__name__).splitlines()[0]
+                notes[name] = one_line(error)
                 continue
             if number:
                 seconds[name].append((times[-1] - times[0]) / (len(times) - 1))

@@ -83,7 +83,8 @@ def other_part_lines(name, part):
             f"{names[r['graphs']]}: {r['tokens_per_s']['median']:.0f} tokens/s, {r['num_same_text']} {same}"
             for r in rows
         ] + [part["note"]]
-    return [f"{r['name']}: {ms(r['tpot_s'])} ms/token, {r['times_ours']['median']:.2f} times ours" for r in rows]
+    lines = [f"{r['name']}: {ms(r['tpot_s'])} ms/token, {r['times_ours']['median']:.2f} times ours" for r in rows]
+    return lines + [f"{name}: missing: {why}" for name, why in part["missing_peers"].items()]
 
 
 def print_results(results):

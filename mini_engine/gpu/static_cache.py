@@ -2,6 +2,7 @@
 
 import torch
 
+from mini_engine.accounting import num_blocks_for
 from mini_engine.kv_cache import KVCache
 
 ALIGNMENT = 8  # elements; PyTorch's memory-efficient attention wants a mask's rows at multiples of 16 bytes
@@ -16,7 +17,7 @@ class StaticKVCache(KVCache):
     """
 
     def __init__(self, config, max_tokens, batch=1, dtype=torch.float32, device=None):
-        aligned = min(-(-max_tokens // ALIGNMENT) * ALIGNMENT, config.max_position_embeddings)
+        aligned = min(num_blocks_for(max_tokens, ALIGNMENT) * ALIGNMENT, config.max_position_embeddings)
         super().__init__(config, max(max_tokens, aligned), batch, dtype, device)
         # a masked row has weight 0, but 0 times what happens to lie in fresh memory may be NaN
         self.k.zero_()

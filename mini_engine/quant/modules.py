@@ -178,6 +178,8 @@ def quantize_model(model, scheme):
 
 def bytes_read_per_token(model):
     """Bytes of the weights that one decode step reads: all linear layers and norms, not the embedding's other rows."""
+    if not isinstance(model, nn.Module):  # a compiled model has no tensors to look at
+        return model.bytes_read_per_token
     head = getattr(model.lm_head, "weight", None)
     tied = head is not None and head.data_ptr() == model.embedding.data_ptr()
     tensors = {t.data_ptr(): t.nbytes for t in [*model.parameters(), *model.buffers()]}
