@@ -312,15 +312,21 @@ def test_what_only_torch_can_do_is_refused():
         greedy(model, [1, 2], 3, "graph")
 
 
-def test_a_busy_machine_gets_one_thread(monkeypatch):
+def test_a_busy_machine_gets_fewer_threads(monkeypatch):
+    clock, others = [100.0], [50.0]
     monkeypatch.setattr(compiler, "NUM_CORES", 8)
     monkeypatch.setattr(compiler, "max_threads", lambda: 4)
-    compiler.RECENT.clear()
-    for others, threads in ((0, 4), (20, 4), (20, 4), (20, 1), (5, 3), (20, 3), (20, 3), (20, 1), (0, 4)):
-        monkeypatch.setattr(compiler, "num_runnable", lambda others=others: 1 + others)
+    monkeypatch.setattr(compiler, "NEIGHBOURS", compiler.Neighbours())
+    monkeypatch.setattr(compiler, "others_seconds", lambda: others[0])
+    monkeypatch.setattr(compiler.time, "monotonic", lambda: clock[0])
+    # (seconds, cores that the others kept busy in them, threads then)
+    looks = ((0, 0, 4), (0.2, 20, 1), (0.01, 0, 1), (0.2, 5.3, 3), (0.2, 0.1, 4))
+    for seconds, busy, threads in looks:
+        clock[0] += seconds
+        others[0] += seconds * busy
         assert compiler.num_threads() == threads
     monkeypatch.undo()
-    assert compiler.num_runnable() >= 1
+    assert compiler.others_seconds() >= 0
 
 
 def test_without_numba_torch_is_used():

@@ -40,10 +40,9 @@ def plain_product(w, x, y):
 
 @numba.njit(**OPTIONS)
 def walk(q, keys, values, table, scores, out):
-    """Attention of every query head over CONTEXT positions, block by block."""
-    group = len(q) // keys.shape[2]
+    """Attention of every query head over CONTEXT positions, block by block. q, out: [H_kv, G * D]."""
     for head in range(len(q)):
-        attend(q[head], keys, values, 0, head // group, table, CONTEXT, scores, out[head])
+        attend(q[head], keys, values, 0, head, table, CONTEXT, scores, out[head])
 
 
 def python_product(columns, x):
@@ -190,7 +189,8 @@ def attention_road(config, num_rounds):
     keys, values = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))
     q = rng.standard_normal((config.num_attention_heads, config.head_dim)).astype(np.float32)
     table, out = rng.permutation(num_blocks)[: CONTEXT // BLOCK_SIZE].astype(np.int64), np.zeros_like(q)
-    scores = np.zeros(CONTEXT, np.float32)
+    by_kv_head, out = q.reshape(config.num_key_value_heads, -1), out.reshape(config.num_key_value_heads, -1)
+    scores = np.zeros((len(q) // len(out), CONTEXT), np.float32)
     tensors = [torch.from_numpy(part[0]) for part in (keys, values)]
     index, q_torch = torch.from_numpy(table), torch.from_numpy(q)[None, :, None]
 
@@ -199,8 +199,8 @@ def attention_road(config, num_rounds):
         return torch.nn.functional.scaled_dot_product_attention(q_torch, k, v, enable_gqa=True)[0, :, 0].numpy()
 
     def walked():
-        walk(q, keys, values, table, scores, out)
-        return out
+        walk(by_kv_head, keys, values, table, scores, out)
+        return out.reshape(q.shape)
 
     error = float(np.abs(gathered() - walked()).max())
     if error > 1e-5:

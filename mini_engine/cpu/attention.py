@@ -1,35 +1,53 @@
-"""Attention of one query over keys and values that lie in blocks: the block table is walked, nothing is gathered.
+"""Attention of one token over keys and values that lie in blocks: the block table is walked, nothing is gathered.
 
 A contiguous cache is one block as long as the whole sequence. Scores, softmax and the weighted sum go through the
-positions 0, 1, 2, … and are never cut anywhere else, so neither the block size nor the other rows change a bit.
+positions 0, 1, 2, … and are never cut anywhere else, so neither the block size nor the other rows change a bit. All
+query heads that share a KV head are computed together, so that each key and value is loaded once for three of them.
 """
 
 import numpy as np
 
 from mini_engine.cpu.compiler import kernel
-from mini_engine.cpu.lanes import fma, fold, load, maximum, splat, store
+from mini_engine.cpu.lanes import LANES, fma, fold, load, maximum, splat, store
 from mini_engine.cpu.pointwise import WIDTH, exponential
 
 
 @kernel
-def score(q, keys, at, head_dim):
-    """q · k / sqrt(D). q: [D]; the key starts at element `at` of keys."""
-    total = splat(np.float32(0), WIDTH)
+def score(q, first, keys, at, head_dim):
+    """q · k of the query that starts at element `first` of q and the key that starts at element `at` of keys."""
+    a = splat(np.float32(0), WIDTH)
     for i in range(0, head_dim, WIDTH):
-        total = fma(load(q, i, WIDTH), load(keys, at + i, WIDTH), total)
-    return fold(total, False)
+        a = fma(load(q, first + i, WIDTH), load(keys, at + i, WIDTH), a)
+    return fold(a, False)
+
+
+@kernel
+def three_scores(q, first, keys, at, head_dim):
+    """As score, for three heads whose queries lie one after the other; they share each loaded piece of the key."""
+    a = b = c = splat(np.float32(0), WIDTH)
+    for i in range(0, head_dim, WIDTH):
+        key = load(keys, at + i, WIDTH)
+        a = fma(load(q, first + i, WIDTH), key, a)
+        b = fma(load(q, first + head_dim + i, WIDTH), key, b)
+        c = fma(load(q, first + 2 * head_dim + i, WIDTH), key, c)
+    return fold(a, False), fold(b, False), fold(c, False)
 
 
 @kernel
 def all_scores(q, keys, layer, head, table, length, scores):
-    """scores[j] = q · k_j / sqrt(D) for every position j < length. keys: [layers, blocks, H_kv, block_size, D]."""
+    """scores[g, j] = q_g · k_j / sqrt(D) for every position j < length. keys: [layers, blocks, H_kv, block_size, D]."""
     _, num_blocks, num_heads, block_size, head_dim = keys.shape
     scale = np.float32(1) / np.sqrt(np.float32(head_dim))
+    threes = len(scores) - len(scores) % 3
     for start in range(0, length, block_size):
         block = (layer * num_blocks + table[start // block_size]) * num_heads + head
-        for j in range(min(block_size, length - start)):
-            at = (block * block_size + j) * head_dim
-            scores[start + j] = score(q, keys, at, head_dim) * scale
+        for j in range(start, min(start + block_size, length)):
+            at = (block * block_size + j - start) * head_dim
+            for g in range(0, threes, 3):
+                a, b, c = three_scores(q, g * head_dim, keys, at, head_dim)
+                scores[g, j], scores[g + 1, j], scores[g + 2, j] = a * scale, b * scale, c * scale
+            for g in range(threes, len(scores)):
+                scores[g, j] = score(q, g * head_dim, keys, at, head_dim) * scale
 
 
 @kernel
@@ -51,37 +69,61 @@ def softmax(scores, length):
         store(scores, j, load(scores, j, WIDTH) * share)
 
 
-def weighted_sum_of(width):
-    """The kernel that computes `width` neighbouring elements of the weighted sum of values."""
+def weighted_sums_of(width):
+    """The kernels that compute `width` neighbouring elements of the weighted sum of values: for one head, for three."""
 
     @kernel
-    def weighted_sum(weights, values, layer, head, table, length, first, out):
+    def one(weights, values, layer, head, table, length, first, out):
         _, num_blocks, num_heads, block_size, head_dim = values.shape
-        total = splat(np.float32(0), width)
+        a = splat(np.float32(0), width)
         for start in range(0, length, block_size):
             block = (layer * num_blocks + table[start // block_size]) * num_heads + head
-            for j in range(min(block_size, length - start)):
-                at = (block * block_size + j) * head_dim + first
-                total = fma(splat(weights[start + j], width), load(values, at, width), total)
-        store(out, first, total)
+            for j in range(start, min(start + block_size, length)):
+                value = load(values, (block * block_size + j - start) * head_dim + first, width)
+                a = fma(splat(weights[0, j], width), value, a)
+        store(out, first, a)
 
-    return weighted_sum
+    @kernel
+    def three(weights, values, layer, head, table, length, first, out):
+        _, num_blocks, num_heads, block_size, head_dim = values.shape
+        a = b = c = splat(np.float32(0), width)
+        for start in range(0, length, block_size):
+            block = (layer * num_blocks + table[start // block_size]) * num_heads + head
+            for j in range(start, min(start + block_size, length)):
+                value = load(values, (block * block_size + j - start) * head_dim + first, width)
+                a = fma(splat(weights[0, j], width), value, a)
+                b = fma(splat(weights[1, j], width), value, b)
+                c = fma(splat(weights[2, j], width), value, c)
+        store(out, first, a)
+        store(out, head_dim + first, b)
+        store(out, 2 * head_dim + first, c)
+
+    return one, three
 
 
-wide_sum, narrow_sum = weighted_sum_of(4 * WIDTH), weighted_sum_of(WIDTH)
+wide_sum, three_wide_sums = weighted_sums_of(LANES)
+narrow_sum, three_narrow_sums = weighted_sums_of(WIDTH)
 
 
 @kernel
 def attend(q, keys, values, layer, head, table, length, scores, out):
-    """out [D] = softmax(q · K / sqrt(D)) · V over the first `length` positions of one sequence, for one query head.
+    """out = softmax(q · K / sqrt(D)) · V over the first `length` positions, for the query heads of one KV head.
 
-    keys, values: [layers, blocks, H_kv, block_size, D]; head: the KV head; table: the sequence's blocks in order.
-    scores: room for `length` floats, rounded up to WIDTH.
+    q, out: [G * D], the G heads one after the other. keys, values: [layers, blocks, H_kv, block_size, D]; head: the KV
+    head; table: the sequence's blocks in order. scores: [G, room for `length` floats, rounded up to WIDTH].
     """
     all_scores(q, keys, layer, head, table, length, scores)
-    softmax(scores, length)
-    head_dim = keys.shape[4]
-    for first in range(0, head_dim - head_dim % (4 * WIDTH), 4 * WIDTH):
-        wide_sum(scores, values, layer, head, table, length, first, out)
-    for first in range(head_dim - head_dim % (4 * WIDTH), head_dim, WIDTH):
-        narrow_sum(scores, values, layer, head, table, length, first, out)
+    head_dim, group = keys.shape[4], len(scores)
+    wide, threes = head_dim - head_dim % LANES, group - group % 3
+    for g in range(group):
+        softmax(scores[g], length)
+    for g in range(0, threes, 3):
+        for i in range(0, wide, LANES):
+            three_wide_sums(scores[g:], values, layer, head, table, length, i, out[g * head_dim :])
+        for i in range(wide, head_dim, WIDTH):
+            three_narrow_sums(scores[g:], values, layer, head, table, length, i, out[g * head_dim :])
+    for g in range(threes, group):
+        for i in range(0, wide, LANES):
+            wide_sum(scores[g:], values, layer, head, table, length, i, out[g * head_dim :])
+        for i in range(wide, head_dim, WIDTH):
+            narrow_sum(scores[g:], values, layer, head, table, length, i, out[g * head_dim :])

@@ -1,12 +1,12 @@
 """Compiling the kernels: options, the on-disk cache of compiled code, the progress bar, threads."""
 
-import collections
 import functools
 import hashlib
 import os
 import sys
 import threading
-from contextlib import contextmanager, suppress
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numba
@@ -47,8 +47,8 @@ def entry(function):
 
     @functools.wraps(function)
     def call(*args):
-        with ONE_AT_A_TIME, announced():
-            numba.set_num_threads(min(args[-1], max_threads()))
+        with ONE_AT_A_TIME, ANNOUNCER:
+            numba.set_num_threads(min(args[-1], numba.config.NUMBA_NUM_THREADS))
             return compiled(*args)
 
     call.compiled = compiled
@@ -61,36 +61,71 @@ def max_threads():
 
 
 def num_threads():
-    """Threads for the next pass: as many as there are cores that nobody else has wanted of late.
+    """Threads for the next pass: as many as there are cores that nobody else has used of late.
 
     All threads meet after every product, so each waits for the one that has no core: with a single busy neighbour on
     two cores a step on two threads takes ten times as long as on one. No bit of a result depends on it.
     """
-    RECENT.append(num_runnable() - 1)
-    return max(1, min(max_threads(), NUM_CORES - min(RECENT)))
+    return max(1, min(max_threads(), round(NUM_CORES - NEIGHBOURS.busy_cores())))
 
 
-RECENT = collections.deque(maxlen=3)  # what others wanted to run: one look may meet a moment
-NUM_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+NUM_CORES = os.cpu_count() or 1
 
 
-def num_runnable():
-    """Threads of the whole machine that run or wait for a core, the caller too; 1 where the system does not say."""
+class Neighbours:
+    """How many cores other processes keep busy: the machine's processor time without our own, between two looks.
+
+    Counting who runs at one moment would count our own threads, which wait for the next product by turning in a loop.
+    """
+
+    def __init__(self, every_s=0.1):
+        self.every_s, self.last_look, self.busy = every_s, None, 0.0
+
+    def busy_cores(self):
+        """The average since the look before, at most every_s old; 0 where the system does not say."""
+        now = time.monotonic()
+        if self.last_look is None or now - self.last_look[0] >= self.every_s:
+            look = now, others_seconds()
+            if self.last_look is not None:
+                self.busy = (look[1] - self.last_look[1]) / (now - self.last_look[0])
+            self.last_look = look
+        return self.busy
+
+
+def others_seconds():
+    """Processor seconds that all other processes have used since the machine started; 0 where it does not say."""
     try:
-        with open("/proc/loadavg", encoding="ascii") as file:
-            return int(file.read().split()[3].split("/")[0])
-    except (OSError, ValueError, IndexError):
-        return 1
+        with open("/proc/stat", encoding="ascii") as file:
+            user, nice, system, _, _, interrupts, soft, stolen = map(int, file.readline().split()[1:9])
+        ticks = user + nice + system + interrupts + soft + stolen
+        return ticks / os.sysconf("SC_CLK_TCK") - time.process_time()
+    except (OSError, ValueError):
+        return 0.0
+
+
+NEIGHBOURS = Neighbours()
 
 
 class Announcer(event.Listener):
-    """Says once, when the compiler starts, what takes so long, and moves a bar with each of its passes."""
+    """Says once what takes so long when the compiler starts inside it, and moves a bar with each of its passes."""
 
-    bar = None
+    def __init__(self):
+        self.is_on, self.bar = False, None
+        event.register("numba:compile", self)
+        event.register("numba:run_pass", self)
+
+    def __enter__(self):
+        self.is_on = True
+
+    def __exit__(self, *error):
+        self.is_on = False
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
 
     def on_start(self, happened):
         """A function is about to be compiled: it was not found on disk."""
-        if happened.kind == "numba:compile" and self.bar is None:
+        if self.is_on and happened.kind == "numba:compile" and self.bar is None:
             say("compiling the kernels for this processor: once, about half a minute")
             # disable=None: no bar where stderr is no terminal
             self.bar = tqdm(total=NUM_PASSES, leave=False, bar_format="{bar} {elapsed}", disable=None)
@@ -101,16 +136,7 @@ class Announcer(event.Listener):
             self.bar.update()
 
 
-@contextmanager
-def announced():
-    """Announce what is compiled inside."""
-    announcer = Announcer()
-    with event.install_listener("numba:compile", announcer), event.install_listener("numba:run_pass", announcer):
-        try:
-            yield
-        finally:
-            if announcer.bar is not None:
-                announcer.bar.close()
+ANNOUNCER = Announcer()
 
 
 @functools.cache

@@ -53,7 +53,9 @@ class Rows(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory of a pass. x, h, qkv, mixed, gate_up: float32 [rows, width]; scores, tiles: float32 [threads, size]."""
+    """Memory of a pass, float32. x, h, qkv, mixed, gate_up: [rows, width]; scores: [threads, heads that share a KV
+    head, positions]; tiles: [threads, size].
+    """
 
     x: np.ndarray
     h: np.ndarray
@@ -126,7 +128,7 @@ def write_cache(cos, sin, sizes, rows, layer, qkv, keys, values):
 
 @parallel
 def attention(sizes, rows, layer, qkv, keys, values, scores, mixed, num_parts):
-    """Attention of every (row, head) pair."""
+    """Attention of every row and head."""
     if (rows.positions.sum() + len(qkv)) * mixed.shape[1] <= FEW_PRODUCTS:
         attention_part(sizes, rows, layer, qkv, keys, values, scores[0], mixed, 0, 1)
     else:
@@ -136,14 +138,14 @@ def attention(sizes, rows, layer, qkv, keys, values, scores, mixed, num_parts):
 
 @kernel
 def attention_part(sizes, rows, layer, qkv, keys, values, scores, mixed, part, num_parts):
-    """One thread's share of attention: a run of pairs, counted row by row."""
-    group, head_dim, num_items = sizes.num_heads // sizes.num_kv_heads, sizes.head_dim, len(qkv) * sizes.num_heads
+    """One thread's share of attention: a run of (row, KV head) pairs, counted row by row."""
+    width = sizes.num_heads // sizes.num_kv_heads * sizes.head_dim  # of the query heads that share a KV head
+    num_items = len(qkv) * sizes.num_kv_heads
     for item in range(part * num_items // num_parts, (part + 1) * num_items // num_parts):
-        r, head = item // sizes.num_heads, item % sizes.num_heads
-        q = qkv[r, head * head_dim : (head + 1) * head_dim]
-        out = mixed[r, head * head_dim : (head + 1) * head_dim]
+        r, head = item // sizes.num_kv_heads, item % sizes.num_kv_heads
+        q, out = qkv[r, head * width : (head + 1) * width], mixed[r, head * width : (head + 1) * width]
         table, length = rows.tables[rows.owners[r]], rows.positions[r] + 1
-        attend(q, keys, values, layer, head // group, table, length, scores, out)
+        attend(q, keys, values, layer, head, table, length, scores, out)
 
 
 @entry

@@ -131,7 +131,8 @@ class CompiledLlama:
             heads = sizes.num_heads * sizes.head_dim
             qkv = padded(heads + 2 * sizes.num_kv_heads * sizes.head_dim)
             rows = [np.zeros((num_rows, width), np.float32) for width in (d, d, qkv, heads, 2 * inner)]
-            scores = np.zeros((parts, padded(self.config.max_position_embeddings)), np.float32)
+            room = parts, sizes.num_heads // sizes.num_kv_heads, padded(self.config.max_position_embeddings)
+            scores = np.zeros(room, np.float32)
             tiles = np.zeros((parts, max(d, heads, inner) * LANES), np.float32)
             self._scratch = Scratch(*rows, scores, tiles)
         whole = self._scratch
