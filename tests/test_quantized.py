@@ -47,7 +47,7 @@ def relative_error(got, expected):
     return float((got.double() - expected).norm() / expected.norm())
 
 
-def test_int8_linear_keeps_16_bits_of_the_activations(layer):
+def test_int8_linear_keeps_the_activations(layer):
     weight, x = layer
     q, scales = per_output_int8(weight)
     exact = x.double() @ (q.double() * scales.double()[:, None]).T
@@ -68,10 +68,9 @@ def test_int8_extremes():
         assert not got[:, 1:].any()
 
 
-@pytest.mark.parametrize("make", [Int8Linear, W8A8Linear, Int4Linear])
-def test_a_row_does_not_depend_on_its_neighbours(layer, make):
+def test_a_row_of_whole_numbers_does_not_depend_on_its_neighbours(layer):
     weight, x = layer
-    linear = make(weight)
+    linear = W8A8Linear(weight)
     together = linear(x.view(1, 7, 96))
     assert together.shape == (1, 7, 80)
     for i in range(7):
@@ -90,8 +89,7 @@ def test_int4_linear_multiplies_with_the_blocks(layer):
     weight, x = layer
     stored = quantize(weight.numpy(), 4, 32, symmetric=False)
     exact = x.double() @ torch.from_numpy(stored.dequantize()).double()
-    # bfloat16 keeps 8 bits of x, of the scales and of the result
-    assert relative_error(Int4Linear(weight)(x), exact) < 1e-2
+    assert relative_error(Int4Linear(weight)(x), exact) < 1e-6
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 300.0])
@@ -149,7 +147,7 @@ def test_cached_decode_of_a_quantized_model_equals_recomputation(tiny, scheme):
     ids = torch.from_numpy(load_tiny_expected()[2]["ids"]).long()[None]
     cache = model.new_cache(ids.shape[1])
     stepwise = torch.cat([model(ids[:, i : i + 1], cache) for i in range(ids.shape[1])], dim=1)
-    assert relative_error(stepwise, model(ids).double()) < (1e-4 if scheme == "int8" else 1e-2)
+    assert relative_error(stepwise, model(ids).double()) < 1e-5
 
 
 def test_bytes_read_per_token(tiny):

@@ -1,9 +1,10 @@
 """Measure drafts for SmolLM2-135M on this machine, for chapter 11.
 
-    python tools/record_speculation.py [--threads 1] [--tokens 48]
+    python tools/record_speculation.py [--tokens 48]
 
 writes book/data/speculation.json: how often each draft agrees with the model, tokens per verification, what a pass over
-T tokens costs, predicted and measured speed, and whether the text stayed the same. Greedy, float32, a few minutes.
+T tokens costs, predicted and measured speed, and whether the text stayed the same. Greedy, with the compiled kernels,
+the model in float32 and in int8; a few minutes.
 """
 
 import argparse
@@ -16,13 +17,14 @@ import torch
 
 from mini_engine.accounting import num_blocks_for
 from mini_engine.bench.machine import machine
-from mini_engine.bench.timing import interleaved, write_json
+from mini_engine.bench.timing import interleaved, spread, write_json
+from mini_engine.cpu.model import CompiledLlama
 from mini_engine.engine import Engine
 from mini_engine.files.fetch import GGUF_SHA256
 from mini_engine.layers import Linear
 from mini_engine.model import Llama
 from mini_engine.paged_cache import PagedKVCache
-from mini_engine.quant.modules import Int4Linear, Int8Linear, W8A8Linear
+from mini_engine.quant.modules import Int8Linear, W8A8Linear
 from mini_engine.sequence import SamplingParams
 from mini_engine.speculative import ModelDraft, NgramDraft, ngram_draft
 from mini_engine.tokenizer import load_smollm2_tokenizer
@@ -36,27 +38,25 @@ PROMPTS = {
 }
 KS = (1, 2, 4, 8)
 VERIFIED = (1, 2, 3, 5, 9, 17)
+TARGETS = ("float32", "int8")
 
 
-class Int4Group64(Int4Linear):
-    """Groups of 64, which this checkpoint's own 4-bit weights (groups of 32) do not fit."""
-
-    group_size = 64
+NUM_SERVED = 5  # runs of each served draft, in turns with the plain one
 
 
-def replaced(model, body, head):
-    """The model with every Linear replaced: body(weight) in the layers, head(weight) for the head."""
+def replaced(model, kind):
+    """The torch model with every Linear replaced by kind(weight)."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, Linear):
-                setattr(parent, name, (head if name == "lm_head" else body)(child.weight))
+                setattr(parent, name, kind(child.weight))
     return model
 
 
 def shallow(config, weights, num_layers):
     """The first layers, then the final norm and the head: early exit."""
     config = dataclasses.replace(config, num_hidden_layers=num_layers)
-    return Llama(config, weights | {"layers": weights["layers"][:num_layers]})
+    return CompiledLlama(config, weights | {"layers": weights["layers"][:num_layers]})
 
 
 def engine(model, draft=None):
@@ -117,34 +117,41 @@ def ngram_record(prompt, output):
 
 @torch.inference_mode()
 def pass_costs(models, counts, context, num_rounds):
-    """A pass over n tokens behind `context` cached ones, in passes of the target over one: {(name, n): cost}.
+    """A pass over n tokens behind `context` cached ones, in passes of the float32 target over one: {(name, n): cost}.
 
-    Also that pass's median seconds. A cost is the median of the rounds' ratios.
+    Those of the int8 target over many tokens in its own passes over one. Also the float32 pass's median seconds. A
+    cost is the median of the rounds' ratios.
     """
     functions = {}
     for name, model in models.items():
         cache = model.new_cache(context + max(counts))
         model.hidden_states(torch.ones(1, context, dtype=torch.long), cache)
-        for n in counts if name == "target" else (1,):
+        for n in counts if name in TARGETS else (1,):
             functions[name, n] = lambda m=model, c=cache, n=n: (m(torch.arange(n)[None], c), c.truncate(context))
     times = interleaved(functions, num_rounds)
-    base = times["target", 1]
-    costs = {key: statistics.median(t / one for t, one in zip(row, base, strict=True)) for key, row in times.items()}
-    return costs, statistics.median(base)
+    costs = {}
+    for (name, n), row in times.items():
+        base = times[name if name == "int8" and n > 1 else "float32", 1]
+        costs[name, n] = statistics.median(t / one for t, one in zip(row, base, strict=True))
+    return costs, statistics.median(times["float32", 1])
 
 
-def serve_all(target, drafts, prompts, outputs, num_tokens):
-    """Each draft through the engine against the plain run just before it: {draft: {prompt: what was measured}}."""
+def serve_all(targets, drafts, prompts, num_tokens):
+    """Each draft through the engine, in turns with the plain run: {draft: {prompt: what was measured}}."""
     rows = {}
-    for name, (make, k) in drafts.items():
-        rows[name] = {"k": k, "prompts": {}}
+    for name, (target, make, k) in drafts.items():
+        rows[name] = {"k": k, "target": target, "prompts": {}}
         for title, ids in prompts.items():
-            _, plain_ms, _ = written(target, ids, num_tokens)
-            out, ms, passes = written(target, ids, num_tokens, make())
+            pairs, same, model = [], [], targets[target]
+            for _ in range(NUM_SERVED):
+                plain, plain_ms, _ = written(model, ids, num_tokens)
+                out, ms, passes = written(model, ids, num_tokens, make())
+                pairs.append(plain_ms / ms)
+                same.append(out == plain)
             rows[name]["prompts"][title] = {
-                "same_text": out == outputs[title],
+                "same_text": all(same),
                 "tokens_per_verification": (len(out) - 1) / passes,
-                "speedup": plain_ms / ms,
+                "speedup": spread(pairs),
             }
             print(name, title, rows[name]["prompts"][title], flush=True)
     return rows
@@ -175,15 +182,17 @@ def logit_shift(model, ids, num_more=4, num_places=8):
 
 def batch_dependence(config, weights, prompts, outputs, num_tokens):
     """By scheme: does a token's result depend on its neighbours, and is the text the same with speculation?"""
-    schemes = {
-        "float32": None,
+    kinds = {
+        "float32": Linear,
         "int8 weights": Int8Linear,
         "W8A8, a scale per row": lambda weight: W8A8Linear(weight, per_row=True),
         "W8A8, a scale per batch": lambda weight: W8A8Linear(weight, per_row=False),
     }
+    makers = {name: lambda kind=kind: replaced(Llama(config, weights), kind) for name, kind in kinds.items()}
+    makers["int8 weights, compiled"] = lambda: CompiledLlama(config, weights, "int8")
     rows = {}
-    for name, kind in schemes.items():
-        model = replaced(Llama(config, weights), kind, kind) if kind else Llama(config, weights)
+    for name, make in makers.items():
+        model = make()
         same = [
             written(model, ids, num_tokens)[0] == written(model, ids, num_tokens, NgramDraft(4))[0]
             for ids in prompts.values()
@@ -200,30 +209,25 @@ def batch_dependence(config, weights, prompts, outputs, num_tokens):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--arithmetic", action="store_true", help="measure batch_dependence alone, into the file")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
     config, weights = load_smollm2()
     tokenizer = load_smollm2_tokenizer()
-    target = Llama(config, weights)
+    targets = {"float32": CompiledLlama(config, weights), "int8": CompiledLlama(config, weights, "int8")}
     prompts = {title: tokenizer.encode(text) for title, text in PROMPTS.items()}
-    outputs = {title: written(target, ids, args.tokens)[0] for title, ids in prompts.items()}
+    outputs = {title: written(targets["float32"], ids, args.tokens)[0] for title, ids in prompts.items()}
     if args.arithmetic:
         results = json.loads(TARGET.read_text())
         results["batch_dependence"] = batch_dependence(config, weights, prompts, outputs, args.tokens)
         return write_json(TARGET, results)
-    models = {
-        "int4 g64": replaced(Llama(config, weights), Int4Group64, Int8Linear),
-        "int8": replaced(Llama(config, weights), Int8Linear, Int8Linear),
-        **{f"first {n} layers": shallow(config, weights, n) for n in (10, 20, 24, 29)},
-    }
+    exits = {f"first {n} layers": shallow(config, weights, n) for n in (10, 20, 24, 29)}
+    models = {"int8": targets["int8"]} | exits
     for title, ids in outputs.items():
         print(title, repr(tokenizer.decode(ids)), flush=True)
 
-    costs, step_s = pass_costs({"target": target} | models, VERIFIED, context=128, num_rounds=9)
-    cost = {str(n): costs["target", n] for n in VERIFIED}
+    costs, step_s = pass_costs(targets | exits, VERIFIED, context=128, num_rounds=9)
+    cost = {target: {str(n): costs[target, n] if n > 1 else 1.0 for n in VERIFIED} for target in TARGETS}
     lookups = {title: ngram_record(prompts[title], outputs[title]) for title in prompts}
     drafts = {"n-gram": {"cost": 0.0, "prompts": lookups}}
     for name, model in models.items():
@@ -240,21 +244,21 @@ def main():
         return lambda: ModelDraft(models[name], lambda: models[name].new_cache(512), 2)
 
     served = {
-        "n-gram, k = 2": (lambda: NgramDraft(2), 2),
-        "n-gram, k = 4": (lambda: NgramDraft(4), 4),
-        "int4 g64, k = 2": (model_draft("int4 g64"), 2),
-        "first 20 layers, k = 2": (model_draft("first 20 layers"), 2),
+        "n-gram, k = 2": ("int8", lambda: NgramDraft(2), 2),
+        "n-gram, k = 4": ("int8", lambda: NgramDraft(4), 4),
+        "int8, k = 2": ("float32", model_draft("int8"), 2),
+        "first 20 layers, k = 2": ("float32", model_draft("first 20 layers"), 2),
     }
     results = {
         "command": "python tools/record_speculation.py",
         "machine": machine(),
-        "model": {"name": "SmolLM2-135M-Instruct", "gguf_sha256": GGUF_SHA256, "dtype": "float32"},
+        "model": {"name": "SmolLM2-135M-Instruct", "gguf_sha256": GGUF_SHA256, "targets": list(TARGETS)},
         "num_tokens": args.tokens,
         "prompts": {title: {"text": PROMPTS[title], "answer": tokenizer.decode(outputs[title])} for title in prompts},
         "step_ms": 1e3 * step_s,
         "pass_cost": cost,
         "drafts": drafts,
-        "served": serve_all(target, served, prompts, outputs, args.tokens),
+        "served": serve_all(targets, served, prompts, args.tokens),
         "batch_dependence": batch_dependence(config, weights, prompts, outputs, args.tokens),
     }
     TARGET.parent.mkdir(exist_ok=True)

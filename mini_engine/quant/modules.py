@@ -1,8 +1,5 @@
 """Quantized layers for the torch engine: what runs when weights have few bits."""
 
-import functools
-import warnings
-
 import torch
 from torch import nn
 
@@ -31,11 +28,11 @@ def per_group_int4(weight, group_size):
     return q.to(torch.uint8).view(weight.shape[1], -1), scales, minima
 
 
-class Int8Product(nn.Module):
-    """What the int8 layers share: the integers of a weight, and their product with rows of integers.
+class Int8Linear(nn.Module):
+    """y = x @ W with W in int8, one scale per output, and float activations: what is read is a quarter, or half.
 
-    q: int8 [out, in], scales: float32 [out]. On processors with 8-bit dot products torch's packed product is used,
-    for which the weight is kept a second time in that product's own layout.
+    q: int8 [out, in], scales: float32 [out]. The kernel of gpu/kernels.py multiplies with the float row; where Triton
+    does not run, torch does so after making the floats again. On a CPU the compiled model (cpu/) is the fast one.
     """
 
     def __init__(self, weight):
@@ -43,70 +40,15 @@ class Int8Product(nn.Module):
         q, scales = per_output_int8(weight)
         self.register_buffer("q", q)
         self.register_buffer("scales", scales)
-        self.packed = pack_for_cpu(q, scales) if not weight.is_cuda and packed_product_is_exact() else None
-
-    def product(self, rows):
-        """rows [M, in], whole numbers from -128 to 127 as floats, times the dequantized weight: float32 [M, out]."""
-        if self.packed is not None:
-            return PACKED_PRODUCT(rows, 1.0, 128, self.packed)
-        return torch._int_mm(rows.to(torch.int8), self.q.T) * self.scales
-
-
-PACKED_PRODUCT = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
-
-
-def pack_for_cpu(q, scales):
-    """An int8 weight [out, in] and its scales in the layout of PACKED_PRODUCT."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # quantized tensors are deprecated, the product is not
-        zeros = torch.zeros(len(scales), dtype=torch.long)
-        weight = torch._make_per_channel_quantized_tensor(q, scales.double(), zeros, 0)
-        return torch.ops.quantized.linear_prepack(weight, None)
-
-
-@functools.cache
-def packed_product_is_exact():
-    """Whether torch has the packed product here and its sums are exact: without 8-bit dot products they overflow."""
-    try:
-        q = torch.full((8, 64), -127, dtype=torch.int8)
-        got = PACKED_PRODUCT(torch.full((2, 64), 127.0), 1.0, 128, pack_for_cpu(q, torch.ones(8)))
-    except (RuntimeError, AttributeError):  # not built for this processor
-        return False
-    return bool((got == -127 * 127 * 64).all())
-
-
-class Int8Linear(Int8Product):
-    """y = x @ W with W in int8, one scale per output, and activations that keep 16 bits.
-
-    Each row of x becomes 16-bit integers with a scale of its own, handed to the integer product as two rows of 8 bits:
-    the weights are read once, and integer sums are exact. So a row's result does not depend on what else is in the
-    batch. On CUDA the kernel of gpu/kernels.py multiplies with the float row instead.
-    """
 
     def forward(self, x):
         rows = x.reshape(-1, x.shape[-1])
-        if x.is_cuda:
-            y = kernels.int8_linear(rows, self.q, self.scales[:, None], out_dtype=x.dtype)
-        else:
-            halves, row_scales = split_halves(rows.float())
-            high, low = self.product(halves).chunk(2)
-            y = torch.add(low, high, alpha=256).mul_(row_scales)
-        return y.to(x.dtype).view(*x.shape[:-1], -1)
+        y = kernels.int8_linear(rows, self.q, self.scales[:, None], out_dtype=x.dtype)
+        return y.view(*x.shape[:-1], -1)
 
 
-def split_halves(x):
-    """Rows [M, in] as 16-bit integers in two halves of 8 bits: floats [2M, in], high first; scales [M, 1].
-
-    x = (256 * high + low) * scale, up to half a step of 1/32512 of the row's largest.
-    """
-    scale = torch.linalg.vector_norm(x, float("inf"), dim=1, keepdim=True).clamp_min_(1e-30).div_(32512)
-    steps = (x / scale).round_()
-    high = steps.add(128).mul_(1 / 256).floor_()
-    return torch.cat((high, torch.add(steps, high, alpha=-256))), scale
-
-
-class W8A8Linear(Int8Product):
-    """y = x @ W with W and x both in int8: the fastest on a CPU, and the activations lose precision too.
+class W8A8Linear(Int8Linear):
+    """y = x @ W with W and x both in int8: sums of whole numbers, and the activations lose precision too.
 
     per_row=True gives each row of x its own scale. False takes one scale for the whole batch, as some kernels do:
     then a row's result depends on its neighbours, and batched or speculative text can differ from single-stream text.
@@ -120,15 +62,16 @@ class W8A8Linear(Int8Product):
         rows = x.reshape(-1, x.shape[-1]).float()
         dims = 1 if self.per_row else (0, 1)
         x_scale = torch.linalg.vector_norm(rows, float("inf"), dims, keepdim=True).clamp_min_(1e-30).div_(127)
-        y = self.product((rows / x_scale).round_()).mul_(x_scale)
+        sums = torch._int_mm((rows / x_scale).round_().to(torch.int8), self.q.T)
+        y = (sums * self.scales).mul_(x_scale)
         return y.to(x.dtype).view(*x.shape[:-1], -1)
 
 
 class Int4Linear(nn.Module):
-    """y = x @ W with W in 4 bits, groups of 32, a scale and a minimum each: the Q4_1 blocks of GGUF.
+    """y = x @ W with W in 4 bits, groups of 32, a scale and a minimum each: the Q4_1 blocks of GGUF, as Int8Linear.
 
-    The integers of a Q4_1 checkpoint come back exactly. On a CPU torch's packed product takes bfloat16 rows and
-    scales (with float32 it is many times slower), which costs about three decimal digits.
+    The integers of a Q4_1 checkpoint come back exactly. packed: uint8 [out, in / 2]; scales, minima: float16 [out,
+    groups].
     """
 
     group_size = 32
@@ -136,24 +79,14 @@ class Int4Linear(nn.Module):
     def __init__(self, weight):
         super().__init__()
         q, scales, minima = per_group_int4(weight, self.group_size)
-        if weight.is_cuda:
-            packed = kernels.pack_rows(q)
-        else:
-            packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q.int(), 1)
-            # the operator computes (q - 8) * scale + zero
-            pairs = torch.stack((scales.float(), minima.float() + 8 * scales.float()), dim=-1)
-            scales, minima = pairs.transpose(0, 1).bfloat16().contiguous(), None
-        self.register_buffer("packed", packed)
+        self.register_buffer("packed", kernels.pack_rows(q))
         self.register_buffer("scales", scales)
         self.register_buffer("minima", minima)
 
     def forward(self, x):
         rows = x.reshape(-1, x.shape[-1])
-        if x.is_cuda:
-            y = kernels.int4_linear(rows, self.packed, self.scales, self.minima, out_dtype=x.dtype)
-        else:
-            y = torch.ops.aten._weight_int4pack_mm_for_cpu(rows.bfloat16(), self.packed, self.group_size, self.scales)
-        return y.to(x.dtype).view(*x.shape[:-1], -1)
+        y = kernels.int4_linear(rows, self.packed, self.scales, self.minima, out_dtype=x.dtype)
+        return y.view(*x.shape[:-1], -1)
 
 
 # scheme: (class of the layers' matrices, class of the head)
