@@ -72,7 +72,7 @@ def test_ablation_keeps_the_text_and_reports_every_stage():
     models = {quant: loading.load("tiny", quant, dtype=torch.float32)[0] for quant in (None, "int8", "int4")}
     requests = bench_ablation.workload(loading.CharTokenizer(), 4, 6)
     assert len({len(prompt) for prompt, _ in requests}) > 1 and [n for _, n in requests] == [3, 6, 4, 3]
-    rows = bench_ablation.ablation(models, requests, num_rounds=1, progress=False)
+    rows = bench_ablation.ablation(bench_ablation.stages(models, requests, 4), num_rounds=1, progress=False)
     by_name = {row["stage"]: row for row in rows}
     assert list(by_name) == [
         *("naive", "+ cache", "+ batching", "+ paging", "+ prefix reuse", "+ int8", "+ int4", "+ speculation"),
@@ -95,6 +95,7 @@ def test_bench_ablation_command(tmp_path, capsys):
     assert main(["bench", "ablation", "--json", str(report), "--plot", str(picture), *options]) == 0
     results = json.loads(report.read_text())
     assert results["machine"]["torch"] == torch.__version__ and len(results["rows"]) == 8
+    assert [row["num_same_text"] for row in results["single_rows"]] == [1, 1]
     assert picture.read_bytes().startswith(b"\x89PNG") and "peak KV MB" in capsys.readouterr().out
 
 

@@ -11,7 +11,7 @@ from mini_engine.bench.machine import machine
 from mini_engine.bench.timing import write_json
 from mini_engine.engine import Engine
 from mini_engine.generate import generate
-from mini_engine.loading import add_model_argument, load
+from mini_engine.loading import add_model_argument, load, load_parts
 from mini_engine.plotting import COLORS, figure
 from mini_engine.sequence import SamplingParams
 from mini_engine.speculative import NgramDraft
@@ -27,6 +27,8 @@ QUESTIONS = (
     "Question: Repeat this sentence three times: The library opens at nine.\nAnswer:",
     "Question: How do I borrow a book?\nAnswer:",
 )
+# what one stream repeats: speculation is for a stream that has the machine to itself
+RECORDS = '[{"name": "Anna", "city": "Rome"},\n {"name": "Ben", "city": "Oslo"},\n {"name": "Clara", "city":'
 BLOCK_SIZE = 16
 
 
@@ -60,13 +62,14 @@ def one_at_a_time(model, requests, use_cache):
     return Served(ids, times, model.new_cache(longest).num_bytes if use_cache else 0)
 
 
-def batched(model, requests, **options):
-    """All requests at once through a new Engine, whose prefix cache is empty.
+def batched(model, requests, max_num_seqs=None, **options):
+    """All requests at once, or max_num_seqs at a time, through a new Engine, whose prefix cache is empty.
 
     The token budget is one prompt, so that prompts start in different steps and later ones can find the first one's.
     """
     budget = max(len(prompt) for prompt, _ in requests)
-    engine = Engine(model, max_num_seqs=len(requests), max_num_batched_tokens=budget, **options)
+    max_num_seqs = max_num_seqs or len(requests)
+    engine = Engine(model, max_num_seqs=max_num_seqs, max_num_batched_tokens=budget, **options)
     start = time.perf_counter()
     sequences = engine.generate([p for p, _ in requests], [SamplingParams(max_tokens=n) for _, n in requests])
     times = [[t - start for t in seq.token_times] for seq in sequences]
@@ -75,7 +78,10 @@ def batched(model, requests, **options):
 
 
 def stages(models, requests, num_draft_tokens):
-    """{name: function}; each adds one part to the one before (int4 replaces int8). models: by scheme, None = float."""
+    """{name: function}; each adds one part to the one before (int4 replaces int8). models: by scheme, None = float.
+
+    Speculation is tried with int8 weights, whose passes over a few tokens cost least.
+    """
     lengths = [len(prompt) + max_tokens for prompt, max_tokens in requests]
     num_blocks = sum(num_blocks_for(length, BLOCK_SIZE) for length in lengths) + len(requests)
     slots = {"block_size": max(lengths), "num_blocks": len(lengths), "prefix_caching": False}
@@ -88,7 +94,17 @@ def stages(models, requests, num_draft_tokens):
         "+ prefix reuse": lambda: batched(models[None], requests, **paged),
         "+ int8": lambda: batched(models["int8"], requests, **paged),
         "+ int4": lambda: batched(models["int4"], requests, **paged),
-        "+ speculation": lambda: batched(models["int4"], requests, **paged, draft=NgramDraft(num_draft_tokens)),
+        "+ speculation": lambda: batched(models["int8"], requests, **paged, draft=NgramDraft(num_draft_tokens)),
+    }
+
+
+def single_stages(model, request, num_draft_tokens):
+    """The stages of one stream: speculation, without other rows in the pass."""
+    return {
+        "one stream": lambda: batched(model, [request], num_blocks=64, prefix_caching=False),
+        "+ speculation": lambda: batched(
+            model, [request], num_blocks=64, prefix_caching=False, draft=NgramDraft(num_draft_tokens)
+        ),
     }
 
 
@@ -112,18 +128,18 @@ def report(name, runs, reference):
     return row | {"peak_kv_bytes": runs[0].peak_kv_bytes, "num_same_text": same, "num_runs": len(runs)}
 
 
-def ablation(models, requests, num_rounds=3, num_draft_tokens=4, progress=True):
-    """Run all stages and return their rows. The naive stage runs once, the others num_rounds times, interleaved."""
-    plan = stages(models, requests, num_draft_tokens)
+def ablation(plan, num_rounds=3, progress=True):
+    """Run all stages of a plan and return their rows: a naive one once, the others num_rounds times, interleaved."""
     runs = {name: [] for name in plan}
-    with tqdm(total=1 + (len(plan) - 1) * num_rounds, disable=not progress, leave=False) as bar:
+    with tqdm(total=len(plan) * num_rounds, disable=not progress, leave=False) as bar:
         for i in range(num_rounds):
             for name, stage in plan.items():
                 if name != "naive" or i == 0:
                     bar.set_description(name)
                     runs[name].append(stage())
                     bar.update()
-    return [report(name, served, runs["naive"][0]) for name, served in runs.items()]
+    reference = next(iter(runs.values()))[0]
+    return [report(name, served, reference) for name, served in runs.items()]
 
 
 def table(rows):
@@ -171,11 +187,15 @@ def run(args):
     if min(args.num_requests, args.max_tokens, args.rounds, args.num_draft_tokens) < 1:
         raise ValueError("all sizes must be at least 1")
     models = {quant: load(args.model, quant)[0] for quant in (None, "int8", "int4")}
-    requests = workload(load(args.model)[1], args.num_requests, args.max_tokens)
+    tokenizer = load_parts(args.model)[2]
+    requests = workload(tokenizer, args.num_requests, args.max_tokens)
     num_prompt_tokens = [len(prompt) for prompt, _ in requests]
-    rows = ablation(models, requests, args.rounds, args.num_draft_tokens)
+    rows = ablation(stages(models, requests, args.num_draft_tokens), args.rounds)
+    single = tokenizer.encode(RECORDS), 2 * args.max_tokens
+    single_rows = ablation(single_stages(models["int8"], single, args.num_draft_tokens), args.rounds)
     print(f"{len(requests)} requests of {min(num_prompt_tokens)} to {max(num_prompt_tokens)} prompt tokens")
     print(table(rows))
+    print(f"\none stream, int8, {single[1]} tokens\n{table(single_rows)}")
     results = {
         "bench": "ablation",
         "machine": machine(),
@@ -183,6 +203,7 @@ def run(args):
         "num_draft_tokens": args.num_draft_tokens,
     }
     results |= {"num_prompt_tokens": num_prompt_tokens, "max_tokens": [n for _, n in requests], "rows": rows}
+    results |= {"single_max_tokens": single[1], "single_rows": single_rows}
     write_json(args.json, results)
     if args.plot:
         plot(results, args.plot)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import contextmanager
 
 from mini_engine.bench.cpu_batch import decode_step
 from mini_engine.bench.load_test import load_test
@@ -11,31 +12,36 @@ NUM_STREAMS, MAX_TOKENS = 32, 96
 CONTEXT = 96  # of the bare batch: about what a stream holds in the middle
 
 
-def server_race(model, num_rounds, name="smollm2"):
-    """Tokens per second of the server and of the bare batch, in turns, and their ratio within a round.
-
-    The server is a process of its own on the same cores as its clients, and its seconds hold the prefill too. model:
-    what the server runs, in int8.
-    """
-    options = ["--model", name, "--quant", "int8", "--port", "0", "--max-num-seqs", str(NUM_STREAMS)]
+@contextmanager
+def served(name="smollm2", *options):
+    """The base URL of a server in a process of its own, int8 and with room for NUM_STREAMS streams."""
+    options = ["--model", name, "--quant", "int8", "--port", "0", "--max-num-seqs", str(NUM_STREAMS), *options]
     command = [sys.executable, "-m", "mini_engine", "serve", *options]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        url = server.stdout.readline().split()[3]
-        step, settings = decode_step(model, NUM_STREAMS, CONTEXT), {"num_requests": NUM_STREAMS, "progress": False}
-        settings |= {"concurrency": NUM_STREAMS, "max_tokens": MAX_TOKENS, "ignore_eos": True}
-        served, bare = [], []
-        for number in range(num_rounds + 1):
-            bare.append(NUM_STREAMS / spread(interleaved({"": step}, 8)[""])["median"])
-            served.append(load_test(url, **settings)["output_tokens_per_s"])
-            if number == 0:
-                served, bare = [], []
+        yield server.stdout.readline().split()[3]
     finally:
         server.terminate()
         server.wait()
-    share = [s / b for s, b in zip(served, bare, strict=True)]
+
+
+def server_race(model, num_rounds, name="smollm2"):
+    """Tokens per second of the server and of the bare batch, in turns, and their ratio within a round.
+
+    The server runs on the same cores as its clients, and its seconds hold the prefill too. model: what the server
+    runs, in int8.
+    """
+    settings = {"num_requests": NUM_STREAMS, "concurrency": NUM_STREAMS, "max_tokens": MAX_TOKENS, "ignore_eos": True}
+    step, rates, bare = decode_step(model, NUM_STREAMS, CONTEXT), [], []
+    with served(name) as url:
+        for number in range(num_rounds + 1):
+            bare.append(NUM_STREAMS / spread(interleaved({"": step}, 8)[""])["median"])
+            rates.append(load_test(url, **settings, progress=False)["output_tokens_per_s"])
+            if number == 0:
+                rates, bare = [], []
+    share = [s / b for s, b in zip(rates, bare, strict=True)]
     result = {"num_streams": NUM_STREAMS, "max_tokens": MAX_TOKENS, "context": CONTEXT}
-    return result | {"served": spread(served), "bare": spread(bare), "share": spread(share)}
+    return result | {"served": spread(rates), "bare": spread(bare), "share": spread(share)}
 
 
 def print_server(result):
