@@ -1474,7 +1474,7 @@ hidden_broken_rules()
 # %% [markdown] task="BatchScheduler" stars=4 minutes=60
 # ## 9. Your scheduler serves the model
 #
-# Your `schedule_step` of exercise 5 chooses the rows of one step, and knows nothing of memory. Let it grow: a class that keeps the state from step to step, makes room for the decodes by preemption, as in exercise 4, and lets only those of the queue join for whom there are blocks. The engine of this course takes any scheduler, so yours will take the place of its own and serve a model. The class `EngineScheduler` of the set-up cell stands between: yours sees ids and counts, and it carries out what yours decides.
+# Your `schedule_step` of exercise 5 chooses the rows of one step, and knows nothing of memory. Now it grows: write a class that keeps the `state` from step to step, makes room for the decodes by preemption, as in exercise 4, and offers to `schedule_step` only those of the queue for whom there are blocks. The rows still come from `schedule_step`: call it, do not write its loops again. The engine of this course takes any scheduler, so yours will take the place of its own and serve a model. The class `EngineScheduler` of the set-up cell stands between: yours sees ids and counts, and it carries out what yours decides.
 #
 # Write the class `BatchScheduler(num_blocks, block_size, max_num_seqs, token_budget)` with four methods:
 #
@@ -1485,11 +1485,11 @@ hidden_broken_rules()
 # | `token(seq_id)` | after a pass in which it got a token | it has one token more, which is not computed |
 # | `finish(seq_id)` | when it has ended, or its user has gone | it leaves, wherever it is; its blocks are free |
 #
-# After `step()` your books must show the rows as computed; the engine computes what you return. The rules of a step, in this order:
+# The engine computes what you return, so after `step()` your state must count these tokens as computed. A step has three parts, in this order:
 #
-# 1. **Decodes**: the running sequences with one token to compute (counted before the step), in the order in which they joined, get a row of 1. Before that, such a sequence takes one more block if all its tokens, the new one included, do not fit into those it holds. If none is free, the running sequence that joined last is preempted, again and again, until there is one: it gives all its blocks back, nothing of it is computed any more, it goes to the head of the queue, and gets no row in this step. It may be the very sequence that asked.
-# 2. **Running prefills**, in the same order: a row with as many tokens as are left to compute and as the budget allows (no row when it allows none). Their blocks they have.
-# 3. **The queue**, from its head, if no request was preempted in this step: while fewer than `max_num_seqs` run and some of the budget is left, the first one joins if the blocks for *all* its tokens are free; it takes them and gets a row as in 2. The first that does not fit ends it.
+# 1. **Room for the decodes.** Go through the running sequences that have one token to compute (counted before the step), in the order in which they joined. Each takes one more block if all its tokens, the new one included, do not fit into those it holds. If none is free, the running sequence that joined last is preempted, again and again, until there is one: it gives all its blocks back, nothing of it is computed any more, it goes to the head of the queue, and gets no row in this step. It may be the very sequence that asked. Prefills need nothing: they took their blocks when they joined.
+# 2. **Who may join.** If a sequence was preempted in this step, no one. Else the front of the queue, as far as the free blocks last: each counts with the blocks for *all* its tokens, and the first that does not fit ends it.
+# 3. **The rows** come from `schedule_step`, which sees the running sequences and, as `"waiting"`, those of part 2. Whoever of these has a row has joined: it leaves the queue and takes its blocks. One without a row stays in the queue and holds nothing.
 #
 # All rows together stay within `token_budget`; you may rely on `max_num_seqs` ≤ `token_budget`, so that the decodes always fit, and on every sequence fitting into the cache alone. Where `max_num_seqs` exceeds `token_budget`, the message holds the `token_budget`.
 #
@@ -1497,12 +1497,12 @@ hidden_broken_rules()
 #
 # <details><summary>Hint 1</summary>
 #
-# Keep the `state` of exercise 5 and, for each sequence, the number of blocks that it holds; no block numbers are needed. First make room for the decodes, then find out who of the queue may join, and leave the rows to `schedule_step`.
+# Keep the dicts of exercise 5 and, for each sequence, the number of blocks that it holds; no block numbers are needed. Three small helpers keep `step` short: how many blocks a sequence is missing, give it those, take all back.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# In rule 1 make the list of decodes first and skip those that an earlier one has preempted. The one to preempt is always the last of `running`. Take care that a sequence that preempts itself gets no row. `schedule_step` sees the running ones and, as its `"waiting"`, the front of the queue as far as the free blocks last; whoever of these has a row has joined.
+# In part 1 make the list of decodes first and skip those that an earlier one has preempted; the one to preempt is always the last of `running`. In part 2 count down from the free blocks without taking any. Part 3: `schedule_step({**state, "waiting": joining}, token_budget)`, and then one loop over the rows.
 #
 # </details>
 
@@ -1522,79 +1522,74 @@ class BatchScheduler:
                 raise ValueError(f"sizes must be at least 1, got {size}")
         if max_num_seqs > token_budget:
             raise ValueError(f"{max_num_seqs} sequences need a token_budget of as many, got {token_budget}")
-        self.num_free, self.block_size = num_blocks, block_size
-        self.max_num_seqs, self.token_budget = max_num_seqs, token_budget
-        self.waiting, self.running = [], []
-        self.tokens, self.computed, self.held = {}, {}, {}
+        self.num_free, self.block_size, self.token_budget = num_blocks, block_size, token_budget
+        self.state = {"running": [], "waiting": [], "max_num_seqs": max_num_seqs}
+        self.sequences, self.held = {}, {}
         ### END SOLUTION
 
     def add(self, seq_id, num_tokens):
         """Queue a sequence of num_tokens tokens, none of them computed."""
         ### BEGIN SOLUTION
-        self.waiting.append(seq_id)
-        self.tokens[seq_id], self.computed[seq_id], self.held[seq_id] = num_tokens, 0, 0
+        self.sequences[seq_id], self.held[seq_id] = {"id": seq_id, "tokens": num_tokens, "computed": 0}, 0
+        self.state["waiting"].append(self.sequences[seq_id])
         ### END SOLUTION
 
     def step(self):
         """Decide the next step: {"rows": [[seq_id, num_new]], "preempted": [seq_id]}."""
         ### BEGIN SOLUTION
-        rows, preempted, budget = [], [], self.token_budget
-
-        def feed(seq_id):
-            num_new = min(self.tokens[seq_id] - self.computed[seq_id], budget)
-            if num_new:
-                rows.append([seq_id, num_new])
-                self.computed[seq_id] += num_new
-            return budget - num_new
-
-        decodes = [seq_id for seq_id in self.running if self.tokens[seq_id] - self.computed[seq_id] == 1]
-        for seq_id in decodes:
-            while seq_id in self.running and self.missing(seq_id) > self.num_free:
-                victim = self.running.pop()
+        running, waiting, preempted = self.state["running"], self.state["waiting"], []
+        for seq in [seq for seq in running if seq["tokens"] - seq["computed"] == 1]:
+            while seq in running and self.missing(seq) > self.num_free:
+                victim = running.pop()
                 self.release(victim)
-                self.waiting.insert(0, victim)
-                preempted.append(victim)
-            if seq_id in self.running:
-                self.take(seq_id)
-                budget = feed(seq_id)
-        for seq_id in self.running:
-            if seq_id not in decodes:
-                budget = feed(seq_id)
-        while self.waiting and len(self.running) < self.max_num_seqs and budget and not preempted:
-            if self.missing(self.waiting[0]) > self.num_free:
+                waiting.insert(0, victim)
+                preempted.append(victim["id"])
+            if seq in running:
+                self.take(seq)
+        room, joining = self.num_free, []
+        for seq in waiting if not preempted else []:
+            room -= self.missing(seq)
+            if room < 0:
                 break
-            self.running.append(self.waiting.pop(0))
-            self.take(self.running[-1])
-            budget = feed(self.running[-1])
+            joining.append(seq)
+        rows = schedule_step({**self.state, "waiting": joining}, self.token_budget)
+        for seq_id, num_new in rows:
+            seq = self.sequences[seq_id]
+            if seq in waiting:
+                waiting.remove(seq)
+                running.append(seq)
+                self.take(seq)
+            seq["computed"] += num_new
         return {"rows": rows, "preempted": preempted}
         ### END SOLUTION
 
     def token(self, seq_id):
         """The sequence got a token."""
         ### BEGIN SOLUTION
-        self.tokens[seq_id] += 1
+        self.sequences[seq_id]["tokens"] += 1
         ### END SOLUTION
 
     def finish(self, seq_id):
         """The sequence leaves, running or waiting."""
         ### BEGIN SOLUTION
-        (self.running if seq_id in self.running else self.waiting).remove(seq_id)
-        self.release(seq_id)
+        seq = self.sequences.pop(seq_id)
+        self.state["running" if seq in self.state["running"] else "waiting"].remove(seq)
+        self.release(seq)
 
-    def missing(self, seq_id):
+    def missing(self, seq):
         """Blocks that a sequence needs beyond those it holds."""
-        return -(-self.tokens[seq_id] // self.block_size) - self.held[seq_id]
+        return -(-seq["tokens"] // self.block_size) - self.held[seq["id"]]
 
-    def take(self, seq_id):
+    def take(self, seq):
         """Give a sequence the blocks that it misses."""
-        missing = self.missing(seq_id)
-        self.held[seq_id] += missing
-        self.num_free -= missing
+        num_blocks = self.missing(seq)
+        self.held[seq["id"]] += num_blocks
+        self.num_free -= num_blocks
 
-    def release(self, seq_id):
+    def release(self, seq):
         """Take all blocks back; nothing is computed any more."""
-        self.num_free += self.held[seq_id]
-        self.held[seq_id] = self.computed[seq_id] = 0
+        self.num_free += self.held[seq["id"]]
+        self.held[seq["id"]] = seq["computed"] = 0
         ### END SOLUTION
 
 

@@ -261,9 +261,9 @@ hidden_sse_events()
 # %% [markdown] task="Scheduler" stars=3 minutes=45
 # ## 2. The scheduler
 #
-# The scheduler decides, before every pass, which sequences compute how many tokens. The policy you wrote in chapter 10, as `schedule_step`; it stands ready-made in the set-up cell. Here it gets what a served engine needs around it: sequences instead of dicts, blocks that are really taken and given back, and requests that end or are aborted at any moment. Write `class Scheduler`; the reference engine will serve requests with it.
+# The scheduler decides, before every pass, which sequences compute how many tokens. You wrote that decision in chapter 10: `schedule_step(state, token_budget)` stands ready-made in the set-up cell, so call it and do not write its loops again. What is new here is everything that a served engine needs around it: sequences instead of dicts, blocks that are really taken and given back, and requests that end or are aborted at any moment. Write `class Scheduler`; the reference engine will serve requests with it.
 #
-# Parts you are given: a `BlockManager` (`allocate()`, `free(block)`, `num_free_blocks`, `num_blocks`), and `Sequence` objects with `num_prompt_tokens`, `params.max_tokens`, `num_uncomputed_tokens` (tokens not yet fed: 1 in decode, more in prefill), `block_table` (a list of blocks, yours to fill), `status` and `finish_reason`.
+# Parts you are given: a `BlockManager` (`allocate()`, `free(block)`, `num_free_blocks`, `num_blocks`), and `Sequence` objects with `seq_id`, `num_prompt_tokens`, `params.max_tokens`, `num_uncomputed_tokens` (tokens not yet fed: 1 in decode, more in prefill), `block_table` (a list of blocks, yours to fill), `status` and `finish_reason`.
 #
 # | method | does |
 # |---|---|
@@ -274,10 +274,10 @@ hidden_sse_events()
 # | `update(seq)` | after the pass: a sequence with a `finish_reason` is taken out as `abort` does |
 # | `abort(seq)` | takes a sequence out wherever it is, frees its blocks, empties its table, sets `Status.FINISHED` and, if there is none, the finish reason `"abort"`. A finished one is left alone |
 #
-# The policy of `step()`, in this order, as in `schedule_step`:
-# 1. each running sequence in decode (`num_uncomputed_tokens == 1`) computes 1 token;
-# 2. each running sequence still in prefill computes as many tokens as it has left, cut to what is left of the budget `max_num_batched_tokens`;
-# 3. while fewer than `max_num_seqs` run and budget is left, the **first** waiting sequence is admitted if blocks for its whole life are free, and computes as in 2. If it does not fit, nobody behind it may pass.
+# What `step()` adds to `schedule_step` is memory:
+# 1. It offers `schedule_step` the running sequences, and of the queue only the front, as far as the free blocks last: each sequence counts with the blocks of its whole life. The first one that does not fit ends the offer, and nobody behind it may pass.
+# 2. `schedule_step` returns the rows: decodes, then running prefills, then those of the queue for whom a slot (`max_num_seqs`) and some of the budget (`max_num_batched_tokens`) are left.
+# 3. A waiting sequence that has a row is admitted: it moves from `waiting` to `running`, takes all its blocks and gets `Status.RUNNING`. One without a row stays where it is and holds nothing.
 #
 # "Its whole life" is prompt + `max_tokens` − 1 tokens, rounded up to blocks: the last token is never fed back. With all blocks reserved at admission no request can run out later. That is safe and wasteful; chapter 10 has the other way, to allocate as tokens come and preempt.
 #
@@ -287,12 +287,12 @@ hidden_sse_events()
 #
 # <details><summary>Hint 1</summary>
 #
-# First find out who of the queue may be admitted, from its head, as far as the free blocks last. Then make the `state` of `schedule_step` from these and from `running`: its `tokens - computed` is `num_uncomputed_tokens`. (Or write the three loops again, over one variable, the budget that is left.)
+# A sequence becomes a dict for `schedule_step`: `"id"` is its `seq_id`; with `"tokens"` set to `num_uncomputed_tokens` and `"computed"` to 0 the difference is right. A dict from id to sequence leads back from the rows.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Count the blocks before you take the first: `num_blocks_for(tokens, block_size)` against `num_free_blocks`. A waiting sequence that has a row is admitted: it leaves `waiting`, enters `running`, gets its blocks and `Status.RUNNING`. One without a row stays where it is and holds nothing.
+# Count before you take: start from `num_free_blocks`, walk the queue from its head, subtract `num_blocks_for(prompt + max_tokens - 1, block_size)` for each sequence, and stop at the first that would make it negative. Blocks are taken only in the loop over the rows, where `status` tells who is new.
 #
 # </details>
 
@@ -324,34 +324,34 @@ class Scheduler:
     def add(self, seq):
         """Queue a sequence. Raises ValueError when its blocks exceed the pool."""
         ### BEGIN SOLUTION
-        needed = num_blocks_for(seq.num_prompt_tokens + seq.params.max_tokens - 1, self.block_size)
-        if needed > self.block_manager.num_blocks:
-            raise ValueError(f"the request needs {needed} blocks, the pool has {self.block_manager.num_blocks}")
+        if self.life(seq) > self.block_manager.num_blocks:
+            raise ValueError(f"the request needs {self.life(seq)} blocks, the pool has {self.block_manager.num_blocks}")
         self.waiting.append(seq)
         ### END SOLUTION
 
     def step(self):
         """Choose the rows of the next pass: a SchedulerOutput with rows of ScheduledRow(seq, num_new_tokens)."""
         ### BEGIN SOLUTION
-        decodes = [seq for seq in self.running if seq.num_uncomputed_tokens == 1]
-        prefills = [seq for seq in self.running if seq.num_uncomputed_tokens > 1]
-        rows = [ScheduledRow(seq, 1) for seq in decodes]
-        budget = self.max_num_batched_tokens - len(rows)
-        while True:
-            for seq in prefills:
-                rows.append(ScheduledRow(seq, min(seq.num_uncomputed_tokens, budget)))
-                budget -= rows[-1].num_new_tokens
-            if budget < 1 or not self.waiting or len(self.running) >= self.max_num_seqs:
+        room, joining = self.block_manager.num_free_blocks, []
+        for seq in self.waiting:
+            room -= self.life(seq)
+            if room < 0:
                 break
-            seq = self.waiting[0]
-            needed = num_blocks_for(seq.num_prompt_tokens + seq.params.max_tokens - 1, self.block_size)
-            if needed > self.block_manager.num_free_blocks:
-                break
-            self.waiting.popleft()
-            seq.block_table = [self.block_manager.allocate() for _ in range(needed)]
-            seq.status = Status.RUNNING
-            self.running.append(seq)
-            prefills = [seq]
+            joining.append(seq)
+        sequences = {seq.seq_id: seq for seq in (*self.running, *joining)}
+        running, waiting = (
+            [{"id": seq.seq_id, "tokens": seq.num_uncomputed_tokens, "computed": 0} for seq in group]
+            for group in (self.running, joining)
+        )
+        state = {"running": running, "waiting": waiting, "max_num_seqs": self.max_num_seqs}
+        rows = []
+        for seq_id, num_new in schedule_step(state, self.max_num_batched_tokens):
+            seq = sequences[seq_id]
+            if seq.status is Status.WAITING:
+                self.running.append(self.waiting.popleft())
+                seq.block_table = [self.block_manager.allocate() for _ in range(self.life(seq))]
+                seq.status = Status.RUNNING
+            rows.append(ScheduledRow(seq, num_new))
         return SchedulerOutput(rows)
         ### END SOLUTION
 
@@ -373,6 +373,10 @@ class Scheduler:
         seq.block_table = []
         seq.status = Status.FINISHED
         seq.finish_reason = seq.finish_reason or "abort"
+
+    def life(self, seq):
+        """Blocks of a sequence's whole life; its last token is never fed back."""
+        return num_blocks_for(seq.num_prompt_tokens + seq.params.max_tokens - 1, self.block_size)
         ### END SOLUTION
 
 
