@@ -13,11 +13,11 @@
 # %% [markdown]
 # # 10 · Continuous batching
 #
-# A decode step reads every weight once, for one request or for sixty. So a server wants many requests in each step, and requests come when they like and end when they like. In this notebook you write the loop that decides who computes what in the next step: first as small simulators that count steps, then as a scheduler that takes the place of the engine's and serves a model. The chapter *Continuous batching* of the book tells the story.
+# A decode step reads every weight once, whether it serves one request or sixty. So a server wants many requests in each step; but requests arrive at any time, and each ends at its own. In this notebook you write the loop that decides who computes what in the next step: first as small simulators that count steps, then as a scheduler that replaces the engine's own and serves a model. The chapter *Continuous batching* of the book tells the story.
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
 #
-# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant.
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant. And whatever you are given (arrays, lists, dicts) stays as it is, unless the exercise says otherwise.
 #
 # Time is counted in **steps**, from step 0 on. Step $t$ begins at time $t$ and ends at time $t + 1$. In each step every active request gets one token.
 
@@ -112,7 +112,7 @@ class EngineScheduler:
 # %% [markdown] task="active_counts" stars=1 minutes=10
 # ## 1. How a static batch runs empty
 #
-# Three requests start together and need 3, 1 and 2 more tokens. In the first step all three are active; after it one is done, and its slot stays empty, because a static batch takes nobody new before the last one has ended.
+# Three requests start together and need 3, 1 and 2 more tokens. In the first step all three are active; after it one is done, and its slot stays empty, because a static batch takes no new request before its last one has ended.
 #
 # Write `active_counts(remaining)`: `remaining` is a list of ints, the tokens that each request of the batch still needs (0: it needs none). Return the list of active requests in each step, until none is left.
 #
@@ -360,8 +360,12 @@ def hidden_simulate_static():
         assert got["latency"] == want, f"{case}: latencies {want}, you returned {got['latency']}"
         steps = [[name for name in order if start[name] <= t < finish[name]] for t in range(clock)]
         assert [list(ids) for ids in got["running"]] == steps, f"{case}: running {steps}, you returned {got['running']}"
-        assert abs(got["utilisation"] - tokens / (clock * size)) < 1e-12, f"{case}: utilisation {got['utilisation']}"
-        assert abs(got["throughput"] - tokens / clock) < 1e-12, f"{case}: throughput {got['throughput']}"
+        assert abs(got["utilisation"] - tokens / (clock * size)) < 1e-12, (
+            f"{case}: utilisation is tokens over steps times slots, yours {got['utilisation']}"
+        )
+        assert abs(got["throughput"] - tokens / clock) < 1e-12, (
+            f"{case}: throughput is tokens over steps, yours {got['throughput']}"
+        )
     for size, output in ((-3, 2), (2, -3)):
         try:
             simulate_static([{"id": "a", "arrival": 0, "prompt": 1, "output": output}], size)
@@ -380,7 +384,7 @@ hidden_simulate_static()
 #
 # - Before each step, requests that have arrived join in the order of the queue while fewer than `batch_size` run.
 # - A slot that becomes free by the token of step $t$ can be taken in step $t + 1$, not in step $t$.
-# - First come, first served: no request overtakes another, however short.
+# - First come, first served: no request overtakes another, however short it is.
 #
 # Example: the three requests of exercise 2 with `batch_size` 2: `[["a", "b"], ["b", "c"], ["b"]]`. One step less, c has its token at time 2 (latency 1), utilisation is 5 / 6.
 #
@@ -517,8 +521,12 @@ def hidden_simulate_continuous():
         assert got["latency"] == want, f"{case}: latencies {want}, you returned {got['latency']}"
         steps, tokens = max(finish.values()), sum(r["output"] for r in requests)
         assert got["num_steps"] == steps, f"{case}: {steps} steps, you returned {got['num_steps']}"
-        assert abs(got["utilisation"] - tokens / (steps * size)) < 1e-12, f"{case}: utilisation {got['utilisation']}"
-        assert abs(got["throughput"] - tokens / steps) < 1e-12, f"{case}: throughput {got['throughput']}"
+        assert abs(got["utilisation"] - tokens / (steps * size)) < 1e-12, (
+            f"{case}: utilisation is tokens over steps times slots, yours {got['utilisation']}"
+        )
+        assert abs(got["throughput"] - tokens / steps) < 1e-12, (
+            f"{case}: throughput is tokens over steps, yours {got['throughput']}"
+        )
         # And the engine's own scheduler on the same requests, with room for everything but slots.
         engine = Scheduler(BlockManager(1000), max_num_seqs=size, max_num_batched_tokens=1000)
         _, log = trace(engine, [Request(r["arrival"], r["prompt"], r["output"]) for r in queue])
@@ -572,9 +580,9 @@ show(fig, alt="Median and 99th percentile of the latency against load: static ba
 #
 # In its last step $g$ is `output` − 1: the last token is written and never fed back. As before, each step gives every running request one token (its whole prompt is computed in its first step).
 #
-# Write `simulate_with_memory(requests, n_blocks, block_size, policy)`. Queue and first come, first served are as in exercise 3; who does not fit blocks all behind it. Two policies:
+# Write `simulate_with_memory(requests, n_blocks, block_size, policy)`. The queue and its order are as in exercise 3: a request that does not fit blocks all those behind it. Two policies:
 #
-# - `"reserve"`: a request joins when the blocks of its *last* step are free, and holds them all from its first step on. Nothing can go wrong, and much is reserved that no one uses yet.
+# - `"reserve"`: a request joins when the blocks of its *last* step are free, and holds them all from its first step on. Nothing can go wrong, but much is reserved long before it is used.
 # - `"preempt"`: a request joins when the blocks of its *next* step are free, and grows step by step. Before each step:
 #   1. While the running requests together need more blocks in this step than there are, the one that joined **last** is preempted: it leaves, its blocks are free, and it goes to the **head** of the queue. It keeps the tokens that it has written; their K and V will be computed again when it joins again, in that step, which gives it its next token as any other.
 #   2. Only if no request was preempted in this step, requests join from the queue while they fit.
@@ -768,7 +776,9 @@ def hidden_simulate_with_memory():
         steps = max(s + n for s, n in start.values())
         held = [sum(last[o] for o, (s, n) in start.items() if s <= t < s + n) for t in range(steps)]
         assert list(got["used_blocks"]) == held, f'{case}, "reserve": blocks {held}, yours {got["used_blocks"]}'
-        assert abs(got["utilisation"] - sum(held) / (steps * n_blocks)) < 1e-12, f'{case}, "reserve": utilisation'
+        assert abs(got["utilisation"] - sum(held) / (steps * n_blocks)) < 1e-12, (
+            f'{case}, "reserve": utilisation is the held blocks over steps times n_blocks'
+        )
         assert not any(got["preempted"]) and got["recomputed_tokens"] == 0, '"reserve" never preempts'
 
         # Preempt: the engine's own scheduler on the same requests.
@@ -794,8 +804,12 @@ def hidden_simulate_with_memory():
             f"{case}: the engine computes {again} tokens a second time, you counted {got['recomputed_tokens']}"
         )
         assert got["num_steps"] == steps, f"{case}: {steps} steps, you returned {got['num_steps']}"
-        assert abs(got["utilisation"] - sum(used) / (steps * n_blocks)) < 1e-12, f"{case}: utilisation"
-        assert abs(got["throughput"] - sum(r["output"] for r in requests) / steps) < 1e-12, f"{case}: throughput"
+        assert abs(got["utilisation"] - sum(used) / (steps * n_blocks)) < 1e-12, (
+            f"{case}: utilisation is the held blocks over steps times n_blocks"
+        )
+        assert abs(got["throughput"] - sum(r["output"] for r in requests) / steps) < 1e-12, (
+            f"{case}: throughput is tokens over steps"
+        )
         assert requests == before, "the requests were changed"
         num_preemptions += sum(map(len, preempted))
         most_at_once = max(most_at_once, *map(len, preempted))
@@ -827,7 +841,7 @@ hidden_simulate_with_memory()
 # %% [markdown] task="schedule_step" stars=2 minutes=25
 # ## 5. Chunked prefill: one step within a token budget
 #
-# So far a step gave each request one token and a prompt was free. In truth a prompt of 4,000 tokens makes its step hundreds of times the work of a decode, and everybody who is in that step waits for it. The remedy (Agrawal et al. 2024, Sarathi-Serve): a step computes at most `token_budget` tokens, the decodes come first, and a prompt takes what is left, in **chunks** over several steps.
+# So far a step gave each request one token and a prompt was free. In truth a prompt of 4,000 tokens makes its step hundreds of times as much work as a decode, and every request in that step waits for it. The remedy (Agrawal et al. 2024, Sarathi-Serve): a step computes at most `token_budget` tokens, the decodes come first, and a prompt takes what is left, in **chunks** over several steps.
 #
 # Write `schedule_step(state, token_budget)`. `state` is a dict:
 #
@@ -1266,7 +1280,7 @@ hidden_admit_waiting()
 
 # %% [markdown] answer="what_continuous_batching_needs" points=4
 # ### BEGIN SOLUTION
-# **Model answer.** The scheduler must decide before every step, not once per batch: a finished request leaves at once, a waiting one takes its place. So the requests of one pass stand at different positions and have pasts of different lengths. The matrix products do not mind, all tokens are rows of one matrix; attention must know for each row which cache is its own, which positions it has, and where it ends (selective batching in Orca, block tables and lengths today). The memory of a request grows by a token per step and nobody knows the end, so the cache must be given out in small pieces on demand, with an answer for the day it runs out: preempt one, keep its tokens and compute their K and V again later. A new prompt is far more work than a decode: unlimited, it stalls everybody in the same step, so its tokens are counted against a budget and it is computed in chunks. The price of the chunks is paid by the new request, whose first token comes later; preemption is paid by its victim and in work done twice.
+# **Model answer.** The scheduler must decide before every step, not once per batch: a finished request leaves at once, a waiting one takes its slot. So the requests of one pass stand at different positions and have pasts of different lengths. The matrix products do not mind, all tokens are rows of one matrix; attention must know for each row which cache is its own, which positions it has, and where it ends (selective batching in Orca, block tables and lengths today). The memory of a request grows by a token per step and nobody knows the end, so the cache must be given out in small pieces on demand, with an answer for the day it runs out: preempt one, keep its tokens and compute their K and V again later. A new prompt is far more work than a decode: unlimited, it stalls everybody in the same step, so its tokens are counted against a budget and it is computed in chunks. The price of the chunks is paid by the new request, whose first token comes later; preemption is paid by its victim and in work done twice.
 #
 # **Rubric, 1 point each.** (a) A decision at every step: leave and join between any two tokens. (b) One pass over requests at different positions: per-request cache, positions, lengths in attention. (c) Memory on demand, and preemption (or reservation, with its waste) when it runs out. (d) Prompts beside decodes: token budget or chunks, and who pays (TTFT against the gaps between tokens).
 # ### END SOLUTION
@@ -1274,7 +1288,7 @@ hidden_admit_waiting()
 # %% [markdown] task="broken_rules" stars=2 minutes=25
 # ## 8. The same question for the machine
 #
-# What continuous batching needs can be said as rules that must hold at every step, and then a program can watch them. Write `broken_rules(step, limits)`: the sorted list of names of the rules that a step breaks, `[]` for a sound one.
+# What continuous batching needs can be put as rules that hold at every step, and a program can check rules. Write `broken_rules(step, limits)`: the sorted list of names of the rules that a step breaks, `[]` for a sound one.
 #
 # `step` is a dict:
 #
@@ -1288,7 +1302,7 @@ hidden_admit_waiting()
 # | name | what must hold |
 # |---|---|
 # | `"budget"` | all rows together compute at most `token_budget` tokens |
-# | `"decode"` | every running sequence with just one token left to compute has a row (no request that writes is made to wait) |
+# | `"decode"` | every running sequence with just one token left to compute has a row (no decode waits) |
 # | `"length"` | every row computes at least one token, and none beyond the sequence's last |
 # | `"memory"` | a sequence's blocks have room for all its tokens up to the end of its row |
 # | `"owners"` | no block is listed twice, by one sequence or by two, and every number is in 0 … `num_blocks` − 1 |
@@ -1805,4 +1819,4 @@ else:
     print(f"{engine.stats.num_steps} steps, {manager.num_free_blocks} of 9 blocks free at the end")
 
 # %% [markdown]
-# **Before you close this.** Whoever was in the batch, whoever was sent back to the queue: each request got, token for token, what it would have got alone. And you measured what scheduling buys on the same hardware: fewer steps, shorter queues, and a budget that decides who waits for whom.
+# **Before you close this.** Whichever requests shared a batch, and whichever were sent back to the queue: each got, token for token, what it would have got alone. And you measured what scheduling buys on the same hardware: fewer steps, shorter queues, and a budget that decides who waits for whom.
