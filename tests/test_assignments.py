@@ -1,5 +1,6 @@
 """The assignments: notebooks are what the scripts say, scripts keep the rules of CONTRIBUTING.md and run."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from autograder.assignment.cells import split_cells
+from autograder.assignment.narrow import narrow
 from autograder.assignment.notebooks import ROOT, build, course_config
 from autograder.assignment.script import ScriptError, read_script
 
@@ -117,6 +120,30 @@ def test_release_is_byte_for_byte_nbgraders(tmp_path):
     assert {path.name: path.read_bytes() for path in made.iterdir() if path.is_file()} == wanted
 
 
+def meaning(source):
+    """A cell's syntax tree, whatever the line breaks in its docstrings and literals."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+            node.body[0].value.value = node.body[0].value.value.split()
+        if isinstance(node, ast.JoinedStr):
+            parts = [part.value if isinstance(part, ast.Constant) else ast.dump(part) for part in node.values]
+            node.values = "".join(parts)
+    return ast.dump(tree)
+
+
+@TOPICS
+def test_code_is_narrow_in_the_notebook_and_means_the_same(script):
+    cells, _ = split_cells(script.read_text(encoding="utf-8"))
+    narrowed, _ = split_cells(narrow(script.read_text(encoding="utf-8")))
+    for cell, narrow_cell in zip(cells, narrowed, strict=True):
+        if cell.is_markdown:
+            assert cell.source == narrow_cell.source
+        else:
+            assert max(map(len, narrow_cell.source.split("\n"))) <= 88, f"a line of {cell.kind} {cell.name} is cut"
+            assert meaning(cell.source) == meaning(narrow_cell.source), f"{cell.kind} {cell.name} changed"
+
+
 def write(folder, text):
     path = Path(folder) / "solutions" / "01_x" / "01_x.py"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,6 +162,7 @@ def test_generator_writes_lead_in_line_points_and_ids(tmp_path):
         assert notebook.cells[2].metadata.course == {"stars": 2, "minutes": 15, "points": 3}
     for folded, words in ((1, "# Set-up"), (5, "# The visible checks of half")):
         assert release.cells[folded].metadata.jupyter.source_hidden and release.cells[folded].source.startswith(words)
+    assert release.cells[5].source.endswith('test_half()\nprint("Passed: the visible checks of half.")')
     assert release.cells[3].source == 'def half(x):\n    """Half of x."""\n    raise NotImplementedError'
     assert release.cells[7].source == "Why?\n\nWrite your answer here."
     assert [

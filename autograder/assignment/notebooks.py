@@ -17,6 +17,8 @@ from nbgrader.preprocessors import SaveCells
 from nbgrader.utils import find_all_files
 from traitlets.config.loader import PyFileConfigLoader
 
+from autograder.assignment.cells import split_cells
+from autograder.assignment.narrow import narrow
 from autograder.assignment.script import ScriptError, read_script
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +26,7 @@ KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3
 # cells that JupyterLab opens folded, and the first line, which it shows of them
 FOLDED = {
     "setup": "Set-up: run this cell first.",
-    "test": "The visible checks of {name}: run this cell. When it says nothing, they pass.",
+    "test": "The visible checks of {name}: run this cell.",
 }
 
 
@@ -91,8 +93,14 @@ def notebook_text(cell, effort):
         comment = f"# The hidden tests of {cell.name} run here when the notebook is graded."
         return f"{comment}\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"
     if cell.kind in FOLDED:
-        return f"# {FOLDED[cell.kind].format(name=cell.name)}\n{cell.source}"
+        text = f"# {FOLDED[cell.kind].format(name=cell.name)}\n{cell.source}"
+        return text + passed_line(cell.name) if cell.kind == "test" else text
     return cell.source
+
+
+def passed_line(name):
+    """The end of a visible check's cell: reached when nothing was wrong."""
+    return f'\nprint("Passed: the visible checks of {name}.")'
 
 
 def release_text(notebook, config):
@@ -109,7 +117,9 @@ def release_text(notebook, config):
 def build(script, release_root, config):
     """{path: bytes} of everything that the script at `script` makes; raises ScriptError where it is malformed."""
     script = Path(script)
-    notebook = source_notebook(read_script(script))
+    read_script(script)  # its faults are named with the script's own lines
+    cells, _ = split_cells(narrow(script.read_text(encoding="utf-8")))
+    notebook = source_notebook(cells)
     release = Path(release_root) / script.stem
     made = {
         script.with_suffix(".ipynb"): (nbformat.writes(notebook) + "\n").encode(),

@@ -534,7 +534,7 @@ def predicted_step_s(num_bytes, bandwidth, num_kernels, launch_s, gap_s=0.0):
 
 
 # %% tryit="predicted_step_s"
-for name, num_bytes, kernels in (("135M, bf16", 269e6, 1156), ("135M, int8", 135e6, 1156), ("7B, bf16", 13.5e9, 1232)):
+for name, num_bytes, kernels in (("135M, bf16", 269e6, 1156), ("135M, int8", 143e6, 1156), ("7B, bf16", 13.5e9, 1232)):
     queued = predicted_step_s(num_bytes, 4.8e12, kernels, 5e-6)
     replayed = predicted_step_s(num_bytes, 4.8e12, kernels, 0, 1.3e-6)
     print(f"{name:12} one by one {1e6 * queued:6.0f} µs, as a graph {1e6 * replayed:6.0f} µs")
