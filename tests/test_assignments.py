@@ -2,9 +2,12 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+import venv
 from pathlib import Path
 
 import nbformat
@@ -118,6 +121,45 @@ def test_release_is_byte_for_byte_nbgraders(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     made = tmp_path / "notebooks" / "03_kv_cache"
     assert {path.name: path.read_bytes() for path in made.iterdir() if path.is_file()} == wanted
+
+
+STUB_PIP = "import os, sys\nopen(os.environ['ASKED'], 'w').write(' '.join(sys.argv[1:]))\n"
+
+
+def test_a_published_notebook_installs_the_course_where_it_is_missing_only(tmp_path):
+    script, config = write(tmp_path, GOOD), course_config()
+    assert build(script, tmp_path / "notebooks", config, "") == build(script, tmp_path / "notebooks", config)
+    made = build(script, tmp_path / "notebooks", config, "https://github.com/someone/course")
+    for content in made.values():
+        cells = nbformat.reads(content.decode(), as_version=4).cells
+        assert [cell.id for cell in cells][:3] == ["cell-00", "install", "setup"], "the first code cell installs"
+        assert "nbgrader" not in cells[1].metadata, "no cell of an exercise: at grading it is the student's own"
+    # a Python of its own without the course, and a pip that only writes down what it is asked for
+    venv.create(tmp_path / "clean", with_pip=False)
+    (tmp_path / "stub" / "pip").mkdir(parents=True)
+    (tmp_path / "stub" / "pip" / "__init__.py").touch()
+    (tmp_path / "stub" / "pip" / "__main__.py").write_text(STUB_PIP)
+    asked = tmp_path / "asked"
+    for python, path, installs in ((sys.executable, ROOT, False), (tmp_path / "clean" / "bin" / "python", "", True)):
+        environment = {**ENVIRONMENT, "PYTHONPATH": f"{tmp_path / 'stub'}{os.pathsep}{path}", "ASKED": str(asked)}
+        subprocess.run([python, "-c", cells[1].source], check=True, env=environment, cwd=tmp_path)
+        assert asked.exists() == installs
+    want = "install --quiet llm-inference-course[notebook] @ git+https://github.com/someone/course"
+    assert asked.read_text() == want
+
+
+def test_a_hosted_notebook_gets_what_the_engine_and_the_assignments_import():
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["notebook"]
+    pinned = re.findall(r"(?m)^([\w-]+)==", (ROOT / "requirements.txt").read_text())
+    needed = set()
+    for path in [*(ROOT / "mini_engine").rglob("*.py"), *SCRIPTS]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                needed |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                needed.add(node.module.split(".")[0])
+    oracles = {"transformers"}  # a peer of the benchmark, named where it is missing
+    assert (needed & set(pinned)) - oracles <= set(extra), "pyproject.toml: the extra `notebook` lacks a package"
 
 
 def meaning(source):

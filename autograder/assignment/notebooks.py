@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbconvert.exporters import NotebookExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.converters import GenerateAssignment
@@ -28,6 +29,26 @@ FOLDED = {
     "setup": "Set-up: run this cell first.",
     "test": "The visible checks of {name}: run this cell.",
 }
+INSTALL = """\
+# On a hosted notebook (Colab): installs the course. Where it is there already, nothing is done.
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("mini_engine") is None:
+    course = (
+        "llm-inference-course[notebook]"
+        " @ git+{address}"
+    )
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", course], check=True)
+    importlib.invalidate_caches()"""
+
+
+def published_at(root=ROOT):
+    """The public repository that _config.yml names as `course_repository`; "" where it names none."""
+    path = root / "_config.yml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return settings.get("sphinx", {}).get("config", {}).get("course_repository", "").rstrip("/")
 
 
 def course_config():
@@ -35,8 +56,8 @@ def course_config():
     return PyFileConfigLoader("nbgrader_config.py", str(ROOT / "autograder")).load_config()
 
 
-def source_notebook(cells):
-    """The nbgrader source notebook of a script's cells."""
+def source_notebook(cells, address=""):
+    """The nbgrader source notebook of a script's cells; with an address, its first code cell installs the course."""
     points = {}
     for cell in cells:
         if cell.kind in ("test", "hidden"):
@@ -49,6 +70,8 @@ def source_notebook(cells):
         if cell.kind in FOLDED:
             metadata["jupyter"] = {"source_hidden": True}
         if cell.kind == "setup":
+            if address and not setups:
+                built.append(new_code_cell(INSTALL.format(address=address), id="install"))
             setups += 1
             metadata["nbgrader"]["grade_id"] = "setup" if setups == 1 else f"setup_{setups}"
         grade_id = metadata.get("nbgrader", {}).get("grade_id")
@@ -114,12 +137,15 @@ def release_text(notebook, config):
     return text if text.endswith("\n") else text + "\n"
 
 
-def build(script, release_root, config):
-    """{path: bytes} of everything that the script at `script` makes; raises ScriptError where it is malformed."""
+def build(script, release_root, config, address=None):
+    """{path: bytes} of everything that the script at `script` makes; raises ScriptError where it is malformed.
+
+    address: the public repository, "" for none; by default as _config.yml says.
+    """
     script = Path(script)
     read_script(script)  # its faults are named with the script's own lines
     cells, _ = split_cells(narrow(script.read_text(encoding="utf-8")))
-    notebook = source_notebook(cells)
+    notebook = source_notebook(cells, published_at() if address is None else address)
     release = Path(release_root) / script.stem
     made = {
         script.with_suffix(".ipynb"): (nbformat.writes(notebook) + "\n").encode(),
