@@ -33,14 +33,14 @@ READ_ARTICLE = (HERE / "read_article.js").read_text(encoding="utf-8")
 FOOTER = '<div style="width:100%;text-align:center;font-size:8px">$page</div>'
 
 
-def read_articles(browser, html, pages):
-    """Yields (name, title, XHTML of the article) of built pages, in order."""
+def read_articles(browser, html, pages, drawn=False):
+    """Yields (name, title, XHTML of the article) of built pages, in order. drawn: drawings bring their own style."""
     tab = browser.new_context(color_scheme="light", viewport={"width": 1000, "height": 1000}).new_page()
     names = [Path(page).name for page in pages]
     for page in pages:
         tab.goto((html / f"{page}.html").as_uri(), wait_until="load")
         tab.evaluate(READY)
-        title, text = tab.evaluate(READ_ARTICLE, {"name": Path(page).name, "names": names})
+        title, text = tab.evaluate(READ_ARTICLE, {"name": Path(page).name, "names": names, "drawn": drawn})
         yield Path(page).name, title, text
 
 
@@ -165,7 +165,7 @@ def main(argv=None):
     path = args.folder / f"llm-inference-by-hand.{'epub' if args.epub else 'pdf'}"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"])
-        articles = list(read_articles(browser, args.html.resolve(), pages))
+        articles = list(read_articles(browser, args.html.resolve(), pages, drawn=args.epub))
         if args.epub:
             write_epub(articles, path)
         else:

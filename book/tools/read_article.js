@@ -1,7 +1,17 @@
 // [title, XHTML] of a page's article for one_file.py: folds open, controls and solutions out, ids and links made unique.
-({ name, names }) => {
+({ name, names, drawn }) => {
   dispatchEvent(new Event("beforeprint"));
-  const article = document.querySelector("article.bd-article").cloneNode(true);
+  const live = document.querySelector("article.bd-article");
+  const article = live.cloneNode(true);
+  // where the book's style is not at hand, a drawing brings its own
+  if (drawn) {
+    const copies = article.querySelectorAll("svg *");
+    live.querySelectorAll("svg *").forEach((part, i) => {
+      const style = getComputedStyle(part);
+      const words = part.localName === "text" || part.localName === "tspan" ? ["font-size", "font-weight", "text-anchor"] : ["stroke-dasharray"];
+      copies[i].setAttribute("style", ["fill", "stroke", "stroke-width", "opacity", "display", ...words].map((key) => `${key}:${style.getPropertyValue(key)}`).join(";"));
+    });
+  }
   for (const starter of article.querySelectorAll(".exercise > [hidden]")) if (starter.querySelector("pre") && starter.tagName !== "DETAILS") starter.hidden = false;
   const gone = "script, style, button, form, input, select, textarea, [hidden], .headerlink, .only-dark, .exercise-tools, .exercise-checks, .exercise-solution, .exercise-state, " +
     ".live, .live-gate, .live-note, .live-tick, .fig-controls, .fig-buttons, .term-box, .copybtn, .toggle-button, details.hide, .chapter-progress, .chapter-map, .demo-bar, .demo-buttons, .visually-hidden";
