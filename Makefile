@@ -9,11 +9,12 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 TEST_JOBS ?= 4
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help setup system book serve notebooks grade audit lab test lint linkcheck clean
+.PHONY: help setup system book pdf epub serve notebooks grade audit lab test lint linkcheck clean
 help:
 	@echo "make book   set up, build the HTML book, say where to open it"
 	@echo "make serve  serve the built book on 127.0.0.1:$(PORT)"
 	@echo "make test   set up, then everything CI checks; ONLY=mini_engine (a folder, a topic, a test file) for a part"
+	@echo "make pdf    the whole book as one PDF; make epub as one EPUB"
 	@echo "also: notebooks, grade, audit, lab, lint, linkcheck, clean"
 
 setup: $(READY)
@@ -33,6 +34,12 @@ notebooks: $(READY)
 # build_book.py compares a digest of the sources, so a book that is up to date is not built again
 book: notebooks
 	$(PY) book/tools/build_book.py --if-stale
+
+pdf: book
+	$(PY) book/tools/one_file.py
+
+epub: book
+	$(PY) book/tools/one_file.py --epub
 
 serve: book
 	$(PY) book/tools/serve.py --port $(PORT)

@@ -1,14 +1,20 @@
 """The assignments: notebooks are what the scripts say, scripts keep the rules of CONTRIBUTING.md and run."""
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+import venv
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from autograder.assignment.cells import split_cells
+from autograder.assignment.narrow import narrow
 from autograder.assignment.notebooks import ROOT, build, course_config
 from autograder.assignment.script import ScriptError, read_script
 
@@ -117,6 +123,69 @@ def test_release_is_byte_for_byte_nbgraders(tmp_path):
     assert {path.name: path.read_bytes() for path in made.iterdir() if path.is_file()} == wanted
 
 
+STUB_PIP = "import os, sys\nopen(os.environ['ASKED'], 'w').write(' '.join(sys.argv[1:]))\n"
+
+
+def test_a_published_notebook_installs_the_course_where_it_is_missing_only(tmp_path):
+    script, config = write(tmp_path, GOOD), course_config()
+    assert build(script, tmp_path / "notebooks", config, "") == build(script, tmp_path / "notebooks", config)
+    made = build(script, tmp_path / "notebooks", config, "https://github.com/someone/course")
+    for content in made.values():
+        cells = nbformat.reads(content.decode(), as_version=4).cells
+        assert [cell.id for cell in cells][:3] == ["cell-00", "install", "setup"], "the first code cell installs"
+        assert "nbgrader" not in cells[1].metadata, "no cell of an exercise: at grading it is the student's own"
+    # a Python of its own without the course, and a pip that only writes down what it is asked for
+    venv.create(tmp_path / "clean", with_pip=False)
+    (tmp_path / "stub" / "pip").mkdir(parents=True)
+    (tmp_path / "stub" / "pip" / "__init__.py").touch()
+    (tmp_path / "stub" / "pip" / "__main__.py").write_text(STUB_PIP)
+    asked = tmp_path / "asked"
+    for python, path, installs in ((sys.executable, ROOT, False), (tmp_path / "clean" / "bin" / "python", "", True)):
+        environment = {**ENVIRONMENT, "PYTHONPATH": f"{tmp_path / 'stub'}{os.pathsep}{path}", "ASKED": str(asked)}
+        subprocess.run([python, "-c", cells[1].source], check=True, env=environment, cwd=tmp_path)
+        assert asked.exists() == installs
+    want = "install --quiet llm-inference-course[notebook] @ git+https://github.com/someone/course"
+    assert asked.read_text() == want
+
+
+def test_a_hosted_notebook_gets_what_the_engine_and_the_assignments_import():
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["notebook"]
+    pinned = re.findall(r"(?m)^([\w-]+)==", (ROOT / "requirements.txt").read_text())
+    needed = set()
+    for path in [*(ROOT / "mini_engine").rglob("*.py"), *SCRIPTS]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                needed |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                needed.add(node.module.split(".")[0])
+    oracles = {"transformers"}  # a peer of the benchmark, named where it is missing
+    assert (needed & set(pinned)) - oracles <= set(extra), "pyproject.toml: the extra `notebook` lacks a package"
+
+
+def meaning(source):
+    """A cell's syntax tree, whatever the line breaks in its docstrings and literals."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+            node.body[0].value.value = node.body[0].value.value.split()
+        if isinstance(node, ast.JoinedStr):
+            parts = [part.value if isinstance(part, ast.Constant) else ast.dump(part) for part in node.values]
+            node.values = "".join(parts)
+    return ast.dump(tree)
+
+
+@TOPICS
+def test_code_is_narrow_in_the_notebook_and_means_the_same(script):
+    cells, _ = split_cells(script.read_text(encoding="utf-8"))
+    narrowed, _ = split_cells(narrow(script.read_text(encoding="utf-8")))
+    for cell, narrow_cell in zip(cells, narrowed, strict=True):
+        if cell.is_markdown:
+            assert cell.source == narrow_cell.source
+        else:
+            assert max(map(len, narrow_cell.source.split("\n"))) <= 88, f"a line of {cell.kind} {cell.name} is cut"
+            assert meaning(cell.source) == meaning(narrow_cell.source), f"{cell.kind} {cell.name} changed"
+
+
 def write(folder, text):
     path = Path(folder) / "solutions" / "01_x" / "01_x.py"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,6 +204,7 @@ def test_generator_writes_lead_in_line_points_and_ids(tmp_path):
         assert notebook.cells[2].metadata.course == {"stars": 2, "minutes": 15, "points": 3}
     for folded, words in ((1, "# Set-up"), (5, "# The visible checks of half")):
         assert release.cells[folded].metadata.jupyter.source_hidden and release.cells[folded].source.startswith(words)
+    assert release.cells[5].source.endswith('test_half()\nprint("Passed: the visible checks of half.")')
     assert release.cells[3].source == 'def half(x):\n    """Half of x."""\n    raise NotImplementedError'
     assert release.cells[7].source == "Why?\n\nWrite your answer here."
     assert [

@@ -9,14 +9,16 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
 import yaml
 
 from book._ext.assignment import course_config, exercise_efforts, read_exercise
-from book.tools import build_book, serve, vendor
+from book.tools import build_book, one_file, print_book, serve, vendor
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
@@ -401,6 +403,31 @@ def test_a_printed_chapter_has_its_starters_and_hints_and_no_solution(book, brow
         for hidden in (".exercise-solution", ".exercise-tools", ".bd-sidebar-primary", ".live-gate"):
             assert not page.locator(hidden).first.is_visible(), f"{hidden} is printed"
         assert page.pdf()[:5] == b"%PDF-"
+
+
+def test_the_book_is_one_epub_and_one_pdf(book, tmp_path):
+    if print_book.find_chromium() is None:
+        pytest.skip("no Chromium")
+    pages = ["03_kv_cache", "notation", "glossary"]
+    for options in (["--epub"], []):
+        assert one_file.main([*pages, "--html", str(book), "--folder", str(tmp_path), *options]) == 0
+    assert (tmp_path / "llm-inference-by-hand.pdf").read_bytes()[:5] == b"%PDF-"
+    assert not list(book.rglob("_whole.html")), "what was printed is left in the book"
+    with zipfile.ZipFile(tmp_path / "llm-inference-by-hand.epub") as archive:
+        names = archive.namelist()
+        assert names[0] == "mimetype" and archive.getinfo("mimetype").compress_type == zipfile.ZIP_STORED
+        trees = {name: ElementTree.fromstring(archive.read(name)) for name in names if name.endswith(("xhtml", "opf"))}
+    found = {name: {part.get("id") for part in tree.iter()} for name, tree in trees.items()}
+    for name, tree in trees.items():
+        for part in tree.iter():
+            link = part.get("href") or part.get("src") or ""
+            page, _, place = link.partition("#")
+            if ":" not in link:
+                target = f"book/{page}" if page else name
+                assert target in names, f"{name} leads to {link}"
+                assert not place or place in found[target], f"{name} leads to {link}"
+    text = "".join(trees["book/03_kv_cache.xhtml"].itertext())
+    assert "Hint 1" in text and "self.length += 1" not in text, "hints are in the file, solutions in the book only"
 
 
 def test_chapter_with_cells_and_no_jupytext_header_is_refused(tmp_path, monkeypatch):

@@ -309,6 +309,34 @@ def test_hints_come_one_by_one_and_the_solution_after_an_attempt_or_a_wish(site,
         assert "return" in other.locator(".exercise-solution pre").inner_text()
 
 
+def test_a_copy_of_the_book_works_under_a_path(book, browser, tmp_path):
+    """As under https://example.org/course/: live cells, figures and search, and nothing asked for above the path."""
+    (tmp_path / "course").symlink_to(book, target_is_directory=True)
+    server = serve.make_server(tmp_path, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with Visit(browser, f"http://127.0.0.1:{server.server_address[1]}/course") as visit:
+            answers = []
+            visit.page.on("response", lambda answer: answers.append((answer.status, answer.url)))
+            box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
+            write(box, live_exercises("03_kv_cache")[0]["solution"])
+            assert "Visible checks pass" in check(box)
+            assert visit.page.locator("figure-kv-calculator svg").first.is_visible(), "the figure is not drawn"
+            visit.page.goto(f"{visit.site}/search.html?q=what+is+ttft")
+            visit.page.locator("#search-results li a").first.click()
+            visit.page.locator("article h1").wait_for()
+            assert visit.page.url.startswith(f"{visit.site}/book/")
+            visit.open("index")
+            visit.page.wait_for_url(f"{visit.site}/book/intro.html")
+            visit.page.locator(".engine-map:visible a").first.click()
+            visit.page.locator("article h1").wait_for()
+            failed = [answer for answer in answers if answer[0] >= 400]
+            assert not failed, f"missing under the path: {failed}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 # What the reader takes along ------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbconvert.exporters import NotebookExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.converters import GenerateAssignment
@@ -17,6 +18,8 @@ from nbgrader.preprocessors import SaveCells
 from nbgrader.utils import find_all_files
 from traitlets.config.loader import PyFileConfigLoader
 
+from autograder.assignment.cells import split_cells
+from autograder.assignment.narrow import narrow
 from autograder.assignment.script import ScriptError, read_script
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,8 +27,28 @@ KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3
 # cells that JupyterLab opens folded, and the first line, which it shows of them
 FOLDED = {
     "setup": "Set-up: run this cell first.",
-    "test": "The visible checks of {name}: run this cell. When it says nothing, they pass.",
+    "test": "The visible checks of {name}: run this cell.",
 }
+INSTALL = """\
+# On a hosted notebook (Colab): installs the course. Where it is there already, nothing is done.
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("mini_engine") is None:
+    course = (
+        "llm-inference-course[notebook]"
+        " @ git+{address}"
+    )
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", course], check=True)
+    importlib.invalidate_caches()"""
+
+
+def published_at(root=ROOT):
+    """The public repository that _config.yml names as `course_repository`; "" where it names none."""
+    path = root / "_config.yml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return settings.get("sphinx", {}).get("config", {}).get("course_repository", "").rstrip("/")
 
 
 def course_config():
@@ -33,8 +56,8 @@ def course_config():
     return PyFileConfigLoader("nbgrader_config.py", str(ROOT / "autograder")).load_config()
 
 
-def source_notebook(cells):
-    """The nbgrader source notebook of a script's cells."""
+def source_notebook(cells, address=""):
+    """The nbgrader source notebook of a script's cells; with an address, its first code cell installs the course."""
     points = {}
     for cell in cells:
         if cell.kind in ("test", "hidden"):
@@ -47,6 +70,8 @@ def source_notebook(cells):
         if cell.kind in FOLDED:
             metadata["jupyter"] = {"source_hidden": True}
         if cell.kind == "setup":
+            if address and not setups:
+                built.append(new_code_cell(INSTALL.format(address=address), id="install"))
             setups += 1
             metadata["nbgrader"]["grade_id"] = "setup" if setups == 1 else f"setup_{setups}"
         grade_id = metadata.get("nbgrader", {}).get("grade_id")
@@ -91,8 +116,14 @@ def notebook_text(cell, effort):
         comment = f"# The hidden tests of {cell.name} run here when the notebook is graded."
         return f"{comment}\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"
     if cell.kind in FOLDED:
-        return f"# {FOLDED[cell.kind].format(name=cell.name)}\n{cell.source}"
+        text = f"# {FOLDED[cell.kind].format(name=cell.name)}\n{cell.source}"
+        return text + passed_line(cell.name) if cell.kind == "test" else text
     return cell.source
+
+
+def passed_line(name):
+    """The end of a visible check's cell: reached when nothing was wrong."""
+    return f'\nprint("Passed: the visible checks of {name}.")'
 
 
 def release_text(notebook, config):
@@ -106,10 +137,15 @@ def release_text(notebook, config):
     return text if text.endswith("\n") else text + "\n"
 
 
-def build(script, release_root, config):
-    """{path: bytes} of everything that the script at `script` makes; raises ScriptError where it is malformed."""
+def build(script, release_root, config, address=None):
+    """{path: bytes} of everything that the script at `script` makes; raises ScriptError where it is malformed.
+
+    address: the public repository, "" for none; by default as _config.yml says.
+    """
     script = Path(script)
-    notebook = source_notebook(read_script(script))
+    read_script(script)  # its faults are named with the script's own lines
+    cells, _ = split_cells(narrow(script.read_text(encoding="utf-8")))
+    notebook = source_notebook(cells, published_at() if address is None else address)
     release = Path(release_root) / script.stem
     made = {
         script.with_suffix(".ipynb"): (nbformat.writes(notebook) + "\n").encode(),

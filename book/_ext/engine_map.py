@@ -11,26 +11,29 @@ from sphinx.util.docutils import SphinxDirective
 
 from book._ext.html_element import element, text
 
-# topic number -> (name, what it does, place in the wide drawing, place in the narrow one); place: x, y, width, height
+# topic number -> (name, what it does, place in the wide drawing: x, y, width, height)
 PARTS = {
-    12: ("Server", "requests come in, tokens stream out", (0, 0, 760, 46), (0, 0, 360, 46)),
-    1: ("Tokenizer", "text to integers", (0, 82, 130, 62), (0, 62, 174, 56)),
-    10: ("Scheduler", "who runs in this step", (160, 82, 150, 62), (186, 62, 174, 56)),
-    2: ("Forward pass", "tokens to scores", (340, 82, 150, 62), (0, 134, 174, 56)),
-    8: ("Sampler", "scores to a token", (520, 82, 110, 62), (186, 134, 174, 56)),
-    15: ("Structure", "only valid text", (650, 82, 110, 62), (186, 206, 174, 56)),
-    9: ("Blocks", "memory in pages", (0, 180, 130, 62), (0, 350, 174, 56)),
-    3: ("KV cache", "what was computed stays", (160, 180, 150, 62), (0, 206, 174, 56)),
-    5: ("Attention", "fewer heads, tiles", (340, 180, 110, 62), (186, 278, 174, 56)),
-    7: ("Quantization", "8 and 4 bits", (470, 180, 120, 62), (0, 278, 174, 56)),
-    11: ("Speculation", "draft, then verify", (610, 180, 150, 62), (186, 350, 174, 56)),
-    4: ("Roofline", "what limits a step", (0, 278, 140, 62), (0, 436, 174, 56)),
-    6: ("Capacity", "how many users fit", (155, 278, 140, 62), (186, 436, 174, 56)),
-    13: ("CPU lab", "compiled kernels", (310, 278, 140, 62), (0, 508, 174, 56)),
-    14: ("GPU lab", "from slow to the limit", (465, 278, 140, 62), (186, 508, 174, 56)),
-    16: ("Devices", "split over many", (620, 278, 140, 62), (0, 580, 360, 46)),
+    12: ("Server", "requests come in, tokens stream out", (0, 0, 760, 46)),
+    1: ("Tokenizer", "text to integers", (0, 82, 130, 62)),
+    10: ("Scheduler", "who runs in this step", (160, 82, 150, 62)),
+    2: ("Forward pass", "tokens to scores", (340, 82, 150, 62)),
+    8: ("Sampler", "scores to a token", (520, 82, 110, 62)),
+    15: ("Structure", "only valid text", (650, 82, 110, 62)),
+    9: ("Blocks", "memory in pages", (0, 180, 130, 62)),
+    3: ("KV cache", "what was computed stays", (160, 180, 150, 62)),
+    5: ("Attention", "fewer heads, tiles", (340, 180, 110, 62)),
+    7: ("Quantization", "8 and 4 bits", (470, 180, 120, 62)),
+    11: ("Speculation", "draft, then verify", (610, 180, 150, 62)),
+    4: ("Roofline", "what limits a step", (0, 278, 140, 62)),
+    6: ("Capacity", "how many users fit", (155, 278, 140, 62)),
+    13: ("CPU lab", "compiled kernels", (310, 278, 140, 62)),
+    14: ("GPU lab", "from slow to the limit", (465, 278, 140, 62)),
+    16: ("Devices", "split over many", (620, 278, 140, 62)),
 }
-SIZES = ((760, 340), (360, 626))
+WIDE = 760, 340
+# the narrow drawing: its rows, and () for a gap; parts whose chapter is missing leave no room behind
+NARROW_ROWS = ((12,), (1, 10), (2, 8), (3, 15), (7, 5), (9, 11), (), (4, 6), (13, 14), (16,))
+NARROW_WIDTH, NARROW_GAP, NARROW_HEIGHT = 360, 12, 56
 # the way of a token through the wide drawing, as SVG paths that end in an arrow
 ARROWS = (
     "M65 46V78", "M130 113H156", "M310 113H336", "M490 113H516", "M575 82V50",
@@ -65,13 +68,28 @@ def box(number, place, lit, words):
     return f'<g class="{classes}">{rect}{label}</g>'
 
 
+def narrow_places(numbers):
+    """({number: place}, height) of the narrow drawing with these parts."""
+    places, top = {}, 0
+    for row in NARROW_ROWS:
+        present = [number for number in row if number in numbers]
+        width = (NARROW_WIDTH + NARROW_GAP) / max(len(present), 1) - NARROW_GAP
+        for column, number in enumerate(present):
+            places[number] = round(column * (width + NARROW_GAP)), top, round(width), NARROW_HEIGHT
+        top += NARROW_HEIGHT + 16 if present else 0 if row else 14
+    return places, top - 16
+
+
 def drawing(layout, links, lit=None, small=False):
     """The SVG of the map. layout: 0 wide, 1 narrow. links: {number: address}; small: numbers only, and no links."""
-    width, height = SIZES[layout]
+    places, (width, height) = {number: place for number, (_, _, place) in PARTS.items()}, WIDE
+    if layout == 1:
+        places, height = narrow_places(links)
+        width = NARROW_WIDTH
     parts = []
-    for number, (name, what, *places) in PARTS.items():
+    for number, (name, what, _) in PARTS.items():
         if number in links:
-            drawn = box(number, places[layout], number == lit, None if small else (name, what))
+            drawn = box(number, places[number], number == lit, None if small else (name, what))
             parts.append(drawn if small else f'<a href="{escape(links[number])}">{drawn}</a>')
     lines = "".join(f'<path class="map-arrow" d="{d}"/>' for d in ARROWS) if layout == 0 else ""
     role = 'aria-hidden="true"' if small else 'role="group" aria-label="Map of the engine"'

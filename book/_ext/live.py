@@ -15,6 +15,7 @@ from pathlib import Path
 from sphinx.util import logging
 
 from autograder.assignment.cells import names_given
+from autograder.assignment.notebooks import passed_line
 from autograder.assignment.seen import names_seen
 from book._ext.assignment import MARKS, grade_id, load_cells
 from book.tools import vendor
@@ -112,7 +113,7 @@ def topic_data(root, assignment, with_solutions=True):
         entry = {
             "name": name,
             "live": in_range(assignment) and test is not None and runs_in_page(root, setup, solution, test.source),
-            "test": test.source if test else "",
+            "test": test.source.removesuffix(passed_line(name)) if test else "",  # the page says it itself
             "tryit": tryit.source if tryit else "",
             "sees": names_seen(name, named[f"task_{name}"].source, given),
             "hidden_checks": count_checks(hidden.source) if hidden else 0,

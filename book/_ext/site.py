@@ -87,7 +87,7 @@ def add_launch_buttons(app, pagename, templatename, context, doctree):
     kind = f"gh/{project}" if address.startswith(host) else f"git/{quote(address, safe='')}"
     buttons = [("binder", "Run on Binder", f"https://mybinder.org/v2/{kind}/HEAD?urlpath=lab/tree/{path}")]
     if address.startswith(host):
-        hint = f"Run on Colab; there, first: %pip install git+{address}"
+        hint = "Run on Colab; its first cell installs the course"
         buttons.append(("colab", hint, f"https://colab.research.google.com/github/{project}/blob/HEAD/{path}"))
     for label, tooltip, url in buttons:
         look = {"icon": "fas fa-rocket", "text": label.capitalize(), "tooltip_placement": "bottom"}

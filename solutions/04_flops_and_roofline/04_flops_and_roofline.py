@@ -42,7 +42,7 @@ A100_FLOPS, A100_BANDWIDTH = 312e12, 2.039e12
 # | attention | $QK^\top$ and $PV$: $H_q d_h$ multiply-adds each | each pair of a new token and a token that it sees, each layer |
 # | LM head | $d \times V$ | each new token |
 #
-# Attention is causal: new token $i$ (from 0) sees the `context` cached tokens, the new ones before it, and itself, so $\text{context} + i + 1$ tokens. The embedding is a look-up and costs nothing; a tied LM head is still multiplied. Norms, softmax, RoPE and SiLU are left out: they are one or two percent of the work.
+# Attention is causal: new token $i$ (from 0) sees the `context` cached tokens, the new ones before it, and itself, so $\text{context} + i + 1$ tokens. The embedding is a look-up and costs nothing; a tied LM head is still multiplied. Norms, softmax, RoPE and SiLU are left out: together they are about a percent of the work, or less.
 #
 # `config` has the fields `num_hidden_layers`, `hidden_size`, `num_attention_heads`, `num_key_value_heads`, `head_dim`, `intermediate_size`, `vocab_size`. No tokens cost 0 FLOPs; negative counts make no sense.
 #

@@ -19,7 +19,7 @@
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
 #
-# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant.
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant. And whatever you are given (arrays, lists, dicts) stays as it is, unless the exercise says otherwise.
 
 # %% setup=True
 import numpy as np
@@ -36,17 +36,17 @@ layer_x[:, [3, 40, 77, 150, 201]] *= 25
 # %% [markdown] task="quantize_absmax" stars=2 minutes=25
 # ## 1. One scale for a whole array, and the way back
 #
-# An 8-bit number has 256 values, a weight has any. The plainest bridge is one step size, the *scale*, chosen so that the largest absolute weight lands on the last step:
+# An 8-bit number can take 256 values, a weight any value at all. The simplest way from one to the other is a single step size, the *scale*, chosen so that the largest absolute weight lands on the last step:
 #
 # $$\text{scale} = \frac{\max |w|}{2^{b-1} - 1}, \qquad q = \text{round}\!\left(\frac{w}{\text{scale}}\right)$$
 #
-# Write `quantize_absmax(w, bits=8)`. It returns `(q, scale)`: `q` an `int8` array of `w`'s shape with values from $-(2^{b-1}-1)$ to $2^{b-1}-1$, `scale` a Python `float`. Halves round to the even neighbour, as `np.rint` does. Symmetric means that −128 is never used: the steps below zero mirror the steps above.
+# Write `quantize_absmax(w, bits=8)`. It returns `(q, scale)`: `q` is an `int8` array of `w`'s shape with values from $-(2^{b-1}-1)$ to $2^{b-1}-1$, and `scale` a Python `float`. `w` may also hold integers. Halves round to the even neighbour, as `np.rint` does. *Symmetric* means that the steps below zero mirror those above, so −128 is never used.
 #
 # Example with 8 bits: `[-2.54, 0.03, 1.0]` has scale $2.54 / 127 = 0.02$ and becomes `[-127, 2, 50]` (0.03 is 1.5 steps, and 2 is the even neighbour).
 #
 # An all-zero array becomes zeros, with any finite scale above 0, so that dividing by it is harmless. The formula is "symmetric, per tensor" quantization (Jacob et al. 2018, [arXiv:1712.05877](https://arxiv.org/abs/1712.05877), section 2).
 #
-# **The way back.** Write `dequantize(q, scale, zero=None)`, which gives float32 weights again. It must serve this exercise and the next:
+# **The way back.** Write `dequantize(q, scale, zero=None)`, which returns float32 weights. It must serve this exercise and the next:
 #
 # - `scale` is one number: $w = q \cdot \text{scale}$.
 # - `scale` is an array `[groups, out]` and `q` is `[in, out]`: the inputs fall into `groups` runs of equal length `in / groups`, and run `g` of column `o` uses `scale[g, o]`.
@@ -239,7 +239,7 @@ hidden_quantize_absmax()
 # %% [markdown] task="quantize_groups" stars=3 minutes=30
 # ## 2. A scale per group
 #
-# One large weight makes one large step for everybody. So real formats give every run of `group_size` inputs of every output its own scale. Write `quantize_groups(w, bits, group_size, symmetric=True)` for `w` `[in, out]`. It returns `(q, scales, zeros)`:
+# A single large weight makes the step large for all the others. So real formats give every run of `group_size` inputs of every output its own scale. Write `quantize_groups(w, bits, group_size, symmetric=True)` for `w` `[in, out]`. It returns `(q, scales, zeros)`:
 #
 # | | `q` | `scales` | `zeros` |
 # |---|---|---|---|
@@ -739,7 +739,7 @@ hidden_quantized_bytes()
 # %% [markdown] task="int8_linear" stars=3 minutes=25
 # ## 5. Multiply without unpacking
 #
-# If a layer first turns all its integers back into floats, it writes and reads the bytes that quantization was to save. Write `int8_linear(x, q, scales, group_size)`, which never holds the whole float matrix:
+# If a layer first turns all its integers back into floats, it writes and reads the very bytes that quantization was meant to save. Write `int8_linear(x, q, scales, group_size)`, which never holds the whole float matrix:
 #
 # $$y_{no} = \sum_{g} \text{scales}_{go} \sum_{i \in g} x_{ni} \, q_{io}$$
 #
@@ -899,7 +899,7 @@ hidden_int8_linear()
 # %% [markdown] task="quantization_error" stars=2 minutes=15
 # ## 6. What rounding costs the weights
 #
-# Write `quantization_error(w, bits, group_sizes)`: a dictionary `{group_size: error}` with the relative error of symmetric rounding for each group size,
+# Write `quantization_error(w, bits, group_sizes)`: a dictionary `{group_size: error}`, in the order of `group_sizes`, with the relative error of symmetric rounding for each,
 #
 # $$\text{error} = \frac{\lVert W - \hat W \rVert_F}{\lVert W \rVert_F}$$
 #
@@ -1016,7 +1016,7 @@ hidden_quantization_error()
 # %% [markdown] task="awq_scale_search" stars=3 minutes=35
 # ## 7. AWQ: look at the activations
 #
-# The weights are not what we want to keep; the layer's **output** is. A weight error in an input channel is multiplied by that channel's activation, and a few channels carry activations many times larger than the rest. AWQ (Lin et al. 2023, [arXiv:2306.00978](https://arxiv.org/abs/2306.00978), section 3.2) scales the rows of $W$ that meet large activations up before rounding, and the activations down by the same factor:
+# The weights are not what we want to keep; the layer's **output** is. A weight error in an input channel is multiplied by that channel's activation, and a few channels carry activations many times larger than the rest. AWQ (Lin et al. 2023, [arXiv:2306.00978](https://arxiv.org/abs/2306.00978), section 3.2) therefore scales up the rows of $W$ that meet large activations, before rounding, and scales down those activations by the same factor:
 #
 # $$x W = \left(\frac{x}{s}\right) \left(\operatorname{diag}(s)\, W\right) \approx \left(\frac{x}{s}\right) Q\!\left(\operatorname{diag}(s)\, W\right)$$
 #
@@ -1028,7 +1028,7 @@ hidden_quantization_error()
 #
 # Example: activations with means `[100, 1]` and $\alpha = 0.5$: $s = [10, 1]$, divided by $\sqrt{10}$: `[3.16, 0.316]`.
 #
-# An `x` of another width than `in` is rejected by the product $xW$ itself.
+# An `x` whose width is not `in` raises `ValueError`, and the message names that width; the product $xW$ does this by itself.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1174,7 +1174,7 @@ hidden_awq_scale_search()
 # %% [markdown] task="gptq_quantize" stars=4 minutes=50
 # ## 8. GPTQ: let the later weights repair the error
 #
-# Plain rounding treats every weight alone. But the inputs of a layer are correlated: an error made in one row of $W$ can be repaired, in part, by the rows that are still float. GPTQ (Frantar et al. 2022, [arXiv:2210.17323](https://arxiv.org/abs/2210.17323), section 3 and algorithm 1) goes through the inputs one by one, rounds that input's row, and moves what was lost into the rows behind it. How much goes where follows from $H = X^\top X$, the second derivative of the output error.
+# Plain rounding treats every weight by itself. But the inputs of a layer are correlated, so an error made in one row of $W$ can be repaired, in part, by changing rows that are not rounded yet. GPTQ (Frantar et al. 2022, [arXiv:2210.17323](https://arxiv.org/abs/2210.17323), section 3 and algorithm 1) goes through the inputs one by one, rounds that input's row, and moves what was lost into the rows behind it. How much goes where follows from $H = X^\top X$, the second derivative of the output error.
 #
 # Write `gptq_quantize(w, x, bits, group_size, damp=0.01)`, which returns `(q, scales)` in the symmetric form of exercise 2. In our `[in, out]` layout the paper's columns are rows:
 #
@@ -1185,7 +1185,7 @@ hidden_awq_scale_search()
 #     - $q_i$ = row $i$ rounded to the steps of its scales and clipped.
 #     - $e = (w_i - q_i \cdot \text{scale}) / U_{ii}$, then $w_j \leftarrow w_j - U_{ij}\, e$ for all $j > i$.
 #
-# `x` is `[N, in]`. The answer has a *larger* weight error than rounding and a *smaller* output error.
+# `x` is `[N, in]`; `w` may hold integers. An `x` of another width raises `ValueError` with that width in the message. The answer has a *larger* weight error than rounding and a *smaller* output error.
 #
 # Example: $W = [[0.4], [0.4]]$, two inputs that are always equal, and the scale 1. Rounding gives 0 and 0: the output is 0 instead of 0.8. GPTQ rounds the first to 0, hands its 0.4 to the second, which is now 0.8 and becomes 1.
 #
@@ -1397,7 +1397,7 @@ hidden_gptq_quantize()
 # %% [markdown] task="gptq_against_awq" stars=2 minutes=10
 # ## 9. GPTQ against AWQ
 #
-# Both need a calibration text, both give an ordinary file of 4-bit integers and scales. What do they do differently? Write `gptq_against_awq()`: it returns a dictionary with these seven keys, each with the value `"gptq"`, `"awq"`, `"both"` or `"neither"`:
+# Both need a calibration text, and both produce an ordinary file of 4-bit integers and scales. Where do they differ? Write `gptq_against_awq()`: it returns a dictionary with these seven keys, each with the value `"gptq"`, `"awq"`, `"both"` or `"neither"`:
 #
 # | key | the statement |
 # |---|---|
@@ -1506,7 +1506,7 @@ hidden_gptq_against_awq()
 # %% [markdown] task="perplexity" stars=2 minutes=20
 # ## 10. Perplexity
 #
-# Perplexity is the exponential of the mean surprise: with perplexity 20 the model is on average as unsure as if it chose between 20 equally likely tokens.
+# Perplexity is the exponential of the mean surprise: with perplexity 20 the model is on average as unsure as if it had to choose among 20 equally likely tokens.
 #
 # $$\text{ppl} = \exp\!\left(-\frac{1}{N} \sum_{i=1}^{N} \ln p_i(\text{target}_i)\right), \qquad \ln p_i(t) = z_{it} - \ln \sum_v e^{z_{iv}}$$
 #
@@ -1927,4 +1927,4 @@ hidden_pick_format()
 # %% [markdown]
 # ## Looking back
 #
-# What must stay true of the model's answers when its weights get fewer bits, and by which number would you notice that it no longer is? And what did you measure here: bytes, or time?
+# What must stay true of the model's answers when its weights get fewer bits, and which number would tell you that it no longer is true? And what did you measure here: bytes, or time?

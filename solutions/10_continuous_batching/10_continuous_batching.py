@@ -13,11 +13,11 @@
 # %% [markdown]
 # # 10 · Continuous batching
 #
-# A decode step reads every weight once, for one request or for sixty. So a server wants many requests in each step, and requests come when they like and end when they like. In this notebook you write the loop that decides who computes what in the next step: first as small simulators that count steps, then as a scheduler that takes the place of the engine's and serves a model. The chapter *Continuous batching* of the book tells the story.
+# A decode step reads every weight once, whether it serves one request or sixty. So a server wants many requests in each step; but requests arrive at any time, and each ends at its own. In this notebook you write the loop that decides who computes what in the next step: first as small simulators that count steps, then as a scheduler that replaces the engine's own and serves a model. The chapter *Continuous batching* of the book tells the story.
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
 #
-# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant.
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant. And whatever you are given (arrays, lists, dicts) stays as it is, unless the exercise says otherwise.
 #
 # Time is counted in **steps**, from step 0 on. Step $t$ begins at time $t$ and ends at time $t + 1$. In each step every active request gets one token.
 
@@ -112,7 +112,7 @@ class EngineScheduler:
 # %% [markdown] task="active_counts" stars=1 minutes=10
 # ## 1. How a static batch runs empty
 #
-# Three requests start together and need 3, 1 and 2 more tokens. In the first step all three are active; after it one is done, and its slot stays empty, because a static batch takes nobody new before the last one has ended.
+# Three requests start together and need 3, 1 and 2 more tokens. In the first step all three are active; after it one is done, and its slot stays empty, because a static batch takes no new request before its last one has ended.
 #
 # Write `active_counts(remaining)`: `remaining` is a list of ints, the tokens that each request of the batch still needs (0: it needs none). Return the list of active requests in each step, until none is left.
 #
@@ -360,8 +360,12 @@ def hidden_simulate_static():
         assert got["latency"] == want, f"{case}: latencies {want}, you returned {got['latency']}"
         steps = [[name for name in order if start[name] <= t < finish[name]] for t in range(clock)]
         assert [list(ids) for ids in got["running"]] == steps, f"{case}: running {steps}, you returned {got['running']}"
-        assert abs(got["utilisation"] - tokens / (clock * size)) < 1e-12, f"{case}: utilisation {got['utilisation']}"
-        assert abs(got["throughput"] - tokens / clock) < 1e-12, f"{case}: throughput {got['throughput']}"
+        assert abs(got["utilisation"] - tokens / (clock * size)) < 1e-12, (
+            f"{case}: utilisation is tokens over steps times slots, yours {got['utilisation']}"
+        )
+        assert abs(got["throughput"] - tokens / clock) < 1e-12, (
+            f"{case}: throughput is tokens over steps, yours {got['throughput']}"
+        )
     for size, output in ((-3, 2), (2, -3)):
         try:
             simulate_static([{"id": "a", "arrival": 0, "prompt": 1, "output": output}], size)
@@ -380,7 +384,7 @@ hidden_simulate_static()
 #
 # - Before each step, requests that have arrived join in the order of the queue while fewer than `batch_size` run.
 # - A slot that becomes free by the token of step $t$ can be taken in step $t + 1$, not in step $t$.
-# - First come, first served: no request overtakes another, however short.
+# - First come, first served: no request overtakes another, however short it is.
 #
 # Example: the three requests of exercise 2 with `batch_size` 2: `[["a", "b"], ["b", "c"], ["b"]]`. One step less, c has its token at time 2 (latency 1), utilisation is 5 / 6.
 #
@@ -517,8 +521,12 @@ def hidden_simulate_continuous():
         assert got["latency"] == want, f"{case}: latencies {want}, you returned {got['latency']}"
         steps, tokens = max(finish.values()), sum(r["output"] for r in requests)
         assert got["num_steps"] == steps, f"{case}: {steps} steps, you returned {got['num_steps']}"
-        assert abs(got["utilisation"] - tokens / (steps * size)) < 1e-12, f"{case}: utilisation {got['utilisation']}"
-        assert abs(got["throughput"] - tokens / steps) < 1e-12, f"{case}: throughput {got['throughput']}"
+        assert abs(got["utilisation"] - tokens / (steps * size)) < 1e-12, (
+            f"{case}: utilisation is tokens over steps times slots, yours {got['utilisation']}"
+        )
+        assert abs(got["throughput"] - tokens / steps) < 1e-12, (
+            f"{case}: throughput is tokens over steps, yours {got['throughput']}"
+        )
         # And the engine's own scheduler on the same requests, with room for everything but slots.
         engine = Scheduler(BlockManager(1000), max_num_seqs=size, max_num_batched_tokens=1000)
         _, log = trace(engine, [Request(r["arrival"], r["prompt"], r["output"]) for r in queue])
@@ -572,9 +580,9 @@ show(fig, alt="Median and 99th percentile of the latency against load: static ba
 #
 # In its last step $g$ is `output` − 1: the last token is written and never fed back. As before, each step gives every running request one token (its whole prompt is computed in its first step).
 #
-# Write `simulate_with_memory(requests, n_blocks, block_size, policy)`. Queue and first come, first served are as in exercise 3; who does not fit blocks all behind it. Two policies:
+# Write `simulate_with_memory(requests, n_blocks, block_size, policy)`. The queue and its order are as in exercise 3: a request that does not fit blocks all those behind it. Two policies:
 #
-# - `"reserve"`: a request joins when the blocks of its *last* step are free, and holds them all from its first step on. Nothing can go wrong, and much is reserved that no one uses yet.
+# - `"reserve"`: a request joins when the blocks of its *last* step are free, and holds them all from its first step on. Nothing can go wrong, but much is reserved long before it is used.
 # - `"preempt"`: a request joins when the blocks of its *next* step are free, and grows step by step. Before each step:
 #   1. While the running requests together need more blocks in this step than there are, the one that joined **last** is preempted: it leaves, its blocks are free, and it goes to the **head** of the queue. It keeps the tokens that it has written; their K and V will be computed again when it joins again, in that step, which gives it its next token as any other.
 #   2. Only if no request was preempted in this step, requests join from the queue while they fit.
@@ -768,7 +776,9 @@ def hidden_simulate_with_memory():
         steps = max(s + n for s, n in start.values())
         held = [sum(last[o] for o, (s, n) in start.items() if s <= t < s + n) for t in range(steps)]
         assert list(got["used_blocks"]) == held, f'{case}, "reserve": blocks {held}, yours {got["used_blocks"]}'
-        assert abs(got["utilisation"] - sum(held) / (steps * n_blocks)) < 1e-12, f'{case}, "reserve": utilisation'
+        assert abs(got["utilisation"] - sum(held) / (steps * n_blocks)) < 1e-12, (
+            f'{case}, "reserve": utilisation is the held blocks over steps times n_blocks'
+        )
         assert not any(got["preempted"]) and got["recomputed_tokens"] == 0, '"reserve" never preempts'
 
         # Preempt: the engine's own scheduler on the same requests.
@@ -794,8 +804,12 @@ def hidden_simulate_with_memory():
             f"{case}: the engine computes {again} tokens a second time, you counted {got['recomputed_tokens']}"
         )
         assert got["num_steps"] == steps, f"{case}: {steps} steps, you returned {got['num_steps']}"
-        assert abs(got["utilisation"] - sum(used) / (steps * n_blocks)) < 1e-12, f"{case}: utilisation"
-        assert abs(got["throughput"] - sum(r["output"] for r in requests) / steps) < 1e-12, f"{case}: throughput"
+        assert abs(got["utilisation"] - sum(used) / (steps * n_blocks)) < 1e-12, (
+            f"{case}: utilisation is the held blocks over steps times n_blocks"
+        )
+        assert abs(got["throughput"] - sum(r["output"] for r in requests) / steps) < 1e-12, (
+            f"{case}: throughput is tokens over steps"
+        )
         assert requests == before, "the requests were changed"
         num_preemptions += sum(map(len, preempted))
         most_at_once = max(most_at_once, *map(len, preempted))
@@ -827,7 +841,7 @@ hidden_simulate_with_memory()
 # %% [markdown] task="schedule_step" stars=2 minutes=25
 # ## 5. Chunked prefill: one step within a token budget
 #
-# So far a step gave each request one token and a prompt was free. In truth a prompt of 4,000 tokens makes its step hundreds of times the work of a decode, and everybody who is in that step waits for it. The remedy (Agrawal et al. 2024, Sarathi-Serve): a step computes at most `token_budget` tokens, the decodes come first, and a prompt takes what is left, in **chunks** over several steps.
+# So far a step gave each request one token and a prompt was free. In truth a prompt of 4,000 tokens makes its step hundreds of times as much work as a decode, and every request in that step waits for it. The remedy (Agrawal et al. 2024, Sarathi-Serve): a step computes at most `token_budget` tokens, the decodes come first, and a prompt takes what is left, in **chunks** over several steps.
 #
 # Write `schedule_step(state, token_budget)`. `state` is a dict:
 #
@@ -1266,7 +1280,7 @@ hidden_admit_waiting()
 
 # %% [markdown] answer="what_continuous_batching_needs" points=4
 # ### BEGIN SOLUTION
-# **Model answer.** The scheduler must decide before every step, not once per batch: a finished request leaves at once, a waiting one takes its place. So the requests of one pass stand at different positions and have pasts of different lengths. The matrix products do not mind, all tokens are rows of one matrix; attention must know for each row which cache is its own, which positions it has, and where it ends (selective batching in Orca, block tables and lengths today). The memory of a request grows by a token per step and nobody knows the end, so the cache must be given out in small pieces on demand, with an answer for the day it runs out: preempt one, keep its tokens and compute their K and V again later. A new prompt is far more work than a decode: unlimited, it stalls everybody in the same step, so its tokens are counted against a budget and it is computed in chunks. The price of the chunks is paid by the new request, whose first token comes later; preemption is paid by its victim and in work done twice.
+# **Model answer.** The scheduler must decide before every step, not once per batch: a finished request leaves at once, a waiting one takes its slot. So the requests of one pass stand at different positions and have pasts of different lengths. The matrix products do not mind, all tokens are rows of one matrix; attention must know for each row which cache is its own, which positions it has, and where it ends (selective batching in Orca, block tables and lengths today). The memory of a request grows by a token per step and nobody knows the end, so the cache must be given out in small pieces on demand, with an answer for the day it runs out: preempt one, keep its tokens and compute their K and V again later. A new prompt is far more work than a decode: unlimited, it stalls everybody in the same step, so its tokens are counted against a budget and it is computed in chunks. The price of the chunks is paid by the new request, whose first token comes later; preemption is paid by its victim and in work done twice.
 #
 # **Rubric, 1 point each.** (a) A decision at every step: leave and join between any two tokens. (b) One pass over requests at different positions: per-request cache, positions, lengths in attention. (c) Memory on demand, and preemption (or reservation, with its waste) when it runs out. (d) Prompts beside decodes: token budget or chunks, and who pays (TTFT against the gaps between tokens).
 # ### END SOLUTION
@@ -1274,7 +1288,7 @@ hidden_admit_waiting()
 # %% [markdown] task="broken_rules" stars=2 minutes=25
 # ## 8. The same question for the machine
 #
-# What continuous batching needs can be said as rules that must hold at every step, and then a program can watch them. Write `broken_rules(step, limits)`: the sorted list of names of the rules that a step breaks, `[]` for a sound one.
+# What continuous batching needs can be put as rules that hold at every step, and a program can check rules. Write `broken_rules(step, limits)`: the sorted list of names of the rules that a step breaks, `[]` for a sound one.
 #
 # `step` is a dict:
 #
@@ -1288,7 +1302,7 @@ hidden_admit_waiting()
 # | name | what must hold |
 # |---|---|
 # | `"budget"` | all rows together compute at most `token_budget` tokens |
-# | `"decode"` | every running sequence with just one token left to compute has a row (no request that writes is made to wait) |
+# | `"decode"` | every running sequence with just one token left to compute has a row (no decode waits) |
 # | `"length"` | every row computes at least one token, and none beyond the sequence's last |
 # | `"memory"` | a sequence's blocks have room for all its tokens up to the end of its row |
 # | `"owners"` | no block is listed twice, by one sequence or by two, and every number is in 0 … `num_blocks` − 1 |
@@ -1474,7 +1488,7 @@ hidden_broken_rules()
 # %% [markdown] task="BatchScheduler" stars=4 minutes=60
 # ## 9. Your scheduler serves the model
 #
-# Your `schedule_step` of exercise 5 chooses the rows of one step, and knows nothing of memory. Let it grow: a class that keeps the state from step to step, makes room for the decodes by preemption, as in exercise 4, and lets only those of the queue join for whom there are blocks. The engine of this course takes any scheduler, so yours will take the place of its own and serve a model. The class `EngineScheduler` of the set-up cell stands between: yours sees ids and counts, and it carries out what yours decides.
+# Your `schedule_step` of exercise 5 chooses the rows of one step, and knows nothing of memory. Now it grows: write a class that keeps the `state` from step to step, makes room for the decodes by preemption, as in exercise 4, and offers to `schedule_step` only those of the queue for whom there are blocks. The rows still come from `schedule_step`: call it, do not write its loops again. The engine of this course takes any scheduler, so yours will take the place of its own and serve a model. The class `EngineScheduler` of the set-up cell stands between: yours sees ids and counts, and it carries out what yours decides.
 #
 # Write the class `BatchScheduler(num_blocks, block_size, max_num_seqs, token_budget)` with four methods:
 #
@@ -1485,11 +1499,11 @@ hidden_broken_rules()
 # | `token(seq_id)` | after a pass in which it got a token | it has one token more, which is not computed |
 # | `finish(seq_id)` | when it has ended, or its user has gone | it leaves, wherever it is; its blocks are free |
 #
-# After `step()` your books must show the rows as computed; the engine computes what you return. The rules of a step, in this order:
+# The engine computes what you return, so after `step()` your state must count these tokens as computed. A step has three parts, in this order:
 #
-# 1. **Decodes**: the running sequences with one token to compute (counted before the step), in the order in which they joined, get a row of 1. Before that, such a sequence takes one more block if all its tokens, the new one included, do not fit into those it holds. If none is free, the running sequence that joined last is preempted, again and again, until there is one: it gives all its blocks back, nothing of it is computed any more, it goes to the head of the queue, and gets no row in this step. It may be the very sequence that asked.
-# 2. **Running prefills**, in the same order: a row with as many tokens as are left to compute and as the budget allows (no row when it allows none). Their blocks they have.
-# 3. **The queue**, from its head, if no request was preempted in this step: while fewer than `max_num_seqs` run and some of the budget is left, the first one joins if the blocks for *all* its tokens are free; it takes them and gets a row as in 2. The first that does not fit ends it.
+# 1. **Room for the decodes.** Go through the running sequences that have one token to compute (counted before the step), in the order in which they joined. Each takes one more block if all its tokens, the new one included, do not fit into those it holds. If none is free, the running sequence that joined last is preempted, again and again, until there is one: it gives all its blocks back, nothing of it is computed any more, it goes to the head of the queue, and gets no row in this step. It may be the very sequence that asked. Prefills need nothing: they took their blocks when they joined.
+# 2. **Who may join.** If a sequence was preempted in this step, no one. Else the front of the queue, as far as the free blocks last: each counts with the blocks for *all* its tokens, and the first that does not fit ends it.
+# 3. **The rows** come from `schedule_step`, which sees the running sequences and, as `"waiting"`, those of part 2. Whoever of these has a row has joined: it leaves the queue and takes its blocks. One without a row stays in the queue and holds nothing.
 #
 # All rows together stay within `token_budget`; you may rely on `max_num_seqs` ≤ `token_budget`, so that the decodes always fit, and on every sequence fitting into the cache alone. Where `max_num_seqs` exceeds `token_budget`, the message holds the `token_budget`.
 #
@@ -1497,12 +1511,12 @@ hidden_broken_rules()
 #
 # <details><summary>Hint 1</summary>
 #
-# Keep the `state` of exercise 5 and, for each sequence, the number of blocks that it holds; no block numbers are needed. First make room for the decodes, then find out who of the queue may join, and leave the rows to `schedule_step`.
+# Keep the dicts of exercise 5 and, for each sequence, the number of blocks that it holds; no block numbers are needed. Three small helpers keep `step` short: how many blocks a sequence is missing, give it those, take all back.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# In rule 1 make the list of decodes first and skip those that an earlier one has preempted. The one to preempt is always the last of `running`. Take care that a sequence that preempts itself gets no row. `schedule_step` sees the running ones and, as its `"waiting"`, the front of the queue as far as the free blocks last; whoever of these has a row has joined.
+# In part 1 make the list of decodes first and skip those that an earlier one has preempted; the one to preempt is always the last of `running`. In part 2 count down from the free blocks without taking any. Part 3: `schedule_step({**state, "waiting": joining}, token_budget)`, and then one loop over the rows.
 #
 # </details>
 
@@ -1522,79 +1536,74 @@ class BatchScheduler:
                 raise ValueError(f"sizes must be at least 1, got {size}")
         if max_num_seqs > token_budget:
             raise ValueError(f"{max_num_seqs} sequences need a token_budget of as many, got {token_budget}")
-        self.num_free, self.block_size = num_blocks, block_size
-        self.max_num_seqs, self.token_budget = max_num_seqs, token_budget
-        self.waiting, self.running = [], []
-        self.tokens, self.computed, self.held = {}, {}, {}
+        self.num_free, self.block_size, self.token_budget = num_blocks, block_size, token_budget
+        self.state = {"running": [], "waiting": [], "max_num_seqs": max_num_seqs}
+        self.sequences, self.held = {}, {}
         ### END SOLUTION
 
     def add(self, seq_id, num_tokens):
         """Queue a sequence of num_tokens tokens, none of them computed."""
         ### BEGIN SOLUTION
-        self.waiting.append(seq_id)
-        self.tokens[seq_id], self.computed[seq_id], self.held[seq_id] = num_tokens, 0, 0
+        self.sequences[seq_id], self.held[seq_id] = {"id": seq_id, "tokens": num_tokens, "computed": 0}, 0
+        self.state["waiting"].append(self.sequences[seq_id])
         ### END SOLUTION
 
     def step(self):
         """Decide the next step: {"rows": [[seq_id, num_new]], "preempted": [seq_id]}."""
         ### BEGIN SOLUTION
-        rows, preempted, budget = [], [], self.token_budget
-
-        def feed(seq_id):
-            num_new = min(self.tokens[seq_id] - self.computed[seq_id], budget)
-            if num_new:
-                rows.append([seq_id, num_new])
-                self.computed[seq_id] += num_new
-            return budget - num_new
-
-        decodes = [seq_id for seq_id in self.running if self.tokens[seq_id] - self.computed[seq_id] == 1]
-        for seq_id in decodes:
-            while seq_id in self.running and self.missing(seq_id) > self.num_free:
-                victim = self.running.pop()
+        running, waiting, preempted = self.state["running"], self.state["waiting"], []
+        for seq in [seq for seq in running if seq["tokens"] - seq["computed"] == 1]:
+            while seq in running and self.missing(seq) > self.num_free:
+                victim = running.pop()
                 self.release(victim)
-                self.waiting.insert(0, victim)
-                preempted.append(victim)
-            if seq_id in self.running:
-                self.take(seq_id)
-                budget = feed(seq_id)
-        for seq_id in self.running:
-            if seq_id not in decodes:
-                budget = feed(seq_id)
-        while self.waiting and len(self.running) < self.max_num_seqs and budget and not preempted:
-            if self.missing(self.waiting[0]) > self.num_free:
+                waiting.insert(0, victim)
+                preempted.append(victim["id"])
+            if seq in running:
+                self.take(seq)
+        room, joining = self.num_free, []
+        for seq in waiting if not preempted else []:
+            room -= self.missing(seq)
+            if room < 0:
                 break
-            self.running.append(self.waiting.pop(0))
-            self.take(self.running[-1])
-            budget = feed(self.running[-1])
+            joining.append(seq)
+        rows = schedule_step({**self.state, "waiting": joining}, self.token_budget)
+        for seq_id, num_new in rows:
+            seq = self.sequences[seq_id]
+            if seq in waiting:
+                waiting.remove(seq)
+                running.append(seq)
+                self.take(seq)
+            seq["computed"] += num_new
         return {"rows": rows, "preempted": preempted}
         ### END SOLUTION
 
     def token(self, seq_id):
         """The sequence got a token."""
         ### BEGIN SOLUTION
-        self.tokens[seq_id] += 1
+        self.sequences[seq_id]["tokens"] += 1
         ### END SOLUTION
 
     def finish(self, seq_id):
         """The sequence leaves, running or waiting."""
         ### BEGIN SOLUTION
-        (self.running if seq_id in self.running else self.waiting).remove(seq_id)
-        self.release(seq_id)
+        seq = self.sequences.pop(seq_id)
+        self.state["running" if seq in self.state["running"] else "waiting"].remove(seq)
+        self.release(seq)
 
-    def missing(self, seq_id):
+    def missing(self, seq):
         """Blocks that a sequence needs beyond those it holds."""
-        return -(-self.tokens[seq_id] // self.block_size) - self.held[seq_id]
+        return -(-seq["tokens"] // self.block_size) - self.held[seq["id"]]
 
-    def take(self, seq_id):
+    def take(self, seq):
         """Give a sequence the blocks that it misses."""
-        missing = self.missing(seq_id)
-        self.held[seq_id] += missing
-        self.num_free -= missing
+        num_blocks = self.missing(seq)
+        self.held[seq["id"]] += num_blocks
+        self.num_free -= num_blocks
 
-    def release(self, seq_id):
+    def release(self, seq):
         """Take all blocks back; nothing is computed any more."""
-        self.num_free += self.held[seq_id]
-        self.held[seq_id] = self.computed[seq_id] = 0
+        self.num_free += self.held[seq["id"]]
+        self.held[seq["id"]] = seq["computed"] = 0
         ### END SOLUTION
 
 
@@ -1810,4 +1819,4 @@ else:
     print(f"{engine.stats.num_steps} steps, {manager.num_free_blocks} of 9 blocks free at the end")
 
 # %% [markdown]
-# **Before you close this.** Whoever was in the batch, whoever was sent back to the queue: each request got, token for token, what it would have got alone. And you measured what scheduling buys on the same hardware: fewer steps, shorter queues, and a budget that decides who waits for whom.
+# **Before you close this.** Whichever requests shared a batch, and whichever were sent back to the queue: each got, token for token, what it would have got alone. And you measured what scheduling buys on the same hardware: fewer steps, shorter queues, and a budget that decides who waits for whom.

@@ -13,13 +13,13 @@
 # %% [markdown]
 # # 11 · Speculative decoding
 #
-# A cheap draft proposes a few tokens, the model judges them all in one pass, and a rule decides which ones stay, so that the output has exactly the model's own distribution. In this notebook you compute when that pays, write the rule, use it for greedy text, and plug your parts into the course's engine. The chapter *Speculative decoding* of the book tells the story; here you write the parts.
+# A cheap draft proposes a few tokens, the model judges all of them in one pass, and a rule decides which ones stay. The rule is such that the output has exactly the model's own distribution. In this notebook you compute when that pays, write the rule, use it for greedy text, and plug your parts into the course's engine. The chapter *Speculative decoding* of the book tells the story; here you write the parts.
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
 #
-# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant.
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant. And whatever you are given (arrays, lists, dicts) stays as it is, unless the exercise says otherwise.
 #
-# Letters: $p$ is the **target**, the model whose text you want; $q$ is the **draft**. So Leviathan and others write it (2211.17192); Chen and others (2302.01318) swap the two. $k$ tokens are drafted per step, $\alpha$ is the chance that a drafted token is accepted, $c$ is the cost of one draft step in units of one target step.
+# Letters: $p$ is the **target**, the model whose text you want; $q$ is the **draft**. These are the letters of Leviathan and others (2211.17192); Chen and others (2302.01318) swap them. $k$ tokens are drafted per step, $\alpha$ is the chance that a drafted token is accepted, $c$ is the cost of one draft step in units of one target step.
 
 # %% setup=True
 import math
@@ -126,7 +126,7 @@ class ReplayDraft:
 #
 # <details><summary>Hint 1</summary>
 #
-# Envelope: tokens that one round gives, over what the round costs in target steps. And how many terms has the sum for $k = 2$? Adding up is short, exact enough, and needs no special case.
+# The envelope is the tokens of one round over its cost in target steps. And how many terms does the sum have for $k = 2$? Adding them up is short, exact enough, and needs no special case.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -426,9 +426,9 @@ hidden_best_draft_length()
 # - `accepted[x]`: the probability that $x$ is drafted *and* accepted,
 # - `resampled[x]`: the probability that the draft is rejected *and* $x$ is drawn in its place.
 #
-# Example, $p = (0.5, 0.5, 0)$ and $q = (0.25, 0.25, 0.5)$: token 0 is drafted with 0.25 and always accepted, so is token 1; token 2 is never accepted. So `accepted` is $(0.25, 0.25, 0)$, and the rejected half is shared as $p - q$ says: `resampled` is $(0.25, 0.25, 0)$. The sum of the two is $p$.
+# Example, $p = (0.5, 0.5, 0)$ and $q = (0.25, 0.25, 0.5)$: token 0 is drafted with 0.25 and always accepted, so is token 1; token 2 is never accepted. So `accepted` is $(0.25, 0.25, 0)$. The other half of the time the draft is rejected, and the residual, $(0.25, 0.25, 0)$ divided by its sum, gives tokens 0 and 1 equally often: `resampled` is $(0.25, 0.25, 0)$. The sum of the two is $p$.
 #
-# That the sum is always $p$ is the theorem behind this chapter; the sum of `accepted` is the acceptance rate $\alpha$. No sampling here: exact numbers. Where $q(x) = 0$ nothing is ever drafted, and no warning should be printed. A `ValueError` for different shapes names both.
+# That the sum is always $p$ is the theorem behind this chapter; the sum of `accepted` is the acceptance rate $\alpha$. No sampling here: exact numbers. Where $q(x) = 0$ nothing is ever drafted, and no warning should be printed. Lists work as well as arrays. The `ValueError` for different shapes names both shapes.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -541,11 +541,11 @@ hidden_first_token_law()
 # | `p` | `[k + 1, V]` | row $i$: the **target's** distribution after the text and the first $i$ drafted tokens |
 # | `q` | `[k, V]` | row $i$: the **draft's** distribution at the same place, from which `draft_tokens[i]` was drawn |
 # | `draft_tokens` | $k$ ints | may be empty |
-# | `rng` | | the source of chance |
+# | `rng` | | the random generator |
 #
 # Go through the drafted tokens in order. Accept token $x = $ `draft_tokens[i]` with chance $\min(1, p_i(x)/q_i(x))$. At the first rejection, draw a replacement from $\max(p_i - q_i, 0)$, divided by its sum, and stop. If all are accepted, draw one **bonus token** from the last row of `p`. Return a list of 1 to $k + 1$ ints: the accepted tokens and the one drawn. (Leviathan and others 2023, algorithm 1; Chen and others 2023, algorithm 2, with p and q swapped.)
 #
-# **Chance.** Draw only by `rng.random()`, without arguments: a number $u$, uniform in $[0, 1)$. Each draft needs a number of its own: accept when $u < p/q$. To draw from a distribution, take one $u$ and find the token in whose stretch of the cumulative sum it falls. The checks replace `rng` by a list of numbers and go through *all* of them, so the distribution of your output is computed exactly and not sampled. How many numbers you take, and in which order you lay the tokens on the stretch from 0 to 1, is yours.
+# **Chance.** Call only `rng.random()`, without arguments: it gives a number $u$, uniform in $[0, 1)$. Each draft needs a number of its own: accept when $u < p/q$. To draw from a distribution, take one $u$ and find the token in whose stretch of the cumulative sum it falls. The checks replace `rng` by a list of numbers and go through *all* of them, so the distribution of your output is computed exactly and not sampled. How many numbers you take, and in which order you lay the tokens on the stretch from 0 to 1, is up to you.
 #
 # Worked example: $p_0 = (0.5, 0.5, 0)$, $q_0 = (0.25, 0.25, 0.5)$, one draft. Token 0: $p/q = 2$, accepted whatever $u$ is. Token 2: $p/q = 0$, rejected, and the replacement is 0 or 1 with one half each.
 #
@@ -1012,10 +1012,10 @@ hidden_ngram_draft()
 # | method | does |
 # |---|---|
 # | `__init__(n, k)` | remembers the two numbers |
-# | `propose(seq)` | `seq.token_ids` is the request's text, prompt and output. Returns a pair: the drafted tokens of your `ngram_draft` (or your own search), and `None`. `None` instead of the probabilities says that each token was certain: the engine makes `q` rows with a single 1 of it. |
+# | `propose(seq)` | `seq.token_ids` is the request's text, prompt and output. Returns a pair: the drafted tokens of your `ngram_draft` (or your own search), and `None`. `None` instead of the probabilities says that each token was certain: the engine then makes rows of `q` with a single 1. |
 # | `release(seq)` | the request has ended; a draft that remembers requests would forget this one. Yours remembers nothing. |
 #
-# Proposing nothing (`[], None`) is fine and means a plain step. One object serves all requests of an engine at once, so keep no text of one request in it. Do not change `seq`.
+# To propose nothing, return `([], None)`: the step is then a plain one. One object serves all requests of an engine at once, so keep no text of one request in it. Do not change `seq`.
 #
 # The checks pass your class and your `speculative_step` to the engine, serve the shipped 2-layer model in float64, and compare with the same engine without speculation.
 #
@@ -1158,7 +1158,7 @@ hidden_LookupDraft()
 # %% [markdown] task="measure_drafts" stars=2 minutes=25
 # ## 8. Measure a draft
 #
-# A draft is judged by three numbers: how many of its tokens are accepted, how many tokens a pass of the target gives, and whether the text stayed what it was. Write `measure_drafts(model, drafts, prompts, max_tokens)`.
+# Three results judge a draft: the share of its tokens that is accepted, the tokens that a pass of the target gives, and whether the text is still the same. Write `measure_drafts(model, drafts, prompts, max_tokens)`.
 #
 # - `model`: a model for the engine. `drafts`: a dict from names to draft objects (such as your `LookupDraft(2, 4)`). `prompts`: a list of lists of ids.
 # - Serve the prompts greedily **one after the other** (`engine.generate([prompt], SamplingParams(max_tokens=max_tokens))` returns a list with one request, whose new tokens are `.output_token_ids`), first without a draft, then with each one. Use a fresh `Engine` for every draft, so that the counts start at 0.
@@ -1329,7 +1329,7 @@ hidden_measure_drafts()
 # %% [markdown] task="commit_step" stars=3 minutes=25
 # ## 9. Bug museum: after the verification
 #
-# `speculative_step` has spoken; now the request's state must follow: the text, the number of tokens whose keys and values in the cache are right, and whether the request has ended. This is where real engines broke. Here is a version that passed its tests for a month, because they never rejected a draft and never met the end of a text:
+# `speculative_step` has decided; now the request's state must follow: the text, the number of tokens whose keys and values in the cache are right, and whether the request has ended. This is where real engines broke. Here is a version that passed its tests for a month, because they never rejected a draft and never met the end of a text:
 #
 # ```python
 # def commit_step(tokens, num_cached, draft, new_tokens, eos, max_len):

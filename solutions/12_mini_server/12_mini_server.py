@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 12 · A server of your own
 #
-# Everything meets here. You write the scheduler and the engine loop that turn single requests into a served batch, the text that goes over HTTP, the load test that measures any server, the ablation that says what each part brought, and the checks that say whether the answers are still right. The chapter *A server of your own* of the book shows the same parts in the reference engine.
+# Everything meets here. You write the scheduler and the engine loop that turn single requests into a served batch, the text that goes over HTTP, the load test that measures any server, the ablation that says what each part brought, and the checks that say whether the answers are still right. The chapter *A server of your own* of the book shows the same parts of the reference engine.
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs. Every exercise stands alone: if one does not work yet, go on with the next.
 #
@@ -140,7 +140,7 @@ def open_stream(url, body):
 # | `"object"` | `"text_completion"` | `"chat.completion.chunk"` |
 # | `"choices"` | a list of one dict: `"index"` 0, `"text"`, `"finish_reason"` | a list of one dict: `"index"` 0, `"delta"`, `"finish_reason"` |
 #
-# In chat the first event's `"delta"` is `{"role": "assistant", "content": text}`, the later ones are `{"content": text}`. A pair with empty text and no finish reason sends nothing; a blank or a line break is text (nothing goes out when the engine holds back half a character until the rest is there). Yield each event **before** you ask for the next pair, else nothing streams. End with `"data: [DONE]\n\n"`.
+# In chat the first event's `"delta"` is `{"role": "assistant", "content": text}`, the later ones are `{"content": text}`. A pair with empty text and no finish reason sends nothing: the engine gives such a pair while it holds half a character back. A blank or a line break is text and is sent. Yield each event **before** you ask for the next pair, else nothing streams. End with `"data: [DONE]\n\n"`.
 #
 # Example: `("Hi\n", None)` becomes `data: {"id": "c1", …, "choices": [{"index": 0, "text": "Hi\n", "finish_reason": null}]}` and an empty line. The line break of the text stands in the JSON as the two characters `\n`.
 #
@@ -261,23 +261,23 @@ hidden_sse_events()
 # %% [markdown] task="Scheduler" stars=3 minutes=45
 # ## 2. The scheduler
 #
-# The scheduler decides, before every pass, which sequences compute how many tokens. The policy you wrote in chapter 10, as `schedule_step`; it stands ready-made in the set-up cell. Here it gets what a served engine needs around it: sequences instead of dicts, blocks that are really taken and given back, and requests that end or are aborted at any moment. Write `class Scheduler`; the reference engine will serve requests with it.
+# The scheduler decides, before every pass, which sequences compute how many tokens. You wrote that decision in chapter 10: `schedule_step(state, token_budget)` stands ready-made in the set-up cell, so call it and do not write its loops again. What is new here is everything that a served engine needs around it: sequences instead of dicts, blocks that are really taken and given back, and requests that end or are aborted at any moment. Write `class Scheduler`; the reference engine will serve requests with it.
 #
-# Parts you are given: a `BlockManager` (`allocate()`, `free(block)`, `num_free_blocks`, `num_blocks`), and `Sequence` objects with `num_prompt_tokens`, `params.max_tokens`, `num_uncomputed_tokens` (tokens not yet fed: 1 in decode, more in prefill), `block_table` (a list of blocks, yours to fill), `status` and `finish_reason`.
+# Parts you are given: a `BlockManager` (`allocate()`, `free(block)`, `num_free_blocks`, `num_blocks`), and `Sequence` objects with `seq_id`, `num_prompt_tokens`, `params.max_tokens`, `num_uncomputed_tokens` (tokens not yet fed: 1 in decode, more in prefill), `block_table` (a list of blocks, yours to fill), `status` and `finish_reason`.
 #
 # | method | does |
 # |---|---|
 # | `__init__(block_manager, block_size, max_num_seqs=8, max_num_batched_tokens=64)` | keeps `waiting` (a deque) and `running` (a list). `ValueError` unless $1 \le$ `max_num_seqs` $\le$ `max_num_batched_tokens` |
-# | `has_unfinished` | whether anybody waits or runs |
+# | `has_unfinished` | whether any sequence waits or runs |
 # | `add(seq)` | queues a sequence. `ValueError` if it needs more blocks than the pool has: it would wait for ever |
 # | `step()` | a `SchedulerOutput` whose `rows` are `ScheduledRow(seq, num_new_tokens)` |
 # | `update(seq)` | after the pass: a sequence with a `finish_reason` is taken out as `abort` does |
 # | `abort(seq)` | takes a sequence out wherever it is, frees its blocks, empties its table, sets `Status.FINISHED` and, if there is none, the finish reason `"abort"`. A finished one is left alone |
 #
-# The policy of `step()`, in this order, as in `schedule_step`:
-# 1. each running sequence in decode (`num_uncomputed_tokens == 1`) computes 1 token;
-# 2. each running sequence still in prefill computes as many tokens as it has left, cut to what is left of the budget `max_num_batched_tokens`;
-# 3. while fewer than `max_num_seqs` run and budget is left, the **first** waiting sequence is admitted if blocks for its whole life are free, and computes as in 2. If it does not fit, nobody behind it may pass.
+# What `step()` adds to `schedule_step` is memory:
+# 1. It offers `schedule_step` the running sequences, and of the queue only the front, as far as the free blocks last: each sequence counts with the blocks of its whole life. The first one that does not fit ends the offer, and nobody behind it may pass.
+# 2. `schedule_step` returns the rows: decodes, then running prefills, then those of the queue for whom a slot (`max_num_seqs`) and some of the budget (`max_num_batched_tokens`) are left.
+# 3. A waiting sequence that has a row is admitted: it moves from `waiting` to `running`, takes all its blocks and gets `Status.RUNNING`. One without a row stays where it is and holds nothing.
 #
 # "Its whole life" is prompt + `max_tokens` − 1 tokens, rounded up to blocks: the last token is never fed back. With all blocks reserved at admission no request can run out later. That is safe and wasteful; chapter 10 has the other way, to allocate as tokens come and preempt.
 #
@@ -287,12 +287,12 @@ hidden_sse_events()
 #
 # <details><summary>Hint 1</summary>
 #
-# First find out who of the queue may be admitted, from its head, as far as the free blocks last. Then make the `state` of `schedule_step` from these and from `running`: its `tokens - computed` is `num_uncomputed_tokens`. (Or write the three loops again, over one variable, the budget that is left.)
+# A sequence becomes a dict for `schedule_step`: `"id"` is its `seq_id`; with `"tokens"` set to `num_uncomputed_tokens` and `"computed"` to 0 the difference is right. A dict from id to sequence leads back from the rows.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Count the blocks before you take the first: `num_blocks_for(tokens, block_size)` against `num_free_blocks`. A waiting sequence that has a row is admitted: it leaves `waiting`, enters `running`, gets its blocks and `Status.RUNNING`. One without a row stays where it is and holds nothing.
+# Count before you take: start from `num_free_blocks`, walk the queue from its head, subtract `num_blocks_for(prompt + max_tokens - 1, block_size)` for each sequence, and stop at the first that would make it negative. Blocks are taken only in the loop over the rows, where `status` tells who is new.
 #
 # </details>
 
@@ -316,7 +316,7 @@ class Scheduler:
 
     @property
     def has_unfinished(self):
-        """Whether anybody waits or runs."""
+        """Whether any sequence waits or runs."""
         ### BEGIN SOLUTION
         return bool(self.waiting or self.running)
         ### END SOLUTION
@@ -324,34 +324,34 @@ class Scheduler:
     def add(self, seq):
         """Queue a sequence. Raises ValueError when its blocks exceed the pool."""
         ### BEGIN SOLUTION
-        needed = num_blocks_for(seq.num_prompt_tokens + seq.params.max_tokens - 1, self.block_size)
-        if needed > self.block_manager.num_blocks:
-            raise ValueError(f"the request needs {needed} blocks, the pool has {self.block_manager.num_blocks}")
+        if self.life(seq) > self.block_manager.num_blocks:
+            raise ValueError(f"the request needs {self.life(seq)} blocks, the pool has {self.block_manager.num_blocks}")
         self.waiting.append(seq)
         ### END SOLUTION
 
     def step(self):
         """Choose the rows of the next pass: a SchedulerOutput with rows of ScheduledRow(seq, num_new_tokens)."""
         ### BEGIN SOLUTION
-        decodes = [seq for seq in self.running if seq.num_uncomputed_tokens == 1]
-        prefills = [seq for seq in self.running if seq.num_uncomputed_tokens > 1]
-        rows = [ScheduledRow(seq, 1) for seq in decodes]
-        budget = self.max_num_batched_tokens - len(rows)
-        while True:
-            for seq in prefills:
-                rows.append(ScheduledRow(seq, min(seq.num_uncomputed_tokens, budget)))
-                budget -= rows[-1].num_new_tokens
-            if budget < 1 or not self.waiting or len(self.running) >= self.max_num_seqs:
+        room, joining = self.block_manager.num_free_blocks, []
+        for seq in self.waiting:
+            room -= self.life(seq)
+            if room < 0:
                 break
-            seq = self.waiting[0]
-            needed = num_blocks_for(seq.num_prompt_tokens + seq.params.max_tokens - 1, self.block_size)
-            if needed > self.block_manager.num_free_blocks:
-                break
-            self.waiting.popleft()
-            seq.block_table = [self.block_manager.allocate() for _ in range(needed)]
-            seq.status = Status.RUNNING
-            self.running.append(seq)
-            prefills = [seq]
+            joining.append(seq)
+        sequences = {seq.seq_id: seq for seq in (*self.running, *joining)}
+        running, waiting = (
+            [{"id": seq.seq_id, "tokens": seq.num_uncomputed_tokens, "computed": 0} for seq in group]
+            for group in (self.running, joining)
+        )
+        state = {"running": running, "waiting": waiting, "max_num_seqs": self.max_num_seqs}
+        rows = []
+        for seq_id, num_new in schedule_step(state, self.max_num_batched_tokens):
+            seq = sequences[seq_id]
+            if seq.status is Status.WAITING:
+                self.running.append(self.waiting.popleft())
+                seq.block_table = [self.block_manager.allocate() for _ in range(self.life(seq))]
+                seq.status = Status.RUNNING
+            rows.append(ScheduledRow(seq, num_new))
         return SchedulerOutput(rows)
         ### END SOLUTION
 
@@ -373,6 +373,10 @@ class Scheduler:
         seq.block_table = []
         seq.status = Status.FINISHED
         seq.finish_reason = seq.finish_reason or "abort"
+
+    def life(self, seq):
+        """Blocks of a sequence's whole life; its last token is never fed back."""
+        return num_blocks_for(seq.num_prompt_tokens + seq.params.max_tokens - 1, self.block_size)
         ### END SOLUTION
 
 
@@ -538,7 +542,7 @@ def hidden_Scheduler():
                         assert row.seq.status is Status.FINISHED and row.seq.finish_reason == "length", (
                             "update must finish a sequence that has a finish_reason, and keep that reason"
                         )
-        assert not scheduler.has_unfinished, f"trial {trial}: after 400 steps somebody still waits"
+        assert not scheduler.has_unfinished, f"trial {trial}: after 400 steps a sequence still waits"
         assert manager.num_free_blocks == num_blocks, (
             f"trial {trial}: {num_blocks - manager.num_free_blocks} blocks leak"
         )
@@ -574,8 +578,8 @@ hidden_Scheduler()
 #
 # | method | does |
 # |---|---|
-# | `add(prompt, max_tokens)` | queues a list of token ids and returns a new request id (an int). `ValueError` for an empty prompt or `max_tokens` below 1, with nothing left behind |
-# | `step()` | one pass. Returns a list of `(request_id, token, finish_reason)`, one for each row that got a token; `finish_reason` is `None`, `"length"` or `"stop"` (the token is `eos_token_id`). Nothing to do: `[]` |
+# | `add(prompt, max_tokens)` | queues a list of token ids and returns a new request id (an int). What the caller does with the list afterwards must not matter. `ValueError` for an empty prompt or `max_tokens` below 1, with nothing left behind |
+# | `step()` | one pass. Returns a list of `(request_id, token, finish_reason)`, one for each row that got a token; `finish_reason` is `None`, `"length"` or `"stop"` (the token is `eos_token_id`). With nothing to do it returns `[]`. `token` is a plain `int`, since JSON takes no NumPy number |
 # | `abort(request_id)` | ends a request; unknown and finished ids are ignored |
 # | `has_unfinished` | whether a step would have anything to do |
 #
@@ -627,7 +631,7 @@ class Engine:
         ### END SOLUTION
 
     def step(self):
-        """One pass for everybody: a list of (request_id, token, finish_reason or None)."""
+        """One pass for all requests: a list of (request_id, token, finish_reason or None)."""
         ### BEGIN SOLUTION
         if not self.has_unfinished:
             return []
@@ -810,7 +814,7 @@ hidden_Engine()
 #
 # An ablation runs one fixed workload through the engine, first naive, then with one part more each time. Write `ablation(engine_factory, workload)`.
 #
-# `engine_factory(stage)` makes a **new** engine for each name of `STAGES` (set-up cell). An engine has `add(prompt, max_tokens)` → id, `step()` → list of `(id, [tokens])`, `has_unfinished`, `clock()` → seconds, and `peak_kv_bytes`, which is right after the last step. `workload` is a list of `(prompt, max_tokens)`. Add all requests, then step until nothing is left. Return a list of dicts, one per stage, in order:
+# `engine_factory(stage)` makes a **new** engine for each name of `STAGES` (set-up cell). An engine has `add(prompt, max_tokens)` → id, `step()` → list of `(id, [tokens])`, `has_unfinished`, `clock()` → seconds, and `peak_kv_bytes`: read it when the last step is done, since it grows until then. `workload` is a list of `(prompt, max_tokens)`. Add all requests, then step until nothing is left. Return a list of dicts, one per stage, in order:
 #
 # | key | is |
 # |---|---|
@@ -818,7 +822,7 @@ hidden_Engine()
 # | `"tokens_per_s"` | all generated tokens ÷ seconds from before the first `add` to the last token |
 # | `"ttft_s"` | mean over the requests of first token − its `add` |
 # | `"tpot_s"` | mean over the requests with two tokens or more of (last − first) ÷ (tokens − 1); `None` if there is none |
-# | `"peak_kv_bytes"` | as the engine says |
+# | `"peak_kv_bytes"` | as the engine says at the end |
 # | `"num_same_text"` | requests whose tokens are those of the stage `"naive"` |
 #
 # Read times from **the engine's** clock only: before each `add`, and right after each `step`. All tokens of one step carry the same time: with speculation a step may give a request several.
@@ -827,7 +831,7 @@ hidden_Engine()
 #
 # <details><summary>Hint 1</summary>
 #
-# Keep for each id its add time, its tokens and one time per token. The metrics then need no engine any more.
+# For each id keep the time of its `add`, its tokens, and one time per token. The metrics follow from these alone.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -1351,7 +1355,7 @@ hidden_load_test()
 # | `kv_bytes`, `config`, `bytes_per`, `block_size` | bytes that the cache holds now; the model's shape; bytes per stored number; tokens per block (1: no blocks) |
 # | `clock()` | seconds |
 #
-# Run one prefill, then `new_tokens` greedy decode steps (the argmax of the row before is fed), and return a dict:
+# Run one prefill, then `new_tokens` greedy decode steps, each fed with the argmax of the logits before it. Leave `ids` as it is. Return a dict:
 #
 # | key | holds |
 # |---|---|
@@ -1648,7 +1652,7 @@ hidden_inference_checks()
 # ### BEGIN SOLUTION
 # **Rubric, 1 point each.** (1) Batching: the weights are read once for everybody, so a step gives more tokens, but each step is longer (more rows, prompts of others beside the decodes), and TPOT is the length of a step. (2) Prefix reuse saves prompt computation, so it acts on TTFT (and frees the budget), not on a single decode step; speculation feeds several tokens per sequence and pays where a pass has arithmetic to spare: one user yes, a full batch no, and rejected drafts are wasted work. (3) A choice for both cases, and the check: the greedy text equal to the naive loop's, an error budget for quantization, the same workload, machine and repeats.
 #
-# **Model answer.** A decode step reads all weights whether one sequence or eight use them, so eight share the price and throughput rises. But the step also does eight times the arithmetic and now and then carries somebody's prompt: it is longer, and each user waits one step per token. Prefix reuse takes prompt tokens from the cache. Prompts end at the first token, so TTFT falls; a decode step is what it was. Speculation bets several tokens per sequence on one pass. With one user the pass has arithmetic to spare and wins are free; in a full batch the extra tokens lengthen the pass, and every rejected one is lost. For one user on a laptop: cache, int4 or int8 weights, speculation if the text repeats itself. For a crowded server: cache, batching, paging, prefix reuse, quantized weights where kernels make them fast, speculation only at low load. Before I believe a number: the same greedy text as the naive loop (or a KL budget where weights were quantized), the same workload on the same machine, several runs.
+# **Model answer.** A decode step reads all weights whether one sequence or eight use them, so eight share the cost and throughput rises. But the step also does eight times the arithmetic and now and then carries somebody's prompt: it is longer, and each user waits one step per token. Prefix reuse takes prompt tokens from the cache. A prompt's work ends with the first token, so TTFT falls; a decode step takes as long as before. Speculation bets several tokens per sequence on one pass. With one user the pass has arithmetic to spare and wins are free; in a full batch the extra tokens lengthen the pass, and every rejected one is lost. For one user on a laptop: cache, int4 or int8 weights, speculation if the text repeats itself. For a crowded server: cache, batching, paging, prefix reuse, quantized weights where kernels make them fast, speculation only at low load. Before I believe a number: the same greedy text as the naive loop (or a KL budget where weights were quantized), the same workload on the same machine, several runs.
 # ### END SOLUTION
 
 # %% [markdown] task="diagnose" stars=2 minutes=15
@@ -1660,7 +1664,7 @@ hidden_inference_checks()
 # |---|---|
 # | `idle_queue` | 30 requests wait, 8 run (`max_num_seqs` 8), 85% of the KV blocks are free, TPOT is half of what was promised |
 # | `same_beginning` | TTFT is too high; every prompt starts with the same 3,000 tokens; 0% of the prompt tokens hit the prefix cache |
-# | `long_prompts` | TPOT p50 is fine and ITL p99 is 2 s; the slow steps are those with somebody's 8,000-token prompt in one piece |
+# | `long_prompts` | TPOT p50 is fine and ITL p99 is 2 s; the slow steps are those that compute an 8,000-token prompt in one piece |
 # | `many_preemptions` | 2% of the blocks are free, preemptions rise every second, computed tokens are far more than prompts and answers together |
 # | `alone` | one user, GPU arithmetic 2% busy, TPOT equals weight bytes ÷ bandwidth, the text is a list with repetitions |
 # | `refused` | all latencies are within limits, 10% of the requests get 429, the machine could not do more at these limits |
@@ -1718,10 +1722,10 @@ def hidden_diagnose():
     why = {
         "idle_queue": ("c", "blocks are free and the steps have room: only max_num_seqs keeps the queue waiting"),
         "same_beginning": ("a", "3,000 equal tokens are computed for every request"),
-        "long_prompts": ("b", "a prompt in one piece makes one long step for everybody; chunks bound the step"),
+        "long_prompts": ("b", "a prompt in one piece makes one long step for every request; chunks bound the step"),
         "many_preemptions": ("d", "sequences lose their blocks and are computed again: less in flight, or smaller KV"),
         "alone": ("e", "bandwidth is the limit: fewer bytes per token, or more tokens per read"),
-        "refused": ("f", "limits are kept and the machine is full: 429 is what it should answer"),
+        "refused": ("f", "the latency limits hold and the machine is full: 429 is what it should answer"),
     }
     for key, (letter, reason) in why.items():
         assert got[key] == letter, f"{key}: {reason}"

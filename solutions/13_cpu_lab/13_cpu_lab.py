@@ -898,8 +898,16 @@ def hidden_verdict():
     nothing = verdict(0, 0, 1, 1, 1)
     assert nothing["predicted_s"] == 0 and nothing["verdict"] == "something else", "no work at all is allowed"
     good = {"num_bytes": 1, "multiply_adds": 1, "bandwidth": 1, "peak": 1, "seconds": 1}
-    for name, bad in (("bandwidth", 0), ("peak", 0), ("seconds", 0), ("bandwidth", -1), ("peak", -1), ("seconds", -1),
-                      ("num_bytes", -1), ("multiply_adds", -1)):  # fmt: skip
+    for name, bad in (
+        ("bandwidth", 0),
+        ("peak", 0),
+        ("seconds", 0),
+        ("bandwidth", -1),
+        ("peak", -1),
+        ("seconds", -1),
+        ("num_bytes", -1),
+        ("multiply_adds", -1),
+    ):
         try:
             verdict(**{**good, name: bad})
         except ValueError:

@@ -13,13 +13,13 @@
 # %% [markdown]
 # # 14 · The GPU lab
 #
-# One real model, SmolLM2-135M-Instruct, on the device in front of you: from a step that recomputes everything to a step that does nothing but read its weights. You measure the device's own limits, predict each step, prove that the text has not changed, and only then look at the clock.
+# One real model, SmolLM2-135M-Instruct, on the device in front of you: from a step that recomputes everything to one that does little more than read its weights. You measure the device's own limits, predict each step, prove that the text has not changed, and only then look at the clock.
 #
-# The notebook is the same with and without a GPU. On two CPU cores it ends within five minutes; what is different on a GPU stands beside each measurement. *Correctness* is graded, anywhere. *Speed* is yours to read, and no mark depends on it. The chapter *The GPU lab* of the book tells the story; no run on a GPU has been recorded for it, and what it says of GPUs is predicted or cited.
+# The notebook is the same with and without a GPU. On two CPU cores it takes less than five minutes; beside each measurement it says what to expect on a GPU. *Correctness* is graded, on either. *Speed* is yours to read, and no mark depends on it. The chapter *The GPU lab* of the book tells the story. No run on a GPU has been recorded for it: what it says of GPUs is predicted or cited.
 #
 # Exercises and lab steps take turns. A lab step uses what you have written so far and has no points. Each exercise has a cell for your code, a cell to try it, and a cell of checks: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
 #
-# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant.
+# One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant. And whatever you are given (arrays, lists, dicts) stays as it is, unless the exercise says otherwise.
 
 # %% setup=True
 import json
@@ -81,7 +81,7 @@ class Counted(torch.nn.Module):
 # %% [markdown]
 # ## Lab: the device
 #
-# What is here, and what follows from it. Each thing that is missing is one line, with the path that works instead. On a GPU the lab keeps two copies of the model: one in float32, to prove that texts are equal, and one in bfloat16, to be timed. On a CPU one float32 copy is both.
+# What this machine has, and what follows from it. For each thing that is missing one line says what is used instead. On a GPU the lab keeps two copies of the model: one in float32, to prove that texts are equal, and one in bfloat16, to be timed. On a CPU one float32 copy is both.
 
 # %%
 from tqdm import tqdm
@@ -122,7 +122,7 @@ print(f"{config.name}, {len(prompt)} tokens of prompt")
 # | key | what |
 # |---|---|
 # | `"relative_error"` | $\max_{n,v} \lvert \text{logits} - \text{oracle} \rvert \,/\, \max_{n,v} \lvert \text{oracle} \rvert$, a `float` |
-# | `"agreement"` | share of the positions in which both have their largest logit at the same token, a `float` from 0 to 1 |
+# | `"agreement"` | share of the positions in which both have their largest logit (of equal ones the first) at the same token, a `float` from 0 to 1 |
 # | `"passed"` | whether the error is at most `tolerance`, a `bool` |
 #
 # One error for all positions together, because a logit has no scale of its own. Compute in float64, whatever arrives: half-precision logits subtracted in half precision hide their difference. A logit that is NaN **must not pass**. Shapes that differ, empty arrays and an oracle of zeros alone raise `ValueError`; `[1, V]` against `[N, V]` would broadcast, and the check would mean nothing.
@@ -296,7 +296,7 @@ if fast is not exact:
 #
 # <details><summary>Hint 1</summary>
 #
-# What is the device doing at the moment the measured part begins, right after the warm-up? And at the moment you read the clock for the second time?
+# What is the device still doing when the measured part begins, right after the warm-up? And when you read the clock for the second time?
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -494,11 +494,11 @@ show(
 # %% [markdown] task="predicted_step_s" stars=1 minutes=10
 # ## 3. Two lines that predict a step
 #
-# Two clocks run in a decode step of one sequence. The *host* starts some hundreds of kernels, one after the other. The *device* reads every weight (and the cache) once, with a short gap between two kernels. Arithmetic does not count, as chapter 4 showed: at one row a byte read brings one FLOP.
+# A decode step of one sequence keeps two machines busy. The *host* starts hundreds of kernels, one after the other. The *device* reads every weight (and the cache) once, with a short gap between two kernels. Arithmetic does not count, as chapter 4 showed: at one row a byte read brings one FLOP.
 #
 # $$t_\text{host} = \text{kernels} \cdot t_\text{launch} \qquad t_\text{device} = \frac{\text{bytes}}{\text{bandwidth}} + \text{kernels} \cdot t_\text{gap}$$
 #
-# A GPU queues launches while earlier kernels run, so both clocks run at the same time and the **slower** one sets the time of the step: a maximum, not a sum. Gaps are different: while the device waits between two kernels, its memory rests, so they add to the reading. A CUDA graph makes the host's line 0 and leaves the gaps. On a CPU each operator ends before the next one starts, so there the whole cost of a start is a gap.
+# A GPU queues launches while earlier kernels run, so both work at the same time and the **slower** one sets the time of the step: a maximum, not a sum. Gaps are different: while the device waits between two kernels, its memory rests, so they add to the reading. A CUDA graph makes the host's line 0 and leaves the gaps. On a CPU each operator ends before the next one starts, so there the whole cost of a start is a gap.
 #
 # Write `predicted_step_s(num_bytes, bandwidth, num_kernels, launch_s, gap_s=0.0)`: seconds, a `float`. Bytes, bytes per second, a count, and seconds per kernel for host and device. All constants are measured on your device, not looked up.
 #
@@ -534,7 +534,7 @@ def predicted_step_s(num_bytes, bandwidth, num_kernels, launch_s, gap_s=0.0):
 
 
 # %% tryit="predicted_step_s"
-for name, num_bytes, kernels in (("135M, bf16", 269e6, 1156), ("135M, int8", 135e6, 1156), ("7B, bf16", 13.5e9, 1232)):
+for name, num_bytes, kernels in (("135M, bf16", 269e6, 1156), ("135M, int8", 143e6, 1156), ("7B, bf16", 13.5e9, 1232)):
     queued = predicted_step_s(num_bytes, 4.8e12, kernels, 5e-6)
     replayed = predicted_step_s(num_bytes, 4.8e12, kernels, 0, 1.3e-6)
     print(f"{name:12} one by one {1e6 * queued:6.0f} µs, as a graph {1e6 * replayed:6.0f} µs")
@@ -1039,7 +1039,7 @@ if is_gpu:  # why: how much of a step the device is busy at all
 # | `__init__(weight, group_size=64)` | `weight` is a float tensor `[in, out]`, as the engine's `Linear` holds it. Keeps two **buffers** and nothing else: `q`, `int8` `[out, in]`, and `scales`, `float16` `[out, in / group_size]` |
 # | `forward(x)` | $y = x W$ for `x` `[…, in]`: `[…, out]` in `x`'s dtype |
 #
-# The integers lie as `[out, in]`: the inputs of one output are neighbours in memory, which is how a kernel reads them for a dot product, and a group is a run of `group_size` of them. Symmetric rounding as before: a group's scale is its largest $\lvert w \rvert / 127$, **rounded to float16 first**, and
+# The integers are stored as `[out, in]`, so that the inputs of one output are neighbours in memory, which is how a kernel reads them for a dot product. A group is a run of `group_size` of them. Compute in float32, whatever the weight's dtype. Rounding is symmetric, as before: a group's scale is its largest $\lvert w \rvert / 127$, **rounded to float16 first**, and
 #
 # $$q = \text{clamp}\!\left(\text{round}\!\left(\tfrac{w}{\text{scale}}\right), -127, 127\right)$$
 #
@@ -1162,7 +1162,7 @@ def hidden_GroupedInt8Linear():
         )
         assert layer.q.dtype == torch.int8 and layer.scales.dtype == torch.float16, f"{case}: wrong dtypes"
         assert layer.num_bytes() == num_in * num_out + 2 * num_groups * num_out, (
-            f"{case}: {layer.num_bytes()} bytes kept"
+            f"{case}: {layer.num_bytes()} bytes kept: int8 for each weight and float16 for each scale, and nothing else"
         )
         q, scales = layer.q.tolist(), layer.scales.tolist()
         back = np.zeros((num_in, num_out))
@@ -1479,7 +1479,7 @@ print("ms:", [round(ms, 2) for ms in verify_ms], f"floor {floor_ms:.2f}")
 # %% [markdown] task="ridge_batch" stars=2 minutes=20
 # ## 8. The batch at which arithmetic takes over
 #
-# A batch reads the weights once for all of its sequences. So the arithmetic grows with the batch and the reading of weights does not, and from some batch on the arithmetic takes as long as the reading. But every sequence also has a *cache of its own* that must be read:
+# A batch reads the weights once for all of its sequences. So the arithmetic grows with the batch and the reading of weights does not, and from some batch size on it takes at least as long as the reading. But every sequence also has a *cache of its own* that must be read:
 #
 # $$\text{read}(B) = \frac{W + B\,K}{\text{bandwidth}}, \qquad \text{compute}(B) = \frac{B\,F}{\text{peak}}$$
 #
@@ -1661,7 +1661,7 @@ print(
 # python -m mini_engine serve --device cuda                   # the server of chapter 12 on the GPU
 # ```
 #
-# `bench gpu` rejects nothing: without a GPU it says so in one line and runs what a CPU can (`--quick` for a small round).
+# `bench gpu` runs anywhere: without a GPU it says so in one line and does what a CPU can (`--quick` for a small round).
 
 # %%
 if is_real:
