@@ -13,7 +13,7 @@ from .wrappers import recorded_kinds, wrappers
 
 REFERENCE_CPU_S = 2.0  # a test cell ends within two seconds on one core
 # Here the wrappers still have survivors that no one has made a test or an equivalent of; `--wrappers` prints them.
-SURVIVORS_UNREAD = ("07_quantization",)
+SURVIVORS_UNREAD = ()
 UNRUN = ("NameError", "SyntaxError", "IndentationError", "ImportError", "ModuleNotFoundError", "NotImplementedError")
 
 

@@ -275,7 +275,7 @@ def gqa_attention(q, k, v, causal=False):
         scores = scores.reshape(num_kv_heads, -1, num_keys)
     weight = np.exp(scores - scores.max(axis=-1, keepdims=True))
     out = weight @ v / weight.sum(axis=-1, keepdims=True)
-    return out.reshape(num_heads, num_new, -1)
+    return out.reshape(num_heads, num_new, -1).astype(q.dtype)
     ### END SOLUTION
 
 
@@ -354,7 +354,17 @@ def hidden_gqa_attention():
     got = gqa_attention(q, k, v)
     assert got.dtype == np.float32, f"float32 in, float32 out: yours is {got.dtype}"
     assert np.isfinite(got).all(), "large scores gave inf or nan: subtract the maximum before the exponential"
-
+    # Scores that lie far from 0, apart by little, and a future one that lies far above them.
+    v = rng.standard_normal((1, 4, 1))
+    for scores, causal in (([100.0, 99, 98, 97], False), ([-20_000.0, -20_001, -19_999, 20_000], True)):
+        q, k = np.full((2, 2, 1), 100.0), np.array(scores)[None, :, None] / 100
+        got = gqa_attention(q, k, v, causal=causal)
+        for i in range(2):
+            seen = scores[: 3 + i] if causal else scores
+            weights = [np.exp(score - max(seen)) for score in seen]
+            want = sum(w * value for w, value in zip(weights, v[0], strict=False)) / sum(weights)
+            case = f"causal={causal}: {len(seen)} scores far from 0 (mask with minus infinity, then the maximum?)"
+            np.testing.assert_allclose(got[:, i], [want, want], atol=1e-9, err_msg=case)
     q, k, v = rng.standard_normal((64, 1, 64)), *rng.standard_normal((2, 1, 2000, 64))
     tracemalloc.start()
     gqa_attention(q, k, v)
@@ -376,6 +386,9 @@ def hidden_gqa_attention():
             f"use NumPy alone: the measure of memory does not see other libraries ({error})"
         ) from error
     np.testing.assert_allclose(swapped, got, atol=1e-12, err_msg="the same numbers in another byte order")
+    for sizes in ((np.float32, np.float64, np.float64), (np.float64, np.float32, np.float32)):
+        got = gqa_attention(*(x.astype(size) for x, size in zip((q, k, v), sizes, strict=True)))
+        assert got.dtype == sizes[0], f"{sizes[0].__name__} queries on keys and values of another dtype: {got.dtype}"
 
 
 hidden_gqa_attention()
@@ -472,7 +485,7 @@ def hidden_mean_pool_kv_heads():
     w = np.repeat(one, 2, axis=1).reshape(4, -1)
     got = mean_pool_kv_heads(w, 6, 3)
     np.testing.assert_allclose(got, one.reshape(4, -1), atol=1e-12, err_msg="equal heads must survive the pooling")
-    for bad in ((0, 1), (-6, 3), (6, -3), (6, 4), (4, 2)):
+    for bad in ((0, 1), (-6, 3), (6, -3), (6, 4), (5, 3), (15, 2), (4, 2)):
         try:
             mean_pool_kv_heads(w, *bad)
         except ValueError as error:
@@ -678,6 +691,9 @@ def hidden_score_matrix_bytes():
         got = score_matrix_bytes(b, h, n, size)
         assert got == want, f"score_matrix_bytes{(b, h, n, size)}: such an array has {want} bytes, you returned {got}"
     assert score_matrix_bytes(1, 1, 3, 0.5) == 5, "9 scores of half a byte take 5 whole bytes"
+    for sizes, want in (((1, 2, 3, 0.5), 9), ((2, 1, 3, 0.5), 9), ((3, 3, 3, 0.5), 41), ((1, 1, 4, 0.5), 8)):
+        got = score_matrix_bytes(*sizes)
+        assert got == want, f"score_matrix_bytes{sizes}: the sum is rounded up once, to {want}; you returned {got}"
     assert score_matrix_bytes(64, 128, 1_000_003, 2) == 64 * 128 * 1_000_003**2 * 2, "must stay exact for large sizes"
     for position in range(4):
         for value in (0, -2):
@@ -743,7 +759,7 @@ def online_softmax_attention(q, k, v, block_size):
         total = shrink * total + weight.sum(axis=-1, keepdims=True)
         out = shrink * out + weight @ v[..., block, :]
         largest = new_largest
-    return out / total
+    return (out / total).astype(q.dtype)
     ### END SOLUTION
 
 
@@ -833,6 +849,17 @@ def hidden_online_softmax_attention():
     np.testing.assert_allclose(
         got, expected(q, k, v[:, :4]), atol=1e-9, err_msg="scores of 1000 and -1000 in one block"
     )
+    for order in ([1000.0, 999, -1000, -999], [-1000.0, -999, 1000, 999]):
+        k = np.array(order)[None, :, None]
+        with np.errstate(over="raise", invalid="raise"):
+            got = online_softmax_attention(q, k, v[:, :4], 2)
+        message = "a block whose scores lie 2000 away from those of the block before: the maximum never falls"
+        np.testing.assert_allclose(got, expected(q, k, v[:, :4]), atol=1e-9, err_msg=message)
+    q, k, v = np.ones((2, 1, 1)), np.array([[[1000.0], [999]], [[-999], [-1000]]]), rng.standard_normal((2, 2, 2))
+    with np.errstate(over="raise", invalid="raise"):
+        got = online_softmax_attention(q, k, v, 1)
+    message = "one head with scores near 1000, one near -1000: each row of each head has its own maximum"
+    np.testing.assert_allclose(got, expected(q, k, v), atol=1e-9, err_msg=message)
     # The largest score first, last and in the middle.
     for order in ([5.0, 1, 2, 0, 3], [0, 1, 2, 3, 5.0], [1, 0, 5.0, 2, 3]):
         k = np.array(order)[None, :, None]
@@ -894,6 +921,9 @@ def hidden_online_softmax_attention():
                 "(a first pass for the maximum, or one pass per query?)"
             )
     q, k, v = rng.standard_normal((3, 6, 4))
+    for sizes in ((np.float32, np.float64, np.float64), (np.float64, np.float32, np.float32)):
+        got = online_softmax_attention(*(x.astype(size) for x, size in zip((q, k, v), sizes, strict=True)), 4)
+        assert got.dtype == sizes[0], f"{sizes[0].__name__} queries on keys and values of another dtype: {got.dtype}"
     got = online_softmax_attention(q, k, v, 4)
     assert got.dtype == np.float64, f"float64 in, float64 out: yours is {got.dtype}"
     try:
@@ -1041,7 +1071,7 @@ hidden_flash_hbm_bytes()
 # %% [markdown] task="sliding_window_mask" stars=1 minutes=10
 # ## 9. A window that slides
 #
-# With sliding-window attention a token looks at itself and the `window - 1` tokens before it, and at nothing older. Write `sliding_window_mask(n, window)`, a boolean array `[n, n]` that is True where query $i$ (row) may look at key $j$ (column):
+# With sliding-window attention a token looks at itself and the `window - 1` tokens before it, and at nothing older. Write `sliding_window_mask(n, window)`, a new boolean array `[n, n]` that is True where query $i$ (row) may look at key $j$ (column):
 #
 # $$i - \text{window} < j \le i$$
 #
@@ -1123,6 +1153,12 @@ def hidden_sliding_window_mask():
                 seen = [j for j in range(n) if got[i, j]]
                 want = list(range(max(0, i - window + 1), i + 1))
                 assert seen == want, f"n={n}, window={window}: token {i} should see {want}, yours sees {seen}"
+    got = sliding_window_mask(300, 100)
+    rows = [(i, j) for i, j in ((99, 0), (100, 0), (150, 60), (299, 199), (299, 200), (0, 299)) if got[i, j]]
+    assert rows == [(99, 0), (150, 60), (299, 200)], "300 tokens, window 100: positions above 127 go wrong"
+    got[:] = True
+    again = sliding_window_mask(300, 100)
+    assert not again.all(), "who writes into one mask changes the next one of the same size: make a new array each time"
     for bad in ((4, -1), (-3, 2)):
         try:
             sliding_window_mask(*bad)
@@ -1139,7 +1175,7 @@ hidden_sliding_window_mask()
 #
 # Keys and values that no query will look at again need not be stored. Write `class RollingKVCache(n_layers, n_kv_heads, head_dim, window, batch=1, dtype=np.float32)`: a KV cache whose memory is `window` slots per layer, however long the text. The token at position $p$ lives in slot $p \bmod \text{window}$, where it overwrites the token that just left the window.
 #
-# - `append(layer, k, v)` takes the $n$ new tokens of a layer, `[batch, n_kv_heads, n, head_dim]` (with `batch=1` the batch axis may be left out), and returns `(keys, values)`: all that these tokens may look at, **in the order of the text**. That is the last `window - 1` older tokens, or as many as there are, and then the new ones. So one new token gets at most `window` keys; a chunk gets more, and the mask of exercise 9 sorts out which of its tokens sees what.
+# - `append(layer, k, v)` takes the $n$ new tokens of a layer, `[batch, n_kv_heads, n, head_dim]` (with `batch=1` the batch axis may be left out), and returns `(keys, values)`: all that these tokens may look at, **in the order of the text**. That is the last `window - 1` older tokens, or as many as there are, and then the new ones, as copies that later tokens do not change. So one new token gets at most `window` keys; a chunk gets more, and the mask of exercise 9 sorts out which of its tokens sees what.
 # - `length` is the number of tokens that every layer has *seen*, not the number kept. It is what RoPE needs.
 # - Use NumPy alone: the checks measure your memory, and the measure sees no other library.
 # - Nothing is ever full. A `k` or `v` of another shape than the cache raises `ValueError` and writes nothing; a layer that does not exist raises `IndexError`.
@@ -1378,6 +1414,13 @@ def hidden_RollingKVCache():
             make = lambda name=name, value=value: RollingKVCache(**{**good, name: value})
             text = refused(ValueError, f"{name}={value}", make)
             assert str(value) in text, f"{name}={value}: the message should hold the bad value: {text}"
+    cache, pairs = RollingKVCache(1, 1, 1, 2), []
+    for token in range(4):
+        pairs.append(cache.append(0, np.full((1, 1, 1), token), np.full((1, 1, 1), -token)))
+    for name, sign, have in (("keys", 1, [k for k, _ in pairs]), ("values", -1, [v for _, v in pairs])):
+        have = [np.asarray(rows).ravel().tolist() for rows in have]
+        want = [[0], [0, sign], [sign, 2 * sign], [2 * sign, 3 * sign]]
+        assert have == want, f"the {name} that were returned changed when more tokens came: hand out copies: {have}"
     first, second = RollingKVCache(1, 1, 2, 3), RollingKVCache(1, 1, 2, 3)
     one = np.ones((1, 1, 2))
     token = (3 * one).astype(">f4")  # in a byte order that only NumPy reads

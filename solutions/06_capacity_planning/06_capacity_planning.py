@@ -107,6 +107,8 @@ def hidden_weight_bytes():
         f"{parameters} parameters of a quarter byte: 5 bytes, rounded up, you returned {got}"
     )
     assert isinstance(got, int), f"bytes are whole: return an int, not {type(got).__name__}"
+    large = ModelConfig("large", 1, 1, 1, 1, 1, 100_000_003, 2)
+    assert weight_bytes(large, 1) == 200_000_020, "a model of 200000020 parameters: whole bytes stay exact"
     for bad in (-2, -0.5):
         try:
             weight_bytes(LLAMA_2_7B, bad)
@@ -120,7 +122,7 @@ hidden_weight_bytes()
 # %% [markdown] task="concurrent_users" stars=1 minutes=10
 # ## 2. Users beside the weights
 #
-# Every user with an open conversation holds a KV cache of `context` tokens. Write `concurrent_users(config, free_bytes, context, kv_bytes_per=2)`: how many such caches fit into `free_bytes`, as an `int`. Only whole users count.
+# Every user with an open conversation holds a KV cache of `context` tokens. Write `concurrent_users(config, free_bytes, context, kv_bytes_per=2)`: how many such caches fit into `free_bytes`, as an `int`. Only whole users count, and exactly: one byte too few is one user less, however large the numbers.
 #
 # `kv_bytes_per_token(config, bytes_per)` is imported from the engine. `free_bytes` may be 0.
 #
@@ -205,6 +207,11 @@ def hidden_concurrent_users():
                 expected, left = expected + 1, left - user
             got = concurrent_users(spec, free, context, b)
             assert got == expected, f"{free} bytes, {user} bytes a user: {expected} fit, you returned {got}"
+    half, three_halves = (
+        concurrent_users(LLAMA_3_70B, 10**9, 1000, 0.5),
+        concurrent_users(LLAMA_3_70B, 10**9, 1000, 1.5),
+    )
+    assert (half, three_halves) == (12, 4), "numbers of half a byte and of one and a half: 12 users and 4"
     for values in ((-1e-3, 8, 2), (9, -1, 2), (9, 8, 0)):
         try:
             concurrent_users(LLAMA_3_70B, *values)
@@ -246,8 +253,8 @@ def max_batch_size(config, gpu_bytes, context, weight_bytes_per=2, kv_bytes_per=
     Raises ValueError for other values.
     """
     ### BEGIN SOLUTION
-    if gpu_bytes <= 0 or context < 1:
-        raise ValueError(f"need memory and a context, got {gpu_bytes} bytes and {context} tokens")
+    if gpu_bytes <= 0 or context < 1 or kv_bytes_per <= 0:
+        raise ValueError(f"not positive: {gpu_bytes} bytes, {context} tokens or {kv_bytes_per} bytes per number")
     weights = weight_bytes(config, weight_bytes_per)
     if weights > gpu_bytes:
         return BatchSize(0, f"the weights need {weights / 1e9:.2f} GB, the GPU has {gpu_bytes / 1e9:.2f} GB")
@@ -327,7 +334,8 @@ def hidden_max_batch_size():
         assert message is None or (word in message and (message == "") == empty), (
             f"Llama-3-8B on {gpu_bytes} bytes: the message should be {'empty' if empty else 'about the ' + word}: {message!r}"
         )
-    for values in ((0, 8, 2, 2), (9, -1, 2, 2), (9e9, 8, 0, 2), (9e9, 8, 2, -1)):
+        assert "\n" not in (message or ""), f"the message is one line, yours: {message!r}"
+    for values in ((0, 8, 2, 2), (9, -1, 2, 2), (9e9, 8, 0, 2), (9e9, 8, 2, -1), (9, 8, 2, -1), (9, 8, 2, 0)):
         try:
             max_batch_size(SMOLLM2_135M, *values)
         except ValueError:
@@ -418,6 +426,15 @@ def hidden_max_batch_size_tp():
     assert got == [283, 581], f"Llama-3-8B, 8192 tokens, TP 4 and 8: 283 and 581, you returned {got}"
     assert max_batch_size_tp(LLAMA_3_70B, 80e9, 8192, 2, 1, 8) == 371, "Llama-3-70B, TP 8, 8-bit cache: 371"
     assert max_batch_size_tp(LLAMA_3_70B, 80e9, 8192, tp=1) == 0, "Llama-3-70B does not fit on one GPU: 0"
+    for gpu_bytes, word, empty in (
+        (8_030_261_248, "request", False),
+        (8_030_261_247, "weights", False),
+        (80e9, "", True),
+    ):
+        message = getattr(max_batch_size_tp(LLAMA_3_8B, gpu_bytes, 8192, tp=2), "message", None)
+        assert message is None or (word in message and (message == "") == empty), (
+            f"two GPUs: the message should be {'empty' if empty else 'about the ' + word}, as in exercise 3: {message!r}"
+        )
     rng = np.random.default_rng(64)
     for _ in range(20):
         layers, share, tp, rep, half, context = (int(n) for n in rng.integers(1, 6, 6))
@@ -640,6 +657,7 @@ def hidden_max_batch_for_tpot():
     assert max_batch_for_tpot(0.5, 0.25, 1000, 1) == 2, (
         "fractions of a unit are fine: 1 byte per step, half of it weights"
     )
+    assert max_batch_for_tpot(1, 1, 2000, 4.75) == 8, "4.75 ms are more than 4"
     for values in ((-1, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0)):
         try:
             max_batch_for_tpot(*values)
@@ -1121,7 +1139,7 @@ def hidden_service_cost():
         except ValueError:
             continue
         raise AssertionError(f"a number that is not above 0 was accepted: {bad}")
-    for requests in ([(0, 5)], [(5, 0)], [(5, 5), (0, 3)], [(5, 5), (3, 0)], []):
+    for requests in ([(0, 5)], [(5, 0)], [(5, 5), (0, 3)], [(5, 5), (3, 0)], [(5, 5), (-2, 9), (5, 5)], []):
         try:
             service_cost(LLAMA_3_8B, requests, *good)
         except ValueError:

@@ -120,12 +120,16 @@ def hidden_apply_temperature():
     assert np.array_equal(got, [-np.inf, 5, -np.inf]), f"of equal maxima the lowest id stays, you returned {got}"
     got = np.asarray(apply_temperature([1, 2, 3], 2))
     assert np.allclose(got, [0.5, 1, 1.5]), "integer logits must give floats"
-    try:
-        apply_temperature([1.0, 2.0], -0.01)
-    except ValueError:
-        pass
-    else:
-        raise AssertionError("t = -0.01 was accepted")
+    got = np.asarray(apply_temperature(np.array([1, 2, 3], np.float32), 0.1))
+    assert got.dtype == np.float64, f"float32 logits give float64, as the docstring says, yours is {got.dtype}"
+    got = np.asarray(apply_temperature([1.0, 2.0], 1e-5))
+    assert np.allclose(got, [1e5, 2e5], rtol=1e-10), "only t = 0 is greedy: t = 0.00001 divides, however small"
+    for t in (-0.01, -1e-12):
+        try:
+            apply_temperature([1.0, 2.0], t)
+        except ValueError:
+            continue
+        raise AssertionError(f"t = {t} was accepted")
 
 
 hidden_apply_temperature()
@@ -226,6 +230,11 @@ def hidden_top_k_filter():
     assert np.array_equal(got, [-np.inf, 1.0, 2.0]), "logits that are -inf already stay so"
     got = np.asarray(top_k_filter([3, 1, 2], 1))
     assert np.array_equal(got, [3, -np.inf, -np.inf]), "integer logits must give floats"
+    got = np.asarray(top_k_filter([1.0, 1 + 1e-12, 0.0], 1))
+    assert np.isfinite(got).tolist() == [False, True, False], "only equal logits tie: 1 and 1 + 1e-12 differ"
+    logits = np.array([2.0, 1.0])
+    top_k_filter(logits, 2)[0] = 7.0
+    assert logits[0] == 2.0, "the result must be a new array also where all are kept"
 
 
 hidden_top_k_filter()
@@ -345,6 +354,11 @@ def hidden_top_p_filter():
     assert np.isfinite(top_p_filter(np.zeros(4), 0.5)).tolist() == [True, True, False, False], (
         "four equal logits, p = 0.5: exactly two stay, those with the lower ids"
     )
+    for p, num_kept in ((0.8 - 1e-9, 2), (0.8 + 1e-9, 3)):
+        got = np.isfinite(top_p_filter(np.log([0.5, 0.2, 0.3]), p)).sum()
+        assert got == num_kept, (
+            f"p a billionth off 0.8: {num_kept} of 0.5, 0.2, 0.3 stay, yours keeps {got}: in float64?"
+        )
     got = np.asarray(top_p_filter([1000.0, 0.0, 1000.0, -np.inf], 0.75))
     assert not np.isnan(got).any(), "logits of 1000 gave nan: subtract the maximum before exp"
     assert np.array_equal(got, [1000.0, -np.inf, 1000.0, -np.inf]), f"large logits: you returned {got}"
@@ -467,6 +481,8 @@ def hidden_min_p_filter():
     assert np.asarray(min_p_filter([2, 1], 0)).dtype.kind == "f", "integer logits must give floats also for min_p = 0"
     got = np.asarray(min_p_filter([3, 3, 1], 1))
     assert np.array_equal(got, [3, 3, -np.inf]), "min_p = 1 keeps every token that ties for the first place"
+    kept = np.isfinite(min_p_filter(np.log([1, 1.1e-9, 0.9e-9]), 1e-9)).tolist()
+    assert kept == [True, True, False], f"min_p of a billionth: nothing is rounded, you keep {kept}"
 
 
 hidden_min_p_filter()
@@ -611,6 +627,10 @@ def hidden_sample():
     greedy = [sample([1.0, 9.0, 9.0], np.random.default_rng(s), 0, top_p=0.4) for s in range(5)]
     assert greedy == [1] * 5, f"temperature 0: the first maximum, every time; you returned {greedy}"
     assert sample(np.array([20.0, 20.001]), np.random.default_rng(0), 0) == 1, "temperature 0: 20.001 is larger than 20"
+    wide = np.full(40_000, -1e4)
+    wide[39_999] = 0.0
+    got = sample(wide, np.random.default_rng(0)), int(sample(wide[None], np.random.default_rng(0))[0])
+    assert got == (39_999, 39_999), f"a vocabulary of 40000: ids need more than 16 bits, you drew {got}"
     try:
         sample([1.0, 2.0], np.random.default_rng(0), top_k=0)
     except ValueError:
@@ -711,6 +731,12 @@ def hidden_diversity():
     for empty in ([], [[]], [[], []]):
         got = diversity(empty)
         assert got == {"distinct_1": 0.0, "distinct_2": 0.0, "entropy": 0.0}, f"nothing to count in {empty}: got {got}"
+        kinds = {key: type(value).__name__ for key, value in got.items() if not isinstance(value, float)}
+        assert not kinds, f"three floats, also where there is nothing to count: {kinds}"
+    got = diversity([[0, 50_000], [1, 49_000], [10, 40_000], [5, 0], [4, 1000], [3, 2000]])["distinct_2"]
+    assert got == 1.0, (
+        f"six different pairs of large ids are six, you returned {got}: compare pairs, not a number of them"
+    )
     assert diversity([[4]])["distinct_1"] == 1.0, "one token of one: 1.0"
     assert diversity([[4, 5]])["distinct_2"] == 1.0, "one pair of one: 1.0"
     got = diversity([[4], [4]])
@@ -1195,6 +1221,9 @@ def hidden_measure_ttft_tpot():
     got = measure([0, 0.123456], [0.0] + [0.654321], new_tokens=2, repeats=1)[0]
     off = max(abs(got["ttft_s"] - 0.123456), abs(got["tpot_s"] - 0.654321))
     assert off < 1e-9, f"0.123456 and 0.654321 s: nothing is rounded, you returned {got}"
+    model = Paced({3: ([1.0] * 4, [0.5] * 4)})
+    got = measure_ttft_tpot(model, [3, 3], new_tokens=2, repeats=1, clock=model.clock)
+    assert [row["ttft_s"] for row in got] == [1.0, 1.0], f"a length that stands twice is measured twice: {got}"
     lengths, model = [5], Paced({5: ([1.0] * 4, [0.5] * 28)})
     measure_ttft_tpot(model, lengths, clock=model.clock)
     assert lengths == [5], f"the caller's lengths were changed to {lengths}"
@@ -1320,12 +1349,16 @@ def hidden_goodput():
     assert goodput(failed + single, 0.5, 1) == 1 / 1.5, (
         "a failed request is not good, but its waiting counts in the time"
     )
-    for bad in ((-1, 1), (1, -1), (1, 0)):
+    given = [{"request_time": 2.0, "token_times": [3.0, 3.5]}, {"request_time": 1.0, "token_times": [4.0]}]
+    kept = [{"request_time": r["request_time"], "token_times": list(r["token_times"])} for r in given]
+    goodput(given, 1, 1)
+    assert given == kept, "the caller's requests were changed"
+    for bad, requests in (((-1, 1), single), ((1, -1), single), ((1, 0), single), ((0, 1), []), ((1, -2), failed)):
         try:
-            goodput(single, *bad)
+            goodput(requests, *bad)
         except ValueError:
             continue
-        raise AssertionError(f"objectives {bad} were accepted")
+        raise AssertionError(f"objectives {bad} were accepted for {len(requests)} requests")
 
 
 hidden_goodput()
@@ -1445,6 +1478,12 @@ def hidden_choose_metric():
             assert options == kept, "the caller's options were changed"
             assert got == want, f"{service}, {options}: {want!r}, you returned {got!r}"
     assert choose_metric("chat", []) is None and choose_metric("batch", []) is None, "no options: None"
+    for service, given in (("Chat", options), ("", options), ("training", [])):
+        try:
+            choose_metric(service, given)
+        except ValueError:
+            continue
+        raise AssertionError(f"the service {service!r} was accepted with {len(given)} options")
 
 
 hidden_choose_metric()
