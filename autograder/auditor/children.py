@@ -35,6 +35,11 @@ def score_all(topic, jobs, candidates, start=None):
     start: what starts a child for one candidate, Child by default.
     """
     start = start or Child
+    seed_generators()  # here, for all children: torch takes milliseconds for it
+    for parts in topic.exercises.values():
+        for kind in ("test", "hidden"):
+            if kind in parts:
+                topic.compiled(parts[kind])
     waiting, running = list(reversed(list(candidates))), {}
     with selectors.DefaultSelector() as selector:
         while waiting or running:
@@ -72,7 +77,6 @@ class Child:
 
     def work(self, write_end, answers, stop_early):
         limit_this_process(self.cpu_limit_s)
-        seed_generators()
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             start = time.process_time()
             reasons = self.topic.run(answers, self.exercises, stop_early)
