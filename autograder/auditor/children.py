@@ -94,7 +94,11 @@ class Child:
             start, known = time.process_time(), set(sys.modules)
             reasons = self.topic.run(answers, self.exercises, stop_early)
             cpu_s = time.process_time() - start
-            answer = {"reasons": reasons, "cpu_s": cpu_s, "imported": [name for name in sys.modules if name not in known]}
+            answer = {
+                "reasons": reasons,
+                "cpu_s": cpu_s,
+                "imported": [name for name in sys.modules if name not in known],
+            }
         with os.fdopen(write_end, "wb") as pipe:
             pipe.write(json.dumps(answer).encode())
 
