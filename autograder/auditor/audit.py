@@ -8,7 +8,7 @@ reason; a line there that no longer holds is a fault too.
 from dataclasses import dataclass, field
 
 from .candidates import ROOT, candidates_of, load_topic, scratch_folder
-from .children import score_all
+from .children import score_all, score_references
 from .wrappers import recorded_kinds, wrappers
 
 REFERENCE_CPU_S = 2.0  # a test cell ends within two seconds on one core
@@ -56,8 +56,7 @@ def audit_topic(name, root=ROOT, exercises=None, jobs=2, progress=None, wrappers
 
 def judge_references(topic, rows, jobs):
     """The reference of every row keeps all points, in time."""
-    references = [(("reference", exercise, ""), {}, [exercise], 60, False) for exercise in rows]
-    for (_, exercise, _), run in score_all(topic, jobs, references):
+    for exercise, run in score_references(topic, jobs, rows, 60).items():
         row = rows[exercise]
         row.cpu_s = run.cpu_s
         row.faults += [f"the reference fails {test}: {reason}" for test, reason in run.reasons.items() if reason]

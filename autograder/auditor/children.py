@@ -4,11 +4,13 @@ The parent imports what the topic imports once and runs its set-up cells; a chil
 """
 
 import contextlib
+import importlib
 import io
 import json
 import os
 import selectors
 import signal
+import sys
 import time
 from dataclasses import dataclass
 
@@ -22,10 +24,21 @@ class Run:
     points: dict
     reasons: dict
     cpu_s: float = 0.0
+    imported: tuple = ()
 
     @property
     def total(self):
         return sum(self.points.values())
+
+
+def score_references(topic, jobs, exercises, cpu_limit_s):
+    """{exercise: Run} of the references. What they import late is then imported here, for all later children."""
+    work = [(exercise, {}, [exercise], cpu_limit_s, False) for exercise in exercises]
+    runs = dict(score_all(topic, jobs, work))
+    for name in dict.fromkeys(name for run in runs.values() for name in run.imported):
+        with contextlib.suppress(Exception):  # a module that a module makes
+            importlib.import_module(name)
+    return {exercise: runs[exercise] for exercise in exercises}
 
 
 def score_all(topic, jobs, candidates, start=None):
@@ -35,6 +48,11 @@ def score_all(topic, jobs, candidates, start=None):
     start: what starts a child for one candidate, Child by default.
     """
     start = start or Child
+    seed_generators()  # here, for all children: torch takes milliseconds for it
+    for parts in topic.exercises.values():
+        for kind in ("test", "hidden"):
+            if kind in parts:
+                topic.compiled(parts[kind])
     waiting, running = list(reversed(list(candidates))), {}
     with selectors.DefaultSelector() as selector:
         while waiting or running:
@@ -72,11 +90,15 @@ class Child:
 
     def work(self, write_end, answers, stop_early):
         limit_this_process(self.cpu_limit_s)
-        seed_generators()
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            start = time.process_time()
+            start, known = time.process_time(), set(sys.modules)
             reasons = self.topic.run(answers, self.exercises, stop_early)
-            answer = {"reasons": reasons, "cpu_s": time.process_time() - start}
+            cpu_s = time.process_time() - start
+            answer = {
+                "reasons": reasons,
+                "cpu_s": cpu_s,
+                "imported": [name for name in sys.modules if name not in known],
+            }
         with os.fdopen(write_end, "wb") as pipe:
             pipe.write(json.dumps(answer).encode())
 
@@ -110,4 +132,4 @@ class Child:
                     reasons[grade_id] = answer["reasons"].get(grade_id, why)
                     worth = self.topic.exercises[name][kind].options["points"]
                     points[grade_id] = 0 if reasons[grade_id] else worth
-        return Run(points, reasons, answer["cpu_s"])
+        return Run(points, reasons, answer["cpu_s"], tuple(answer.get("imported", ())))

@@ -8,10 +8,11 @@ import sys
 from dataclasses import dataclass, field
 
 from .candidates import ROOT, candidates_of, load_topic, scratch_folder
-from .children import score_all
+from .children import score_all, score_references
 from .pairs import Pair
 
 LIMIT_S = 20
+MUTANT_LIMIT_S = 5  # some mutants never end
 
 
 @dataclass
@@ -42,7 +43,7 @@ def answers_of(topic, banks, exercises, share=1, mutants=0, seed=0):
             elif key[0] == "right" or rng.random() * share < 1:
                 yield key, answers, [name], LIMIT_S, False
         for key, answers in rng.sample(changed, min(mutants, len(changed))):
-            yield key, answers, [name], LIMIT_S, False
+            yield key, answers, [name], MUTANT_LIMIT_S, False
 
 
 def compare(name, exercises=None, root=ROOT, jobs=2, progress=None, **sizes):
@@ -51,8 +52,10 @@ def compare(name, exercises=None, root=ROOT, jobs=2, progress=None, **sizes):
     with scratch_folder(root / "solutions" / name):
         topic, banks, _ = load_topic(name, root)
         wanted = [exercise for exercise in topic.exercises if not exercises or exercise in exercises]
+        references = score_references(topic, jobs, wanted, LIMIT_S)
         work = list(answers_of(topic, banks, wanted, **sizes))
-        inside = dict(score_all(topic, jobs, work))
+        inside = {("reference", exercise, ""): run for exercise, run in references.items()}
+        inside |= score_all(topic, jobs, [candidate for candidate in work if candidate[0] not in inside])
         for done, (key, run) in enumerate(score_all(topic, jobs, work, start=Pair), 1):
             compare_one(found, key, inside[key], run)
             if progress:

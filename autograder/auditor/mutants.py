@@ -1,7 +1,6 @@
 """Small wrong changes to a reference answer: if the tests accept one, a test is missing. The changes: operators.py."""
 
 import ast
-import copy
 import difflib
 from dataclasses import dataclass
 
@@ -29,16 +28,17 @@ def mutants(source):
         if path[-1][0] == "iter" and isinstance(node, ast.Tuple):
             continue  # the order in which values are checked is nobody's mistake
         for label, replacement in replacements(node):
-            changed = copy.deepcopy(tree)
-            put(changed, path, replacement)
+            put(tree, path, ast.fix_missing_locations(ast.copy_location(replacement, node)))
             try:
-                text = ast.unparse(ast.fix_missing_locations(changed))
-                compile(text, "<mutant>", "exec")
+                text = ast.unparse(tree)
+                if text not in seen:
+                    compile(text, "<mutant>", "exec")
+                    seen.add(text)
+                    found.append((node.lineno, Mutant(label, change_text(reference, text), text)))
             except (SyntaxError, ValueError, TypeError, AttributeError):
                 continue
-            if text not in seen:
-                seen.add(text)
-                found.append((node.lineno, Mutant(label, change_text(reference, text), text)))
+            finally:
+                put(tree, path, node)
     return [mutant for _, mutant in sorted(found, key=lambda pair: pair[0])]
 
 

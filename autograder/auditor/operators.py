@@ -57,8 +57,8 @@ DELETABLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.For, ast.Delete, ast.Break
 
 
 def changed(node, **fields):
-    """A copy of a node with some of its fields replaced."""
-    new = copy.deepcopy(node)
+    """A copy of a node with some of its fields replaced; the others are shared."""
+    new = copy.copy(node)
     for name, value in fields.items():
         setattr(new, name, value)
     return new

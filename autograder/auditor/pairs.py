@@ -10,7 +10,7 @@ import time
 from autograder.outside import package
 from autograder.outside.tester import Tester
 from autograder.sandbox import confine
-from autograder.scoring import limit_this_process, seed_generators
+from autograder.scoring import limit_this_process
 
 from .children import Run
 
@@ -41,7 +41,6 @@ class Pair:
 
     def be_student(self, path, answers):
         limit_this_process(self.cpu_limit_s)
-        seed_generators()
         space, _ = self.topic.define(answers)
         sys.modules[package.NAME].agent.serve(path, space)
 
