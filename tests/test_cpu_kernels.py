@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -327,6 +328,16 @@ def test_a_busy_machine_gets_fewer_threads(monkeypatch):
         assert compiler.num_threads() == threads
     monkeypatch.undo()
     assert compiler.others_seconds() >= 0
+
+
+def test_code_of_old_versions_goes(tmp_path):
+    for name, days in (("old", 31), ("used", 29)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "code.nbc").write_bytes(b"x")
+        moment = time.time() - days * 24 * 3600
+        os.utime(tmp_path / name, (moment, moment))
+    compiler.forget_old_code(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["used"]
 
 
 def test_without_numba_torch_is_used():

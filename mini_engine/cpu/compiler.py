@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+import shutil
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ ONE_AT_A_TIME = threading.Lock()
 # OpenMP's threads wait for the next product by turning in a loop, by default for some 10 ms: on a machine that others
 # use too, the waiting ones keep the working ones out, and a step takes 20 times as long. Read when Numba loads OpenMP.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+KEEP_S = 30 * 24 * 3600
 NUM_PASSES = 2400  # of the compiler for one whole forward pass, about: the bar's length
 
 
@@ -182,6 +184,8 @@ class EngineCache(FunctionCache):
 
     def load_overload(self, signature, target):
         """The compiled code, or None where there is none that could be used."""
+        with suppress(OSError):
+            os.utime(self.cache_path)  # still in use: see forget_old_code
         try:
             return super().load_overload(signature, target)
         except Exception as error:  # a damaged file can raise anything
@@ -194,5 +198,13 @@ class EngineCache(FunctionCache):
         """Keep the compiled code, or say in one line that the next start will have to compile again."""
         try:
             super().save_overload(signature, data)
+            forget_old_code(Path(self.cache_path).parent)
         except OSError as error:
             say(f"cannot keep compiled code, so the next start compiles again: {error}")
+
+
+def forget_old_code(folder):
+    """Remove the code of versions of the engine that nobody has started for KEEP_S."""
+    for version in folder.iterdir():
+        if time.time() - version.stat().st_mtime > KEEP_S:
+            shutil.rmtree(version, ignore_errors=True)
