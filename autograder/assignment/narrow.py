@@ -15,6 +15,7 @@ COLUMNS = 88
 RUFF = [sys.executable, "-m", "ruff", "format", "--isolated", "--target-version", "py311"]
 LITERAL = re.compile(r"""([fFbBuU]?)("|')(.*)\2""")
 GOES_ON = re.compile(r"""\s*[fFbBrRuU]*["']""")
+WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}
 COMMENT = re.compile(r"( *)# (?!%%)(\S.*)")
 
 
@@ -61,9 +62,6 @@ def filled(lines, indent, mark=""):
             paragraph.append(line)
     close()
     return out
-
-
-WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}
 
 
 def narrow_docstrings(lines, source):

@@ -1375,6 +1375,7 @@ def test_broken_rules():
         step = {"sequences": [dict(zip(keys, seq, strict=True)) for seq in sequences], "rows": rows}
         got = broken_rules(step, limits)
         assert got is not None, "broken_rules returned None: is there a return statement?"
+        assert not isinstance(got, set), "a set has no order: return the sorted list of its names"
         return list(got)
 
     prefill, decode = ("p", 9, 2, [0, 1, 2]), ("d", 5, 4, [3, 4])
