@@ -159,7 +159,7 @@ REFUSED = {
     "unknown type": {"type": "strng"},
     "no such place": {"$ref": "#/$defs/none"},
     "elsewhere": {"$ref": "https://example.org/schema"},
-    "huge": {"type": "array", "items": {"type": "string", "maxLength": 1000}, "maxItems": 1000},
+    "huge": {"type": "array", "prefixItems": [{"type": "string", "maxLength": 9000}] * 3, "items": False},
     "huge pattern": {"type": "string", "pattern": "((((a{100}){100}){100}){100}){100}"},
     "look-ahead": {"type": "string", "pattern": "(?=a)a"},
     "back-reference": {"type": "string", "pattern": "(a)\\1"},
@@ -183,6 +183,14 @@ def test_a_schema_nested_too_deeply_is_refused():
         deep = {"type": "array", "items": deep}
     with pytest.raises(GrammarError, match=r"deep|JSON"):
         schema_rules(deep)
+
+
+def test_a_schema_grows_as_its_text_does_not_as_its_depth():
+    nested = {"type": "null"}
+    for _ in range(14):
+        nested = {"type": "object", "properties": {"a": {"type": "array", "items": nested}}, "required": ["a"]}
+    automaton = Automaton(schema_rules(nested))
+    assert accepts(automaton, '{"a": [' * 14 + "null, null" + "]}" * 14)
 
 
 def test_nesting_ends_where_the_stack_does_and_can_always_be_closed():

@@ -38,7 +38,8 @@ SCHEMAS = {
     "code": {"type": "string", "pattern": "^[A-Z]{2}-\\d{4}$"},
     "order": closed(
         id={"type": "integer", "minimum": 1, "maximum": 9999},
-        items={"type": "array", "items": closed(sku=TEXT, n={"type": "integer", "minimum": 1, "maximum": 9}), "maxItems": 2},
+        items={"type": "array", "maxItems": 2,
+               "items": closed(sku=TEXT, n={"type": "integer", "minimum": 1, "maximum": 9})},
     ),
     "maybe": {"type": "object", "properties": {k: {"type": "boolean"} for k in "abcd"}, "required": ["b"],
               "additionalProperties": False},
@@ -53,6 +54,11 @@ PROMPTS = {
     "person": "Ada Lovelace, the mathematician, is 36 years old. Write this as JSON with name and age.",
     "call": "What is the weather in Rome, in Celsius? Answer with JSON: tool, city and unit.",
 }
+
+
+WALKED = closed(name={"type": "string"}, age={"type": "integer", "minimum": 0, "maximum": 120},
+                tags={"type": "array", "items": {"enum": ["math", "music"]}})  # fmt: skip
+WALKED_TEXT = '{"name": "Ada", "age": 36, "tags": ["math"]}'
 
 
 def is_valid(text, schema):
@@ -92,6 +98,21 @@ def mask_costs(grammar, token_ids):
     return costs
 
 
+def walk(tokenizer):
+    """Along one text: each token, how many tokens were allowed in its place, some of them, and what was forced."""
+    grammar, steps = Grammar.from_schema(WALKED, tokenizer), []
+    state = grammar.start
+    for token_id in [*tokenizer.encode(WALKED_TEXT), tokenizer.eos_token_id]:
+        (allowed,) = grammar.mask(state).nonzero()
+        some = [tokenizer.decode([i]) for i in sorted(allowed, key=lambda i: (i != token_id, i))[:12]]
+        forced = grammar.automaton.forced_bytes(state).decode(errors="replace")
+        token = tokenizer.decode([token_id])
+        steps.append({"token": token, "num_allowed": len(allowed), "some": some, "forced": forced})
+        state = grammar.advance(state, token_id)
+    return {"text": WALKED_TEXT, "num_nodes": grammar.vocabulary.num_nodes, "vocab": grammar.vocabulary.size,
+            "steps": steps}  # fmt: skip
+
+
 def passes(model, tokenizer, name, grammar, draft):
     """Greedy under the grammar: (text, tokens, passes of the model behind the prompt's, seconds)."""
     engine = Engine(model, tokenizer, draft=draft)
@@ -106,7 +127,8 @@ def main():
     args = parser.parse_args()
     model, tokenizer = load("smollm2")
     engine = Engine(model, tokenizer, num_blocks=1024)
-    data = {"machine": machine(), "samples": args.samples, "temperature": 2.0, "max_tokens": MAX_TOKENS, "schemas": {}}
+    data = {"machine": machine(), "samples": args.samples, "temperature": 2.0, "max_tokens": MAX_TOKENS,
+            "walk": walk(tokenizer), "schemas": {}}  # fmt: skip
     for name, schema in SCHEMAS.items():
         grammar = Grammar.from_schema(schema, tokenizer)
         sequences, ended, valid = sample(engine, tokenizer, name, args.samples, 2.0, grammar)

@@ -174,8 +174,11 @@ class _Reader:
         for with_comma in (False, True):
             self.rules[place, len(members), with_comma] = EMPTY
         for i, (member, is_required) in reversed(list(enumerate(members))):
+            self.rules[place, i] = member  # called twice below, laid out once
             for with_comma in (False, True):
-                written = sequence(literal(", " if with_comma else ""), member, ("ref", (place, i + 1, True)))
+                written = sequence(
+                    literal(", " if with_comma else ""), ("ref", (place, i)), ("ref", (place, i + 1, True))
+                )
                 skipped = () if is_required else (("ref", (place, i + 1, with_comma)),)
                 self.rules[place, i, with_comma] = alternatives(written, *skipped)
         return ("ref", (place, 0, False))
@@ -192,7 +195,8 @@ class _Reader:
                 item = sequence(literal(", " if i else ""), self.read(each, f"{place}/prefixItems/{i}"), inside)
                 inside = item if i < low else optional(item)
         else:
-            inside = separated(self.read(schema.get("items", True), f"{place}/items"), literal(", "), low, high)
+            self.rules[place, "items"] = self.read(schema.get("items", True), f"{place}/items")
+            inside = separated(("ref", (place, "items")), literal(", "), low, high)
         return sequence(literal("["), inside, literal("]"))
 
     def _read_string(self, schema, place):

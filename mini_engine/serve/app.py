@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from mini_engine.serve.async_engine import AsyncEngine, EngineDeadError, QueueFullError
+from mini_engine.serve.formats import grammar_for
 from mini_engine.serve.metrics import Metrics
 from mini_engine.serve.protocol import (
     DEFAULT_MAX_TOKENS,
@@ -60,7 +61,9 @@ def create_app(engine, model_name, max_requests=128):
         if body.model != model_name:
             raise HTTPException(404, f"the model {body.model!r} is not served here, {model_name!r} is")
         body.reject_unsupported()
-        params = body.sampling_params(_room_for(engine, token_ids, max_tokens, kind))
+        room = _room_for(engine, token_ids, max_tokens, kind)
+        grammar = await asyncio.to_thread(grammar_for, body.response_format, engine.tokenizer)
+        params = body.sampling_params(room, grammar)
         stream = worker.submit(token_ids, params)
         is_chat = kind == "chat"
         answer = Answer(f"{'chatcmpl' if is_chat else 'cmpl'}-{uuid4().hex}", model_name, is_chat)
