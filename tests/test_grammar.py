@@ -196,7 +196,7 @@ def test_a_schema_grows_as_its_text_does_not_as_its_depth():
 def test_nesting_ends_where_the_stack_does_and_can_always_be_closed():
     automaton = Automaton(ANY_OBJECT)
     state = automaton.start
-    for _ in range(100):
+    for _ in range(200):
         following = automaton.read(state, b'{"a": ')
         if not following:
             break

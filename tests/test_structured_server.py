@@ -91,8 +91,8 @@ def test_what_cannot_be_served_is_a_400(name, served):
 
 
 def test_a_schema_as_deep_as_the_parser_goes_is_a_400(served):
-    body = '{"model": "smollm2", "messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_schema", '
-    body += '"json_schema": {"schema": ' + '{"items": ' * 5000 + "{}" + "}" * 5000 + "}}}"
+    body = '{"model": "smollm2", "messages": [{"role": "user", "content": "x"}], "response_format": '
+    body += '{"type": "json_schema", "json_schema": {"schema": ' + '{"items": ' * 5000 + "{}" + "}" * 5000 + "}}}"
     answer = httpx.post(f"{served.url}/v1/chat/completions", content=body, timeout=TIMEOUT_S)
     assert answer.status_code == 400
     assert ask(served, of_schema(FLAGS)).choices, "the server lives"

@@ -13,7 +13,7 @@ import numpy as np
 from mini_engine.grammar.expressions import ALL_BYTES, GrammarError
 
 MAX_NODES = 20_000
-MAX_DEPTH = 32  # calls within calls
+MAX_DEPTH = 96  # calls within calls; a nested object takes three
 MAX_CONFIGURATIONS = 400  # of one state
 MAX_STATES = 20_000  # whose transitions are remembered
 NEVER = 1 << 30
