@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from mini_engine.gpu.graphs import PagedGraphs
+from mini_engine.grammar.constraint import constrain
 from mini_engine.sampler import new_generator
 
 
@@ -47,7 +48,8 @@ class ModelRunner:
                 row.num_new_tokens - size + j for (_, row), size in zip(ending, sizes, strict=True) for j in range(size)
             ]
             logits = self.model.lm_head(hidden[batch, column]).split(sizes)
-            sampled = self._sample([row.seq for _, row in ending], logits)
+            sequences = [row.seq for _, row in ending]
+            sampled = self._sample(sequences, [*map(constrain, sequences, logits)])
             for (i, _), tokens in zip(ending, sampled, strict=True):
                 new_tokens[i] = tokens
         return list(zip(rows, new_tokens, strict=True))

@@ -109,18 +109,10 @@ def row_sampler(sample):
 
     def call(logits, params, generators):
         rows = logits.double().cpu().numpy()
-        return [
-            int(
-                sample(
-                    row,
-                    rng,
-                    temperature=p.temperature,
-                    top_k=p.top_k or None,
-                    top_p=p.top_p if p.top_p < 1 else None,
-                    min_p=p.min_p or None,
-                )
-            )
-            for row, p, rng in zip(rows, params, generators, strict=True)
-        ]
+        tokens = []
+        for row, p, rng in zip(rows, params, generators, strict=True):
+            filters = {"top_k": p.top_k or None, "top_p": p.top_p if p.top_p < 1 else None, "min_p": p.min_p or None}
+            tokens.append(int(sample(row, rng, temperature=p.temperature, **filters)))
+        return tokens
 
     return call

@@ -20,7 +20,8 @@ class SamplingParams:
 
     temperature 0 means greedy. top_k 0, top_p 1 and min_p 0 mean off. seed: an int makes the request repeatable.
     stop: strings that end the text (they are cut off); stop_token_ids: tokens that end it. ignore_eos: go on after
-    the end-of-text token, for benchmarks. Raises ValueError naming the field and its value.
+    the end-of-text token, for benchmarks. grammar: a mini_engine.grammar.constraint.Grammar that the text must follow.
+    Raises ValueError naming the field and its value.
     """
 
     temperature: float = 0.0
@@ -32,6 +33,7 @@ class SamplingParams:
     stop: tuple[str, ...] = ()
     stop_token_ids: tuple[int, ...] = ()
     ignore_eos: bool = False
+    grammar: object = None
 
     def __post_init__(self):
         checks = {
@@ -73,6 +75,7 @@ class Sequence:
         self.num_preemptions = 0
         self.draft_token_ids = []
         self.draft_probabilities = None
+        self.grammar_state = None  # kept by mini_engine.grammar.constraint
         self.finish_reason = None
         self.token_times = []
         self.finish_time = None

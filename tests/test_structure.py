@@ -24,6 +24,7 @@ LAYERS = (
     ("config", "speed", "accounting", "device", "plotting"),
     ("files", "weights", "tokenizer"),
     ("rope", "layers", "kv_cache", "block_manager", "paged_cache", "prefix_cache", "sampler", "quant", "cpu", "gpu"),
+    ("grammar",),
     ("model",),
     ("sequence", "scheduler", "speculative", "generate", "loading"),
     ("model_runner", "engine", "trace"),

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from mini_engine.serve.async_engine import AsyncEngine, EngineDeadError, QueueFullError
+from mini_engine.serve.formats import grammar_for
 from mini_engine.serve.metrics import Metrics
 from mini_engine.serve.protocol import (
     DEFAULT_MAX_TOKENS,
@@ -60,7 +61,7 @@ def create_app(engine, model_name, max_requests=128):
         if body.model != model_name:
             raise HTTPException(404, f"the model {body.model!r} is not served here, {model_name!r} is")
         body.reject_unsupported()
-        params = body.sampling_params(_room_for(engine, token_ids, max_tokens, kind))
+        params = await _params(engine, body, token_ids, max_tokens, kind)
         stream = worker.submit(token_ids, params)
         is_chat = kind == "chat"
         answer = Answer(f"{'chatcmpl' if is_chat else 'cmpl'}-{uuid4().hex}", model_name, is_chat)
@@ -108,6 +109,12 @@ async def _token_ids(engine, prompt, field):
         message = f"{field} has {len(token_ids)} tokens; the context is {limit}, and the answer needs room in it"
         raise RequestError(message, field, TOO_LONG)
     return token_ids
+
+
+async def _params(engine, body, token_ids, max_tokens, kind):
+    """The request's SamplingParams; its grammar is made in a thread, as a long text is tokenized."""
+    room = _room_for(engine, token_ids, max_tokens, kind)
+    return body.sampling_params(room, await asyncio.to_thread(grammar_for, body.response_format, engine.tokenizer))
 
 
 def _room_for(engine, token_ids, max_tokens, kind):

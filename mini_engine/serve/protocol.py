@@ -22,7 +22,6 @@ NOT_SUPPORTED = {
     "presence_penalty": (None, 0),
     "frequency_penalty": (None, 0),
     "tools": (None, []),
-    "response_format": (None, {"type": "text"}),
 }
 
 
@@ -54,6 +53,7 @@ class GenerationRequest(BaseModel):
     seed: int | None = Field(None, ge=0)
     stop: list[str] = Field([], max_length=MAX_STOP_STRINGS)
     ignore_eos: bool = False
+    response_format: dict[str, Any] | None = None
 
     @field_validator("stop", mode="before")
     @classmethod
@@ -74,8 +74,8 @@ class GenerationRequest(BaseModel):
             if name in NOT_SUPPORTED and value not in NOT_SUPPORTED[name]:
                 raise RequestError(f"{name}={value!r} is not supported by this server", name, "unsupported_value")
 
-    def sampling_params(self, max_tokens):
-        """The engine's settings, with the number of tokens that fits."""
+    def sampling_params(self, max_tokens, grammar=None):
+        """The engine's settings, with the number of tokens that fits and the grammar of response_format."""
         return SamplingParams(
             temperature=self.temperature,
             top_k=max(self.top_k, 0),
@@ -85,6 +85,7 @@ class GenerationRequest(BaseModel):
             max_tokens=max_tokens,
             stop=tuple(self.stop),
             ignore_eos=self.ignore_eos,
+            grammar=grammar,
         )
 
 
