@@ -100,7 +100,7 @@ def constrain(seq, logits):
         return logits
     state, allowed = grammar_state(seq), np.ones(logits.shape, dtype=bool)
     for i in range(len(logits)):
-        mask = grammar.mask(state)[: logits.shape[-1]]
+        mask = grammar.mask(state)
         allowed[i, : len(mask)], allowed[i, len(mask) :] = mask, False
         if i < len(seq.draft_token_ids):
             token_id = seq.draft_token_ids[i]
