@@ -124,6 +124,9 @@ def hidden_apply_temperature():
     assert got.dtype == np.float64, f"float32 logits give float64, as the docstring says, yours is {got.dtype}"
     got = np.asarray(apply_temperature([1.0, 2.0], 1e-5))
     assert np.allclose(got, [1e5, 2e5], rtol=1e-10), "only t = 0 is greedy: t = 0.00001 divides, however small"
+    logits = np.array([2.0, 1.0])
+    apply_temperature(logits, 1)[0] = 7.0
+    assert logits[0] == 2.0, "the result must be a new array also for t = 1"
     for t in (-0.01, -1e-12):
         try:
             apply_temperature([1.0, 2.0], t)
@@ -1478,6 +1481,8 @@ def hidden_choose_metric():
             assert options == kept, "the caller's options were changed"
             assert got == want, f"{service}, {options}: {want!r}, you returned {got!r}"
     assert choose_metric("chat", []) is None and choose_metric("batch", []) is None, "no options: None"
+    slow = {"name": "stuck", "ttft_p95_s": 0.0, "itl_p95_s": 0.0, "tokens_per_s": 0.0}
+    assert choose_metric("batch", [slow]) == "stuck", "an option without any speed is an option: of one, it is the best"
     for service, given in (("Chat", options), ("", options), ("training", [])):
         try:
             choose_metric(service, given)

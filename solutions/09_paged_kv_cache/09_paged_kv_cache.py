@@ -49,7 +49,7 @@ class Pages:
 #
 # Example: lengths `[9, 16, 17]` in blocks of 16 allocate `[16, 16, 32]` slots and waste `[7, 0, 15]`. A sequence of 0 tokens holds no block.
 #
-# Return plain `int`s.
+# Return plain `int`s, also where `lengths` is a NumPy array.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -158,7 +158,7 @@ hidden_block_waste()
 #
 # Example: lengths `[9, 16, 17]`, `max_len` 64, blocks of 16: 192 and 64 slots for 42 tokens; the waste is $150/192 = 0.78125$ and $22/64 = 0.34375$.
 #
-# Where no slot is reserved, no fraction of it is wasted: 0.0. The paper that introduced paging measured its share of *useful* memory in the same way: 20.4% to 38.2% in the systems before it, 96.3% with paging (Kwon et al. 2023, section 1 and figure 2).
+# Where no slot is reserved, no fraction of it is wasted: 0.0. The numbers are plain `int`s and `float`s, also where `lengths` is a NumPy array. The paper that introduced paging measured its share of *useful* memory in the same way: 20.4% to 38.2% in the systems before it, 96.3% with paging (Kwon et al. 2023, section 1 and figure 2).
 #
 # <details><summary>Hint 1</summary>
 #
@@ -848,6 +848,8 @@ def hidden_PagedKVCache():
         (one[..., :2], one[..., :2]),
         (one[0], one[0]),
         (one[..., :1], one),
+        (one, one[..., :1]),
+        (one, one[:1]),
     ):
         try:
             cache.append("a", k, v)
@@ -855,6 +857,14 @@ def hidden_PagedKVCache():
             assert not cache.block_tables and cache.allocator.num_free_blocks == 3, "a rejected append changes nothing"
             continue
         raise AssertionError(f"k {k.shape} and v {v.shape} in a cache of 2 heads of 3 numbers: raise ValueError")
+    try:
+        cache.append("a", np.ones((2, 7, 3)), np.ones((2, 7, 3)))
+    except OutOfBlocks:
+        assert not cache.block_tables and not cache.lengths, (
+            "an append without room leaves no name in tables or lengths"
+        )
+    else:
+        raise AssertionError("7 tokens in 3 blocks of 2 were accepted: raise OutOfBlocks")
     try:
         cache.gather("a")
     except KeyError:
@@ -1013,6 +1023,11 @@ def hidden_paged_attention():
     got = paged_attention(np.array([0.0, 900.0])[:, None, None], pages, "a")
     message = "scores 0 in one head, 810000 in the other: subtract each row's own largest"
     np.testing.assert_allclose(got, 1, err_msg=message)
+    pages.keys[0, 1] = -900.0
+    got = paged_attention(np.full((2, 2, 1), -900.0), pages, "a")
+    message = "the last token's score is far above the others: mask before you look for the largest"
+    np.testing.assert_allclose(got, 1, err_msg=message)
+    pages.keys[0, 1] = 900.0
     for heads in (1, 3):
         try:
             paged_attention(np.ones((heads, 1, 1)), pages, "a")

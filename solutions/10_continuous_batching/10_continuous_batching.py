@@ -184,6 +184,7 @@ def hidden_active_counts():
     assert list(active_counts([0, 0])) == [], "requests that need nothing take no step"
     assert list(active_counts([0, 2])) == [1, 1], "a request that needs nothing is never active"
     assert list(active_counts([1])) == [1], "one token takes one step"
+    assert list(active_counts([11_000, 2])) == [2, 2] + [1] * 10_998, "11000 tokens take 11000 steps: no limit is given"
     rng = np.random.default_rng(100)
     for _ in range(30):
         remaining = rng.integers(0, 12, rng.integers(1, 9)).tolist()
@@ -373,6 +374,9 @@ def hidden_simulate_static():
             assert "-3" in str(error), f"the message should hold the bad value -3: {error}"
             continue
         raise AssertionError(f"batch_size {size}, output {output} was accepted")
+    same_time = [{"id": name, "arrival": 1, "prompt": 1, "output": 1} for name in ("z", "b", "a")]
+    got = [list(ids) for ids in simulate_static(same_time, 2)["running"]]
+    assert got == [[], ["z", "b"], ["a"]], f"equal arrivals stay in the order of the list, not of their ids: {got}"
 
 
 hidden_simulate_static()
@@ -967,6 +971,10 @@ def hidden_schedule_step():
     full["max_num_seqs"] = 1
     got = [list(row) for row in schedule_step(full, 20)]
     assert got == [["a", 1], ["b", 6]], f"more run than max_num_seqs allows: no request joins, you returned {got}"
+    long_first = {"running": [seq("b", 12, 3), seq("a", 8, 3)], "waiting": [seq("w", 9, 4)], "max_num_seqs": 3}
+    for budget, want in ((11, [["b", 9], ["a", 2]]), (30, [["b", 9], ["a", 5], ["w", 5]])):
+        got = [list(row) for row in schedule_step(long_first, budget)]
+        assert got == want, f"prefills in the order in which they joined, each what it has left: {want}, you {got}"
     # The engine's scheduler, step after step, against a state made from its own queues.
     rng = np.random.default_rng(105)
     for _ in range(40):
@@ -1478,6 +1486,11 @@ def hidden_broken_rules():
         {"sequences": [], "rows": []}, {"max_num_seqs": 1, "token_budget": 1, "num_blocks": 1, "block_size": 1}
     )
     assert list(got) == [], f"an empty step breaks nothing, you name {got}"
+    two = {"sequences": [{"id": i, "tokens": 2, "computed": 0, "blocks": []} for i in (0, 1)]}
+    two["rows"] = [[0, 0, 2], [1, 0, 2]]
+    limits = {"max_num_seqs": 2, "token_budget": 4, "num_blocks": 1, "block_size": 1}
+    got = list(broken_rules(two, limits))
+    assert got == ["memory"], f"a rule that two rows break is named once, you name {got}"
     step = {"sequences": [{"id": 0, "tokens": 2, "computed": 0, "blocks": [0]}], "rows": [[0, 0, 2]]}
     broken_rules(step, {"max_num_seqs": 1, "token_budget": 2, "num_blocks": 1, "block_size": 2})
     want = {"sequences": [{"id": 0, "tokens": 2, "computed": 0, "blocks": [0]}], "rows": [[0, 0, 2]]}
@@ -1748,6 +1761,12 @@ def hidden_BatchScheduler():
     plan.finish(0)
     got = [list(row) for row in plan.step()["rows"]]
     assert got == [[2, 2], [3, 2]], f"2 joined before 3 and stands before it in the queue again, you returned {got}"
+    for seq_id in (1, 2, 3):
+        plan.finish(seq_id)
+    plan.add(8, 6)
+    plan.add(9, 4)
+    got = [list(row) for row in plan.step()["rows"]]
+    assert got == [[8, 6]], f"8 takes 3 of the 4 blocks, so 9, which needs 2, must wait; you returned {got}"
     for bad in ((4, 0, 2, 4), (4, 2, 0, 4), (4, 2, 2, -1), (4, 2, 4, 3)):
         try:
             BatchScheduler(*bad)

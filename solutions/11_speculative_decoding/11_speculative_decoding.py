@@ -256,6 +256,12 @@ def hidden_expected_tokens():
             )
     got = expected_tokens(1 - 1e-13, 3)
     assert abs(got - 4) < 1e-9, f"just below α = 1 the closed form loses digits: 4 is right to 9 places, you have {got}"
+    got = expected_tokens(1e-5, 2)
+    assert abs(got - 1.0000100001) < 1e-14, f"1 + 0.00001 + its square: nothing is rounded, you have {got}"
+    for gap in (1e-9, 3e-9, 1e-8):
+        alpha = 1 - gap
+        want, got = float(sum(Fraction(alpha) ** i for i in range(6))), expected_tokens(alpha, 5)
+        assert abs(got - want) < 1e-11, f"α = 1 - {gap}: the closed form loses digits, {want} is right, you have {got}"
     assert abs(expected_tokens(0.9, 400) - 10) < 1e-9, "for many drafts the sum nears 1 / (1 - α), here 10"
     for bad in ((-0.25, 4), (1.0001, 2), (0.5, -3)):
         try:
@@ -404,6 +410,7 @@ def hidden_best_draft_length():
     assert best_draft_length(0.0, 0.0, 9) == 1, "α=0 and free drafts: every k gives 1, take the smallest"
     assert best_draft_length(1.0, 1.0, 6) == 1, "α=1 and c=1: every k gives 1, take the smallest"
     assert best_draft_length(1.0, 0.5, 6) == 6, "drafts that are always right and cost half: as many as allowed"
+    assert best_draft_length(1.0, 0.5, 700) == 700, "drafts that are always right: as many as allowed, also 700"
     assert int(best_draft_length(0.5, 0.01, 5)) == best_draft_length(0.5, 0.01, 5), "return an int"
     for bad in ((0.5, 0.1, -1), (0.5, 0.1, 0), (1.5, 0.1, 4), (0.5, -0.1, 4)):
         try:
@@ -998,6 +1005,10 @@ def hidden_ngram_draft():
         raise AssertionError(f"ngram_draft{bad} was accepted: raise ValueError")
     got = ngram_draft([40_000, 50_000, 7, 40_000], 1, 2)
     assert got == [50_000, 7], f"ids above 32,767: after 40000 came 50000 and 7, you returned {got}"
+    got = ngram_draft([1, 2, 3] + [9] * 20_000 + [1, 2], 2, 1)
+    assert got == [3], (
+        f"1, 2 stood at the beginning of a long text, before 3: look through all of it; you returned {got}"
+    )
 
 
 hidden_ngram_draft()
@@ -1128,7 +1139,14 @@ def hidden_LookupDraft():
             assert list(got[0]) == want and got[1] is None, f"{text}, n={n}, k={k}: ({want}, None), you gave {got}"
             assert seq.token_ids == text, "propose changed the request's text"
         assert draft.release(sequences[0]) is None, "release has nothing to return"
-
+    draft = LookupDraft(1, 2)
+    got = [draft.propose(Sequence(i, text))[0] for i, text in enumerate(([5, 6, 7, 5], [5, 8, 9, 5]))]
+    assert got == [[6, 7], [8, 9]], f"two requests of one length, each with its own text: you propose {got}"
+    other = LookupDraft(2, 1)
+    got = other.propose(Sequence(2, [5, 6, 8, 5, 6]))[0], draft.propose(Sequence(3, [5, 6, 7, 5]))[0]
+    assert got == ([8], [6, 7]), (
+        f"a draft of n=2, k=1 beside one of n=1, k=2: each has its own numbers, you propose {got}"
+    )
     model = Llama(*load_tiny(), torch.float64)
     prompts = [rng.integers(0, 512, 5).tolist() * 3 for _ in range(4)]
     params = SamplingParams(max_tokens=30)
