@@ -56,6 +56,12 @@ class Reader:
         self.context.close()
 
 
+@pytest.mark.parametrize("page_name", PAGES)
+def test_no_table_is_printed_as_text(book, page_name):
+    """A cell's Markdown is rendered only where the page or the cell asks for MyST."""
+    assert "<p>| " not in (book / f"{page_name}.html").read_text(encoding="utf-8")
+
+
 UNRENDERED_MATH = """() => [...document.querySelectorAll('.math')].filter(node =>
     !node.querySelector('math') || node.querySelector('merror')
 ).map(node => node.textContent.slice(0, 80))"""
