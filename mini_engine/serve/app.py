@@ -7,6 +7,7 @@ import asyncio
 import json
 import re
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import uuid4
 
 from fastapi import FastAPI, Request
@@ -112,9 +113,11 @@ async def _token_ids(engine, prompt, field):
 
 
 async def _params(engine, body, token_ids, max_tokens, kind):
-    """The request's SamplingParams; its grammar is made in a thread, as a long text is tokenized."""
-    room = _room_for(engine, token_ids, max_tokens, kind)
-    return body.sampling_params(room, await asyncio.to_thread(grammar_for, body.response_format, engine.tokenizer))
+    """The request's SamplingParams; a grammar is made in a thread, as a long text is tokenized."""
+    params = body.sampling_params(_room_for(engine, token_ids, max_tokens, kind))
+    if body.response_format is None:
+        return params
+    return replace(params, grammar=await asyncio.to_thread(grammar_for, body.response_format, engine.tokenizer))
 
 
 def _room_for(engine, token_ids, max_tokens, kind):

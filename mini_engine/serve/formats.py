@@ -24,10 +24,10 @@ def grammar_for(response_format, tokenizer):
         named = response_format.get("json_schema")
         if not isinstance(named, dict) or not isinstance(named.get("schema"), dict):
             raise RequestError(f"{FIELD}.json_schema.schema is missing: an object is needed", f"{FIELD}.json_schema")
-        schema = json.dumps(named["schema"])
+        schema = named["schema"]
     try:
-        return _compiled(schema, tokenizer)
-    except ValueError as error:
+        return _compiled(None if schema is None else json.dumps(schema), tokenizer)
+    except (ValueError, RecursionError) as error:
         raise RequestError(str(error), FIELD, "invalid_schema") from None
 
 

@@ -74,8 +74,8 @@ class GenerationRequest(BaseModel):
             if name in NOT_SUPPORTED and value not in NOT_SUPPORTED[name]:
                 raise RequestError(f"{name}={value!r} is not supported by this server", name, "unsupported_value")
 
-    def sampling_params(self, max_tokens, grammar=None):
-        """The engine's settings, with the number of tokens that fits and the grammar of response_format."""
+    def sampling_params(self, max_tokens):
+        """The engine's settings, with the number of tokens that fits."""
         return SamplingParams(
             temperature=self.temperature,
             top_k=max(self.top_k, 0),
@@ -85,7 +85,6 @@ class GenerationRequest(BaseModel):
             max_tokens=max_tokens,
             stop=tuple(self.stop),
             ignore_eos=self.ignore_eos,
-            grammar=grammar,
         )
 
 
