@@ -101,7 +101,13 @@ class FakeClass:
         code = COMMAND.format(fake=str(self.fake)) + f"sys.exit(__main__.main({['grade', TOPIC, *arguments]!r}))"
         environment = os.environ | self.environment | environment
         return subprocess.Popen(
-            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", code],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # whoever started the tests in the background made Ctrl-C mean nothing
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
     def run(self, capsys, *arguments, **environment):
