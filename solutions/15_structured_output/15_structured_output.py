@@ -294,15 +294,27 @@ def test_schema_regex():
         ({"type": "integer"}, ["0", "7", "-12", "100"], ["-0", "007", "1.0", "+1", "", "-"], "see the row of integers"),
         ({"type": "string"}, ['""', '"é b"'], ['"', '"a"b"', '"\\"', '"\n"', "a"], "see the row of strings"),
         ({"type": "string", "maxLength": 2}, ['""', '"ab"'], ['"abc"'], "at most two characters"),
-        ({"type": "array", "items": {"type": "null"}}, ["[]", "[null]", "[null, null]"],
-         ["[null,null]", "[null, ]", "null"], "items with a comma and a space between them"),
-        ({"type": "array", "items": {"type": "integer"}, "maxItems": 2}, ["[]", "[1]", "[1, 2]"], ["[1, 2, 3]"],
-         "at most two items"),
+        (
+            {"type": "array", "items": {"type": "null"}},
+            ["[]", "[null]", "[null, null]"],
+            ["[null,null]", "[null, ]", "null"],
+            "items with a comma and a space between them",
+        ),
+        (
+            {"type": "array", "items": {"type": "integer"}, "maxItems": 2},
+            ["[]", "[1]", "[1, 2]"],
+            ["[1, 2, 3]"],
+            "at most two items",
+        ),
         ({"type": "array", "items": {"type": "integer"}, "maxItems": 0}, ["[]"], ["[1]"], "no item at all"),
-        (pair, ['{"a": 1, "b": true}'], ['{"b": true, "a": 1}', '{"a": 1}', '{"a":1,"b":true}', "{}"],
-         "all members, in order, with json.dumps' spaces"),
+        (
+            pair,
+            ['{"a": 1, "b": true}'],
+            ['{"b": true, "a": 1}', '{"a": 1}', '{"a":1,"b":true}', "{}"],
+            "all members, in order, with json.dumps' spaces",
+        ),
         ({"type": "object", "properties": {}}, ["{}"], ["{ }", ""], "no members: {}"),
-    ]  # fmt: skip
+    ]
     for schema, good, bad, advice in cases:
         pattern = schema_regex(schema)
         assert isinstance(pattern, str), f"{schema}: a str is wanted, you returned {pattern!r}"
@@ -531,9 +543,10 @@ def hidden_allowed_tokens():
         eos, state = rng.randrange(len(tokens)), rng.randrange(num)
         machine, given = Machine(table, accepting), list(tokens)
         want = [
-            i for i, token in enumerate(tokens)
+            i
+            for i, token in enumerate(tokens)
             if (state in accepting if i == eos else bool(token) and reads(table, state, token))
-        ]  # fmt: skip
+        ]
         got = allowed_tokens(given, eos, machine, state)
         assert list(got) == want, f"trial {trial}: {tokens}, end {eos}, state {state} of {table}: {want}, not {got}"
         assert given == tokens, "the list of tokens was changed"
