@@ -47,7 +47,7 @@ def ours():
     """One at a time, then NUM_STREAMS at once, each on a fresh server after a warm-up."""
     rows = {}
     for key, num_requests, concurrency in (("alone", 8, 1), ("busy", NUM_STREAMS, NUM_STREAMS)):
-        with served("smollm2") as url:
+        with served() as url:
             load_test(url, num_requests=2, concurrency=2, max_tokens=4, prompts=["warm up"] * 2, progress=False)
             label = "mini_engine, " + ("1 at a time" if concurrency == 1 else f"{concurrency} at once")
             rows[key] = report(label, url, num_requests, concurrency)

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from mini_engine.accounting import num_blocks_for
+from mini_engine.bench.ablation import RECORDS
 from mini_engine.bench.machine import machine
 from mini_engine.bench.timing import interleaved, spread, write_json
 from mini_engine.cpu.model import CompiledLlama
@@ -32,7 +33,7 @@ from mini_engine.weights import load_smollm2
 
 TARGET = Path(__file__).resolve().parents[1] / "book" / "data" / "speculation.json"
 PROMPTS = {
-    "records": '[{"name": "Anna", "city": "Rome"},\n {"name": "Ben", "city": "Oslo"},\n {"name": "Clara", "city":',
+    "records": RECORDS,
     "list": "The capital of France is Paris.\nThe capital of Italy is Rome.\nThe capital of Spain is",
     "fact": "The sky is blue because",
 }

@@ -18,13 +18,11 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-import yaml
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from book.tools.build_book import BuildError, reader_of_pages, require_pages, toc_pages  # noqa: E402
-from book.tools.print_book import READY, find_chromium  # noqa: E402
+from book.tools.build_book import BuildError, reader_of_pages  # noqa: E402
+from book.tools.print_book import READY, find_chromium, pages_to_open  # noqa: E402
 
 TITLE = "LLM inference by hand"
 HERE = Path(__file__).parent
@@ -151,15 +149,10 @@ def main(argv=None):
     parser = reader_of_pages(__doc__, "pdf")
     parser.add_argument("--epub", action="store_true", help="an EPUB in place of a PDF")
     args = parser.parse_args(argv)
-    pages = [page for page in toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text())) if page.startswith("book/")]
-    pages = [f"book/{Path(chapter).stem}" for chapter in args.chapters] or pages
     try:
-        require_pages(args.html, pages)
+        pages = pages_to_open(args, "on Debian and Ubuntu: sudo apt-get install chromium")
     except BuildError as error:
         print(f"one_file: {error}", file=sys.stderr)
-        return 1
-    if find_chromium() is None:
-        print("one_file: no Chromium found; on Debian and Ubuntu: sudo apt-get install chromium", file=sys.stderr)
         return 1
     args.folder.mkdir(parents=True, exist_ok=True)
     path = args.folder / f"llm-inference-by-hand.{'epub' if args.epub else 'pdf'}"

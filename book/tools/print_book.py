@@ -46,18 +46,26 @@ def print_pages(html, pages, folder):
         browser.close()
 
 
-def main(argv=None):
-    args = reader_of_pages(__doc__, "pdf").parse_args(argv)
+def pages_to_open(args, advice):
+    """The built pages that were asked for, by default those of the book.
+
+    Raises BuildError where one is missing, or Chromium: then with the advice.
+    """
     pages = [page for page in toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text())) if page.startswith("book/")]
     if args.chapters:
         pages = [f"book/{Path(chapter).stem}" for chapter in args.chapters]
+    require_pages(args.html, pages)
+    if find_chromium() is None:
+        raise BuildError(f"no Chromium found; {advice}")
+    return pages
+
+
+def main(argv=None):
+    args = reader_of_pages(__doc__, "pdf").parse_args(argv)
     try:
-        require_pages(args.html, pages)
+        pages = pages_to_open(args, "in any browser, the page's own print command gives the same")
     except BuildError as error:
         print(f"print: {error}", file=sys.stderr)
-        return 1
-    if find_chromium() is None:
-        print("print: no Chromium found; in any browser, the page's own print command gives the same", file=sys.stderr)
         return 1
     for path in print_pages(args.html.resolve(), pages, args.folder):
         print(path, flush=True)

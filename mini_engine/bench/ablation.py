@@ -62,14 +62,13 @@ def one_at_a_time(model, requests, use_cache):
     return Served(ids, times, model.new_cache(longest).num_bytes if use_cache else 0)
 
 
-def batched(model, requests, max_num_seqs=None, **options):
-    """All requests at once, or max_num_seqs at a time, through a new Engine, whose prefix cache is empty.
+def batched(model, requests, **options):
+    """All requests at once through a new Engine, whose prefix cache is empty.
 
     The token budget is one prompt, so that prompts start in different steps and later ones can find the first one's.
     """
     budget = max(len(prompt) for prompt, _ in requests)
-    max_num_seqs = max_num_seqs or len(requests)
-    engine = Engine(model, max_num_seqs=max_num_seqs, max_num_batched_tokens=budget, **options)
+    engine = Engine(model, max_num_seqs=len(requests), max_num_batched_tokens=budget, **options)
     start = time.perf_counter()
     sequences = engine.generate([p for p, _ in requests], [SamplingParams(max_tokens=n) for _, n in requests])
     times = [[t - start for t in seq.token_times] for seq in sequences]
@@ -100,11 +99,10 @@ def stages(models, requests, num_draft_tokens):
 
 def single_stages(model, request, num_draft_tokens):
     """The stages of one stream: speculation, without other rows in the pass."""
+    options = {"num_blocks": 64, "prefix_caching": False}
     return {
-        "one stream": lambda: batched(model, [request], num_blocks=64, prefix_caching=False),
-        "+ speculation": lambda: batched(
-            model, [request], num_blocks=64, prefix_caching=False, draft=NgramDraft(num_draft_tokens)
-        ),
+        "one stream": lambda: batched(model, [request], **options),
+        "+ speculation": lambda: batched(model, [request], **options, draft=NgramDraft(num_draft_tokens)),
     }
 
 

@@ -13,9 +13,9 @@ CONTEXT = 96  # of the bare batch: about what a stream holds in the middle
 
 
 @contextmanager
-def served(name="smollm2", *options):
+def served(name="smollm2"):
     """The base URL of a server in a process of its own, int8 and with room for NUM_STREAMS streams."""
-    options = ["--model", name, "--quant", "int8", "--port", "0", "--max-num-seqs", str(NUM_STREAMS), *options]
+    options = ["--model", name, "--quant", "int8", "--port", "0", "--max-num-seqs", str(NUM_STREAMS)]
     command = [sys.executable, "-m", "mini_engine", "serve", *options]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

@@ -14,7 +14,7 @@ def grammar_for(response_format, tokenizer):
 
     Equal schemas share one. Raises RequestError for what cannot be served.
     """
-    kind = (response_format or {}).get("type", "text" if response_format is None else None)
+    kind = response_format.get("type")
     if kind == "text":
         return None
     if kind not in ("json_object", "json_schema"):
