@@ -1,6 +1,7 @@
-"""The directive `answer-demo`: a recorded run of the real model, played on the front page by demo.js.
+"""The directives `answer-demo`, a recorded run of the real model, played by demo.js, and `gpu-answer`, the model on the
+reader's own GPU.
 
-Without JavaScript, and where less motion is wished for, it is the whole answer with what it cost.
+Without JavaScript, and where less motion is wished for, the first is the whole answer with what it cost.
 """
 
 from docutils import nodes
@@ -37,5 +38,16 @@ class AnswerDemo(SphinxDirective):
         ]
 
 
+class GpuAnswer(SphinxDirective):
+    """`{gpu-answer}`: a panel that gpu-answer.js fills; the weights come from the server of the page."""
+
+    def run(self):
+        words = "With JavaScript and a GPU, SmolLM2 can answer here on your own machine."
+        scripts = ["gpu-decoder.js", "gpu-answer.js"]
+        label = "SmolLM2 on your GPU"
+        return [element("div", text("p", words), scripts=scripts, class_="gpu-answer", role="group", aria_label=label)]
+
+
 def setup(app):
     app.add_directive("answer-demo", AnswerDemo)
+    app.add_directive("gpu-answer", GpuAnswer)
