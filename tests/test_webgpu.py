@@ -1,8 +1,10 @@
 """The WebGPU kernels on whatever device is here; Debian's mesa-vulkan-drivers gives one in software."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,3 +190,19 @@ def test_where_the_device_fails_the_cpu_goes_on(device, capsys, monkeypatch, nam
 def test_what_webgpu_has_not_is_refused(option, capsys):
     assert main([*ARGUMENTS, "--device", "webgpu", *option]) == 1
     assert "int8" in capsys.readouterr().err
+
+
+def test_the_measurement_writes_its_record(device, tmp_path, capsys):
+    record = tmp_path / "run.json"
+    options = ["--context", "3", "--new-tokens", "4", "--rounds", "1", "--json", str(record)]
+    assert main(["bench", "webgpu", "--model", "tiny", *options]) == 0
+    found, text = json.loads(record.read_text()), capsys.readouterr().out
+    assert found["same_text"] and found["max_logit_difference"] < 1e-3 and found["num_kernels"] == 22
+    assert set(found["tpot_ms"]) == {"queued", "streamed", "cpu int8"} and 0 < found["share_of_bandwidth"]
+    for word in ("kernels a step", "of the copy bandwidth", "the same text", "to record"):
+        assert word in text, text
+
+
+def test_the_recorded_run_of_the_real_model_is_whole():
+    found = json.loads((Path(__file__).parents[1] / "book" / "data" / "bench_webgpu.json").read_text())
+    assert found["model"] == "smollm2-135m" and found["same_text"] and found["max_logit_difference"] < 1e-3

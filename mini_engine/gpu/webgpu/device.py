@@ -189,3 +189,11 @@ class Device:
                 work.dispatch_workgroups(*workgroups)
             work.end()
             self.gpu.queue.submit([encoder.finish()])
+
+    def copy(self, source, target, times=1):
+        """Copy a buffer into another of its size, `times` times in one command buffer; the host goes on at once."""
+        with reported():
+            encoder = self.gpu.create_command_encoder()
+            for _ in range(times):
+                encoder.copy_buffer_to_buffer(source, 0, target, 0, source.size)
+            self.gpu.queue.submit([encoder.finish()])
