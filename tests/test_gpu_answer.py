@@ -88,7 +88,7 @@ def panel(with_gpu, address):
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(address)
     box = page.locator(".gpu-answer")
-    box.get_by_text("This browser has a GPU").wait_for()
+    box.get_by_text("on your own GPU").wait_for()
     yield box
     page.close()
     assert not complaints and all(url.startswith((address, "data:")) for url in requests)

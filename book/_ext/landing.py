@@ -10,6 +10,8 @@ from sphinx.util.docutils import SphinxDirective
 from book._ext.figure_data import FIGURE_DATA
 from book._ext.figure_live import write_data
 from book._ext.html_element import element, text
+from mini_engine.config import SMOLLM2_135M
+from mini_engine.gpu.webgpu.plan import weight_bytes
 
 
 class AnswerDemo(SphinxDirective):
@@ -44,8 +46,11 @@ class GpuAnswer(SphinxDirective):
     def run(self):
         words = "With JavaScript and a GPU, SmolLM2 can answer here on your own machine."
         scripts = ["gpu-decoder.js", "gpu-answer.js"]
-        label = "SmolLM2 on your GPU"
-        return [element("div", text("p", words), scripts=scripts, class_="gpu-answer", role="group", aria_label=label)]
+        config = SMOLLM2_135M
+        # a step reads one row of the embedding; the GPU gets the whole table
+        size = f"{(weight_bytes(config) + 4 * config.vocab_size * config.hidden_size) / 1e6:.0f} MB"
+        place = {"class_": "gpu-answer", "role": "group", "aria_label": "SmolLM2 on your GPU", "data_size": size}
+        return [element("div", text("p", words), scripts=scripts, **place)]
 
 
 def setup(app):

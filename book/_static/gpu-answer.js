@@ -20,7 +20,7 @@
     const answer = make("p", { class: "demo-answer", hidden: "" });
     const figures = make("table", { class: "gpu-figures", hidden: "" });
     const question = make("input", { type: "text", value: "What is the capital of France?", "aria-label": "Your question", maxlength: 400 });
-    const [load, ask, stop] = ["Load SmolLM2 onto this GPU", "Ask", "Cancel"].map((name) => make("button", { type: "button" }, name));
+    const [load, ask, stop] = [`Load SmolLM2${panel.dataset.size ? `, ${panel.dataset.size}` : ""}`, "Ask", "Cancel"].map((name) => make("button", { type: "button" }, name));
     const form = make("form", { class: "gpu-form", hidden: "" }, question, ask);
     ask.type = "submit";
     stop.hidden = true;
@@ -95,7 +95,7 @@
     load.disabled = true;
     window.GpuDecoder.findAdapter().then(() => {
       load.disabled = false;
-      say.textContent = "This browser has a GPU. The weights come from the server of this page (make serve), and nothing leaves your machine.";
+      say.textContent = "SmolLM2 can answer on your own GPU, in this page. Its weights come from the page's server (make serve), and nothing leaves your machine.";
     }, (error) => {
       load.hidden = true;
       say.textContent = `${error.message} What you see here is a recorded answer.`;
