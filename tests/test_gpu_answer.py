@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from book.tools import serve
+from book.tools import serve, served_model
 from book.tools.print_book import find_chromium
 from book.tools.served_model import MAX_TOKENS, ServedModel
 from mini_engine.cpu.model import CompiledLlama
-from mini_engine.files.fetch import ModelUnavailable
 from mini_engine.generate import generate
 from mini_engine.loading import CharTokenizer
 from mini_engine.weights import load_tiny
@@ -173,11 +172,14 @@ def test_the_server_hands_out_the_whole_model(address):
         urllib.request.urlopen(f"{address}_model/other")
 
 
-def test_without_the_model_the_server_says_so_in_one_line(address, monkeypatch):
-    def unavailable(self, what):
-        raise ModelUnavailable("the model is not cached\nand more")
-
-    monkeypatch.setattr(ServedModel, "answer", unavailable)
+def test_without_the_model_the_server_says_so_and_asks_no_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(served_model, "smollm2_is_cached", lambda: False)
+    monkeypatch.setattr(served_model, "load_parts", lambda name: pytest.fail("it would be fetched"))
+    server = serve.make_server(tmp_path, 0)
+    serve.served_model.cache_clear()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"{address}_model/plan.json")
-    assert caught.value.code == 503 and caught.value.read() == b"the model is not cached"
+        urllib.request.urlopen(f"http://127.0.0.1:{server.server_address[1]}/_model/plan.json")
+    server.shutdown()
+    server.server_close()
+    assert caught.value.code == 503 and b"generate Hello fetches it" in caught.value.read()

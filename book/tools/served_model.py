@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from mini_engine.gpu.webgpu.plan import kinds, make_plan, tensors, wgsl
 from mini_engine.loading import load_parts
+from mini_engine.weights import ModelUnavailable, smollm2_is_cached
 
 MAX_TOKENS, MAX_ROWS = 512, 32  # of a text on the reader's GPU, and of a pass of its prefill
 
@@ -38,6 +39,8 @@ class ServedModel:
 
     @cached_property
     def _parts(self):
+        if self.name == "smollm2" and not smollm2_is_cached():  # a press of a button must not ask the network
+            raise ModelUnavailable("SmolLM2 is not on this machine: python -m mini_engine generate Hello fetches it")
         return load_parts(self.name)
 
     @cached_property
