@@ -1,13 +1,22 @@
 """The WebGPU kernels on whatever device is here; Debian's mesa-vulkan-drivers gives one in software."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from mini_engine.__main__ import main
+from mini_engine.cpu.model import CompiledLlama
+from mini_engine.generate import generate
+from mini_engine.gpu.webgpu.decoder import WebGPUDecoder
 from mini_engine.gpu.webgpu.device import DeviceLost, NoDevice, ShaderError, open_device
+from mini_engine.gpu.webgpu.plan import tensors, weight_bytes
+from mini_engine.weights import load_smollm2, load_tiny, smollm2_is_cached
 
 DOUBLE = """
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -80,3 +89,120 @@ def test_without_a_device_the_line_says_what_to_install(setting, says, tmp_path)
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1 and "NoDevice: no WebGPU device" in last and says in last, done.stderr
+
+
+def last_logits(model, ids):
+    """Logits [V] of the CPU engine behind these ids."""
+    return model(torch.tensor([ids]))[0, -1].numpy()
+
+
+@pytest.mark.parametrize("num_prompt", [1, 2, 40, 130])
+def test_the_small_model_writes_what_the_cpu_engine_writes_in_int8(device, num_prompt):
+    """130: five passes of prefill, and attention over three pieces of the cache."""
+    config, weights = load_tiny()
+    prompt = np.random.default_rng(num_prompt).integers(0, config.vocab_size, num_prompt).tolist()
+    cpu, decoder = CompiledLlama(config, weights, "int8"), WebGPUDecoder(config, weights, num_prompt + 9, device)
+    written = list(decoder.generate(prompt, 9))
+    assert written == list(generate(cpu, prompt, 9))
+    np.testing.assert_allclose(decoder.logits(), last_logits(cpu, prompt + written[:-1]), atol=1e-4)
+    assert decoder.tokens() == prompt + written
+
+
+def test_steps_need_nothing_from_the_host_and_a_text_can_be_started_again(device):
+    config, weights = load_tiny()
+    decoder = WebGPUDecoder(config, weights, 20, device)
+    first = list(decoder.generate([5, 6, 7], 6))
+    decoder.prefill([5, 6, 7])
+    for _ in range(6):  # all queued before anything is read
+        decoder.step()
+    assert decoder.tokens(3) == first and len(decoder.encoding_s) == 6
+    assert decoder.num_kernels == 9 * config.num_hidden_layers + 4
+
+
+def test_a_text_beyond_its_room_is_refused(device):
+    config, weights = load_tiny()
+    decoder = WebGPUDecoder(config, weights, 3, device)
+    with pytest.raises(ValueError, match="prompt tokens"):
+        decoder.prefill([1, 2, 3, 4])
+    decoder.prefill([1, 2, 3])
+    decoder.step()
+    with pytest.raises(ValueError, match="all of its"):
+        decoder.step()
+
+
+def test_the_bytes_of_a_step_are_those_of_the_weights_that_it_reads():
+    config, weights = load_tiny()
+    read = {
+        name: array.nbytes for name, array in tensors(config, weights, 8) if name not in ("cos", "sin", "embedding")
+    }
+    assert weight_bytes(config) == sum(read.values()) + 4 * config.hidden_size
+
+
+@pytest.mark.skipif(not smollm2_is_cached(), reason="SmolLM2-135M is not on this machine")
+def test_the_real_model_writes_what_the_cpu_engine_writes_in_int8(device):
+    config, weights = load_smollm2()
+    cpu, prompt = CompiledLlama(config, weights, "int8"), [504, 3575, 282, 4649, 314]  # "The capital of France is"
+    decoder = WebGPUDecoder(config, weights, 16, device)
+    written = list(decoder.generate(prompt, 8))
+    assert written == list(generate(cpu, prompt, 8))
+    np.testing.assert_allclose(decoder.logits(), last_logits(cpu, prompt + written[:-1]), atol=1e-3)
+
+
+ARGUMENTS = ["generate", "abc", "--model", "tiny", "--max-tokens", "8"]
+
+
+def written_by(arguments, capsys):
+    """(what the command prints, its lines on stderr)."""
+    assert main(arguments) == 0
+    captured = capsys.readouterr()
+    return captured.out, captured.err.splitlines()
+
+
+def test_the_command_writes_the_same_text(device, capsys):
+    assert written_by([*ARGUMENTS, "--device", "webgpu"], capsys) == written_by([*ARGUMENTS, "--quant", "int8"], capsys)
+
+
+def lose_it(decoder, before=WebGPUDecoder.step):
+    if decoder.length == 6:
+        decoder.device.gpu.destroy()
+    before(decoder)
+
+
+def too_small(device, num_bytes):
+    raise NoDevice(f"a buffer of {num_bytes} bytes is too large")
+
+
+@pytest.mark.parametrize(
+    "name, broken, says",
+    [
+        ("mini_engine.gpu.webgpu.decoder.WebGPUDecoder.step", lose_it, "was lost"),
+        ("mini_engine.gpu.webgpu.device.Device.require", too_small, "too large"),
+    ],
+)
+def test_where_the_device_fails_the_cpu_goes_on(device, capsys, monkeypatch, name, broken, says):
+    text, _ = written_by([*ARGUMENTS, "--quant", "int8"], capsys)
+    monkeypatch.setattr(name, broken)
+    on_cpu, (line,) = written_by([*ARGUMENTS, "--device", "webgpu"], capsys)
+    assert on_cpu == text and says in line and "the CPU goes on" in line
+
+
+@pytest.mark.parametrize("option", [["--quant", "int4"], ["--no-cache"]])
+def test_what_webgpu_has_not_is_refused(option, capsys):
+    assert main([*ARGUMENTS, "--device", "webgpu", *option]) == 1
+    assert "int8" in capsys.readouterr().err
+
+
+def test_the_measurement_writes_its_record(device, tmp_path, capsys):
+    record = tmp_path / "run.json"
+    options = ["--context", "3", "--new-tokens", "4", "--rounds", "1", "--json", str(record)]
+    assert main(["bench", "webgpu", "--model", "tiny", *options]) == 0
+    found, text = json.loads(record.read_text()), capsys.readouterr().out
+    assert found["same_text"] and found["max_logit_difference"] < 1e-3 and found["num_kernels"] == 22
+    assert set(found["tpot_ms"]) == {"queued", "streamed", "cpu int8"} and 0 < found["share_of_bandwidth"]
+    for word in ("kernels a step", "of the copy bandwidth", "the same text", "to record"):
+        assert word in text, text
+
+
+def test_the_recorded_run_of_the_real_model_is_whole():
+    found = json.loads((Path(__file__).parents[1] / "book" / "data" / "bench_webgpu.json").read_text())
+    assert found["model"] == "smollm2-135m" and found["same_text"] and found["max_logit_difference"] < 1e-3

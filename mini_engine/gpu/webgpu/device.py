@@ -118,9 +118,7 @@ class Device:
             read = [self.buffer(array) for array in inputs]
             written = [self.buffer(array) for array in starts]
             bound = [*read, *written] + ([] if uniform is None else [self.buffer(uniform, is_uniform=True)])
-            encoder = self.gpu.create_command_encoder()
-            self.dispatch(encoder, [(pipeline, self.bind(pipeline, bound), workgroups)])
-            self.gpu.queue.submit([encoder.finish()])
+        self.submit([(pipeline, self.bind(pipeline, bound), workgroups)])
         pairs = zip(written, starts, strict=True)
         return [self.read(buffer, start.dtype)[: start.size].reshape(start.shape) for buffer, start in pairs]
 
@@ -172,17 +170,30 @@ class Device:
         with reported():
             self.gpu.queue.write_buffer(buffer, 0, np.pad(data, (0, -len(data) % 4)) if len(data) % 4 else data)
 
-    def read(self, buffer, dtype, num_bytes=None):
-        """A buffer's content, or its first num_bytes, as a flat array; waits until all that was submitted is done."""
+    def read(self, buffer, dtype, start=0, num_bytes=None):
+        """A buffer's content from byte `start` on, a flat array; waits until all that was submitted is done."""
         with reported():
-            return np.frombuffer(self.gpu.queue.read_buffer(buffer, 0, num_bytes), dtype)
+            return np.frombuffer(self.gpu.queue.read_buffer(buffer, start, num_bytes), dtype)
 
-    @staticmethod
-    def dispatch(encoder, steps):
-        """Record kernels into one compute pass, each after the one before: (kernel, bind group, workgroups) each."""
-        work = encoder.begin_compute_pass()
-        for (pipeline, _), group, workgroups in steps:
-            work.set_pipeline(pipeline)
-            work.set_bind_group(0, group)
-            work.dispatch_workgroups(*workgroups)
-        work.end()
+    def submit(self, steps):
+        """Hand kernels to the device in one command buffer, each after the one before; the host goes on at once.
+
+        steps: (kernel, bind group, workgroups) each.
+        """
+        with reported():
+            encoder = self.gpu.create_command_encoder()
+            work = encoder.begin_compute_pass()
+            for (pipeline, _), group, workgroups in steps:
+                work.set_pipeline(pipeline)
+                work.set_bind_group(0, group)
+                work.dispatch_workgroups(*workgroups)
+            work.end()
+            self.gpu.queue.submit([encoder.finish()])
+
+    def copy(self, source, target, times=1):
+        """Copy a buffer into another of its size, `times` times in one command buffer; the host goes on at once."""
+        with reported():
+            encoder = self.gpu.create_command_encoder()
+            for _ in range(times):
+                encoder.copy_buffer_to_buffer(source, 0, target, 0, source.size)
+            self.gpu.queue.submit([encoder.finish()])
