@@ -19,6 +19,8 @@ import numpy as np
 from autograder.sandbox import confine, modes
 from mini_engine.gpu.webgpu import device as webgpu
 
+from . import rounds
+
 DRIVERS = "/usr/share/vulkan"
 CPU_S, WALL_S = 8, 30  # of one kernel, on all cores; a busy machine's clock is not the student's fault
 CONNECT_S = 20
@@ -77,6 +79,8 @@ def serve(connection):
                 results, said = run(device, words, arrays), {}
             except webgpu.ShaderError as error:
                 said = {"shader": str(error), "line": error.line}
+            except KernelLost as error:
+                said = {"lost": str(error)}
             except webgpu.NoDevice as error:
                 said = {"lost" if device else "missing": str(error)}
             except Exception as error:  # arguments that no kernel takes
@@ -85,14 +89,26 @@ def serve(connection):
 
 
 def run(device, words, arrays):
-    """The outputs of one kernel; a signal ends this process where that takes too long, since nothing else could."""
-    cut, end = words["num_inputs"], words["num_inputs"] + words["num_outputs"]
-    uniform = arrays[end] if len(arrays) > end else None
-    # the count takes the binding behind the outputs, and the uniform one the next; the text names its own
+    """The outputs of one kernel; a signal ends this process where that takes too long, since nothing else could.
+
+    Raises KernelLost where a loop has too many rounds.
+    """
+    num_inputs, num_outputs = words["num_inputs"], words["num_outputs"]
+    kinds = ["read-only-storage"] * num_inputs + ["storage"] * num_outputs
+    kinds += ["uniform"] * (len(arrays) - len(kinds)) + ["storage"]
+    text = rounds.counted(words["wgsl"], len(arrays))
     signal.setitimer(signal.ITIMER_PROF, CPU_S)
     signal.alarm(WALL_S)
     try:
-        return device.run(words["wgsl"], arrays[:cut], arrays[cut:end], words["workgroups"], uniform, words["entry"])
+        kernel = device.kernel(text, tuple(kinds), words["entry"])
+        stuck = np.zeros(4, np.uint32)
+        pairs = zip([*arrays, stuck], kinds, strict=True)
+        buffers = [device.buffer(array, is_uniform=kind == "uniform") for array, kind in pairs]
+        device.submit([(kernel, device.bind(kernel, buffers), words["workgroups"])])
+        if device.read(buffers[-1], np.uint32)[0]:
+            raise KernelLost(f"a loop ran more than {rounds.MOST_ROUNDS} rounds: does every loop end?")
+        written = zip(buffers[num_inputs:], arrays[num_inputs:][:num_outputs], strict=False)
+        return [device.read(buffer, array.dtype)[: array.size].reshape(array.shape) for buffer, array in written]
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
@@ -153,8 +169,13 @@ class RemoteDevice:
         return results
 
 
+installed = RemoteDevice(None)  # where no kernels are run: nothing of it is missing
+
+
 def install(device):
     """Lets the test cells of this process open that device, and no other."""
+    global installed
+    installed = device
     os.environ.pop("NBGRADER_EXECUTION", None)
     webgpu.open_device = lambda: device
 
