@@ -128,7 +128,7 @@ class Tester:
         with os.fdopen(write_end, "wb") as pipe:
             try:
                 if shaders.wanted(self.topic):
-                    worker = shaders.fork_worker(self.confined)
+                    worker, _ = shaders.fork_worker(self.confined)
                     shaders.install(shaders.RemoteDevice(lambda: worker))
                 if self.confined:
                     confine.enter()

@@ -87,7 +87,7 @@ def result_row(name, seconds, num_bytes, bandwidth, batch=1):
     return row | {"tokens_per_s": batch / median, "floor_ms": 1e3 * floor, "share": floor / median}
 
 
-# What stands before your text in the kernels of exercises 7 to 10.
+# What belongs to your text in the kernels of exercises 7 to 10: it is put behind it.
 KERNELS = {
     "int8_product": """
 struct Size { rows: u32, words: u32 }
@@ -218,7 +218,7 @@ def gpu():
 
 
 def run_kernel(name, wgsl, inputs, output, num_groups, sizes):
-    """Run your text below KERNELS[name] and return the output array.
+    """Run your text together with KERNELS[name] and return the output array.
 
     inputs: arrays. output: an array, what is in it at the start. num_groups: workgroups to start. sizes: the numbers
     of Size, a float for f32. Raises TypeError where the text is none, ValueError (ShaderError) where it is no kernel.
@@ -229,7 +229,7 @@ def run_kernel(name, wgsl, inputs, output, num_groups, sizes):
         raise ValueError("a barrier within an if: some invocations may never reach it, and a browser refuses that")
     bits = [np.float32(n).view(np.uint32) if isinstance(n, float) else n for n in sizes]
     uniform = np.array([*bits, 0, 0, 0, 0][:4], np.uint32)
-    return gpu().run(f"{KERNELS[name]}\n{wgsl}", inputs, [output], (num_groups,), uniform)[0]
+    return gpu().run(f"{wgsl}\n{KERNELS[name]}", inputs, [output], (num_groups,), uniform)[0]
 
 
 # %% [markdown]
@@ -1587,7 +1587,7 @@ print(
 # From here on you write what runs on the GPU itself, in WGSL, the language of WebGPU: the same text runs on every vendor's GPU, in a browser, and on a CPU that pretends to be one (on Debian: `pip install wgpu` and the package mesa-vulkan-drivers). What you need of it:
 #
 # - A *kernel* is the function `main`, run by many *invocations* at once. They come in *workgroups* of 64 here, `@workgroup_size(64)`. An invocation learns who it is from its arguments: `@builtin(workgroup_id) group: vec3<u32>`, `@builtin(local_invocation_id) local: vec3<u32>` (`local.x` from 0 to 63), `@builtin(global_invocation_id) id: vec3<u32>` (`id.x` is `64 * group.x + local.x`).
-# - Arrays of the host are *storage* buffers, bound to names before your text. `KERNELS["int8_product"]` and its like hold those lines; print them.
+# - Arrays of the host are *storage* buffers, and declarations give them names. Those lines are written for you: `KERNELS["int8_product"]` and its like are put behind your text. Print one.
 # - `var<workgroup> part: array<f32, 64>;` outside of a function is memory that the 64 invocations of one workgroup share. They do not run in step: `workgroupBarrier()` waits until all 64 have come there, and what was written before it can be read behind it.
 # - `let` names a value, `var` a variable; `u32`, `i32`, `f32` are never mixed, `f32(n)` converts; `1u` and `1.0` are a `u32` and an `f32`. `for (var i = 0u; i < n; i += 1u) { … }`.
 #
@@ -1602,7 +1602,7 @@ print(
 #
 # $$y_r = s_r \sum_{c} w_{r,c}\, x_c.$$
 #
-# One invocation computes one row, row `id.x`. `@workgroup_size(64)`; as many workgroups are started as the rows need, so in the last one some invocations have no row, and those write nothing. Before your text stands `KERNELS["int8_product"]`:
+# One invocation computes one row, row `id.x`. `@workgroup_size(64)`; as many workgroups are started as the rows need, so in the last one some invocations have no row, and those write nothing. `KERNELS["int8_product"]` declares:
 #
 # | name | what |
 # |---|---|
@@ -1711,7 +1711,7 @@ hidden_int8_product()
 #
 # One invocation alone would read the row while 63 wait. Together they take turns over the features, each adds up its own squares, and then the 64 sums become one by a *tree*: 32 invocations each add the sum of the invocation 32 further on to their own, then 16 do, 8, 4, 2, 1. The sums lie in memory of the workgroup, and between two steps of the tree stands a barrier.
 #
-# Write `rms_norm_kernel()`, which returns the text of that kernel: **one workgroup of 64 for each row**, row `group.x`; the sum over the row is made in `var<workgroup>` memory. The number of features is any from 1 on, not always a multiple of 64. Before your text stands `KERNELS["rms_norm"]`:
+# Write `rms_norm_kernel()`, which returns the text of that kernel: **one workgroup of 64 for each row**, row `group.x`; the sum over the row is made in `var<workgroup>` memory. The number of features is any from 1 on, not always a multiple of 64. `KERNELS["rms_norm"]` declares:
 #
 # | name | what |
 # |---|---|
@@ -1952,7 +1952,7 @@ hidden_fold_and_join()
 #
 # `RACY_SOFTMAX` (print it; it stands in the first code cell too) is a kernel that should compute the softmax of each row, $y_i = e^{x_i - m} / \sum_j e^{x_j - m}$ with the row's maximum $m$. One workgroup of 64 takes a row; by one tree in `part` it finds the maximum, by a second tree in the same `part` the sum. Its text compiles, and the arithmetic is right. But **a barrier is missing**: one invocation can write to a place of `part` that another has yet to read. On a GPU it may give right numbers a thousand times, and then, on another GPU or under load, wrong ones.
 #
-# Find the place. Write `mended_softmax()`, which returns the text with the race mended: the same rows, columns and arrays. Before the text stands `KERNELS["softmax"]` with `x` and `y` (`array<f32>`, row after row) and `size` (`size.rows`, `size.columns`, `u32`).
+# Find the place. Write `mended_softmax()`, which returns the text with the race mended: the same rows, columns and arrays. `KERNELS["softmax"]` declares `x` and `y` (`array<f32>`, row after row) and `size` (`size.rows`, `size.columns`, `u32`).
 #
 # How to look for a race: between two barriers take every place of `part` that is written there. Who else reads or writes this place between the same two barriers? An invocation may be far ahead of another, but never past a barrier that the other has not reached.
 #

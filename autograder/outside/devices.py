@@ -1,0 +1,43 @@
+"""Whether this machine can run the kernels of an assignment's tests: asked before the first submission is graded."""
+
+import functools
+import os
+
+import numpy as np
+
+from autograder.sandbox import modes, places
+from mini_engine.gpu.webgpu import device as webgpu
+
+from . import shaders
+
+ADD_ONE = """
+@group(0) @binding(0) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1) fn main() { y[0] = y[0] + 1.0; }
+"""
+
+
+def objection_to(assignment):
+    """Why the tests of an assignment cannot run here, in one line; "" where they can, or need no device."""
+    source = places.ROOT / "solutions" / assignment / f"{assignment}.ipynb"
+    needs_device = source.exists() and "webgpu" in source.read_text(encoding="utf-8")
+    return objection() if needs_device else ""
+
+
+@functools.cache
+def objection():
+    """The same of a test that runs a kernel, tried in a worker that is confined as at grading."""
+    workers = []
+
+    def connect():
+        workers.append(shaders.fork_worker(modes.chosen() != "trusted"))
+        return workers[0][0]
+
+    try:
+        (got,) = shaders.RemoteDevice(connect).run(ADD_ONE, [], [np.ones(1, np.float32)], (1,))
+    except (shaders.KernelLost, webgpu.ShaderError) as error:
+        return f"no software device for the kernels, so nothing is graded ({error}): {shaders.PACKAGES}"
+    finally:
+        for connection, pid in workers:
+            connection.close()
+            os.waitpid(pid, 0)
+    return "" if got[0] == 2 else f"the software device computes 1 + 1 = {got[0]}: {shaders.PACKAGES}"
