@@ -8,8 +8,6 @@ reason; a line there that no longer holds is a fault too.
 import random
 from dataclasses import dataclass, field
 
-from autograder.outside import shaders
-
 from .candidates import ROOT, candidates_of, load_topic, scratch_folder
 from .children import score_all, score_references
 from .stamp import stamp
@@ -60,9 +58,8 @@ def audit_topic(name, root=ROOT, exercises=None, jobs=2, progress=None, wrappers
             row.is_sampled = row.stamp in known
         if stray and rows and not exercises:
             next(iter(rows.values())).faults.append(f"the bank has no exercise for: {', '.join(stray)}")
-        with shaders.served(topic):
-            judge_references(topic, rows, jobs)
-            outcomes = score_candidates(topic, banks, rows, jobs, progress, wrappers_too)
+        judge_references(topic, rows, jobs)
+        outcomes = score_candidates(topic, banks, rows, jobs, progress, wrappers_too)
     for exercise, row in rows.items():
         judge(row, outcomes[exercise], banks[exercise])
     return list(rows.values())

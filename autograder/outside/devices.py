@@ -16,11 +16,15 @@ ADD_ONE = """
 """
 
 
+def is_needed(assignment):
+    """Whether an assignment's tests run kernels."""
+    source = places.ROOT / "solutions" / assignment / f"{assignment}.ipynb"
+    return source.exists() and "webgpu" in source.read_text(encoding="utf-8")
+
+
 def objection_to(assignment):
     """Why the tests of an assignment cannot run here, in one line; "" where they can, or need no device."""
-    source = places.ROOT / "solutions" / assignment / f"{assignment}.ipynb"
-    needs_device = source.exists() and "webgpu" in source.read_text(encoding="utf-8")
-    return objection() if needs_device else ""
+    return objection() if is_needed(assignment) else ""
 
 
 @functools.cache

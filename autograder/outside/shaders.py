@@ -182,12 +182,12 @@ def install(device):
 
 
 @contextlib.contextmanager
-def served(topic):
+def served(is_wanted):
     """While the block runs, this process and its children open a device that one worker at a time serves.
 
     For answers that are trusted: the worker is not confined, and one answer's follows another's.
     """
-    if not wanted(topic):
+    if not is_wanted:
         yield
         return
     stock = webgpu.open_device
