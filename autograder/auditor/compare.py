@@ -59,10 +59,10 @@ def compare(name, exercises=None, root=ROOT, jobs=2, progress=None, **sizes):
             references = score_references(topic, jobs, wanted, LIMIT_S)
             inside = {("reference", exercise, ""): run for exercise, run in references.items()}
             inside |= score_all(topic, jobs, [candidate for candidate in work if candidate[0] not in inside])
-        for done, (key, run) in enumerate(score_all(topic, jobs, work, start=Pair), 1):
-            compare_one(found, key, inside[key], run)
-            if progress:
-                progress(done, len(work))
+            for done, (key, run) in enumerate(score_all(topic, jobs, work, start=Pair), 1):
+                compare_one(found, key, inside[key], run)
+                if progress:
+                    progress(done, len(work))
     return found
 
 

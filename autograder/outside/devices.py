@@ -6,7 +6,6 @@ import os
 import numpy as np
 
 from autograder.sandbox import modes, places
-from mini_engine.gpu.webgpu import device as webgpu
 
 from . import shaders
 
@@ -38,7 +37,7 @@ def objection():
 
     try:
         (got,) = shaders.RemoteDevice(connect).run(ADD_ONE, [], [np.ones(1, np.float32)], (1,))
-    except (shaders.KernelLost, webgpu.ShaderError) as error:
+    except (shaders.KernelLost, shaders.webgpu.ShaderError) as error:
         return f"no software device for the kernels, so nothing is graded ({error}): {shaders.PACKAGES}"
     finally:
         for connection, pid in workers:

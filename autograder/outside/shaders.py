@@ -181,6 +181,11 @@ def install(device):
     webgpu.open_device = lambda: device
 
 
+def connection(confined):
+    """A tester's connection: to the server where there is one (see `served`), else to a worker of its own."""
+    return installed.connect() if installed.connect else fork_worker(confined)[0]
+
+
 @contextlib.contextmanager
 def served(is_wanted):
     """While the block runs, this process and its children open a device that one worker at a time serves.
@@ -210,7 +215,7 @@ def served(is_wanted):
             install(RemoteDevice(connect))
             yield
         finally:
-            webgpu.open_device = stock
+            webgpu.open_device, installed.connect = stock, None
             os.killpg(keeper, signal.SIGKILL)
             os.waitpid(keeper, 0)
 

@@ -128,7 +128,7 @@ class Tester:
         with os.fdopen(write_end, "wb") as pipe:
             try:
                 if shaders.wanted(self.topic):
-                    worker, _ = shaders.fork_worker(self.confined)
+                    worker = shaders.connection(self.confined)
                     shaders.install(shaders.RemoteDevice(lambda: worker))
                 if self.confined:
                     confine.enter()

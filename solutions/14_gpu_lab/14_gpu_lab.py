@@ -135,11 +135,14 @@ fn pass_over(head: u32, first: u32, end: u32, lane: u32) -> State {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+fn main(@builtin(workgroup_id) group: vec3<u32>,
+        @builtin(local_invocation_id) local: vec3<u32>) {
   let middle = size.tokens / 2u;
   let early = pass_over(group.x, 0u, middle, local.x);
   let state = join(early, pass_over(group.x, middle, size.tokens, local.x));
-  if (local.x < size.features) { y[group.x * size.features + local.x] = state.acc / state.sum; }
+  if (local.x < size.features) {
+    y[group.x * size.features + local.x] = state.acc / state.sum;
+  }
 }
 """,
     "softmax": """
@@ -155,7 +158,8 @@ RACY_SOFTMAX = """
 var<workgroup> part: array<f32, 64>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+fn main(@builtin(workgroup_id) group: vec3<u32>,
+        @builtin(local_invocation_id) local: vec3<u32>) {
   let lane = local.x;
   let start = group.x * size.columns;
   var most = -3.0e38;
@@ -1744,7 +1748,8 @@ def rms_norm_kernel():
 var<workgroup> part: array<f32, 64>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+fn main(@builtin(workgroup_id) group: vec3<u32>,
+        @builtin(local_invocation_id) local: vec3<u32>) {
   let start = group.x * size.features;
   var sum = 0.0;
   for (var i = local.x; i < size.features; i += 64u) {
@@ -1978,7 +1983,8 @@ def mended_softmax():
 var<workgroup> part: array<f32, 64>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+fn main(@builtin(workgroup_id) group: vec3<u32>,
+        @builtin(local_invocation_id) local: vec3<u32>) {
   let lane = local.x;
   let start = group.x * size.columns;
   var most = -3.0e38;
