@@ -127,7 +127,8 @@ fn score_of(query: u32, key: u32, lane: u32) -> f32 {
 fn pass_over(head: u32, first: u32, end: u32, lane: u32) -> State {
   var state = State(-3.0e38, 0.0, 0.0);
   for (var token = first; token < end; token += 1u) {
-    let row = (head / (size.heads / size.kv_heads) * size.tokens + token) * size.features;
+    let kv_head = head / (size.heads / size.kv_heads);
+    let row = (kv_head * size.tokens + token) * size.features;
     let value = values[row + min(lane, size.features - 1u)];
     state = fold(state, score_of(head * size.features, row, lane), value);
   }
@@ -1806,8 +1807,13 @@ def hidden_rms_norm_kernel():
     rng = np.random.default_rng(142)
     text = rms_norm_kernel()
     for rows, features, eps, scale in (
-        (1, 1, 1e-5, 1.0), (3, 5, 1e-5, 0.01), (2, 64, 1e-6, 1.0), (4, 65, 1e-5, 100.0), (2, 130, 2.0, 1.0), (5, 576, 1e-5, 3.0)
-    ):  # fmt: skip
+        (1, 1, 1e-5, 1.0),
+        (3, 5, 1e-5, 0.01),
+        (2, 64, 1e-6, 1.0),
+        (4, 65, 1e-5, 100.0),
+        (2, 130, 2.0, 1.0),
+        (5, 576, 1e-5, 3.0),
+    ):
         x = (scale * rng.normal(size=(rows, features))).astype(np.float32)
         weight = rng.uniform(-2, 2, features).astype(np.float32)
         start = np.full(rows * features + 3, -7, np.float32)
@@ -1919,8 +1925,13 @@ def hidden_fold_and_join():
     rng = np.random.default_rng(143)
     text = fold_and_join()
     for heads, kv_heads, tokens, features, size in (
-        (1, 1, 1, 3, 1.0), (2, 1, 2, 4, 1.0), (4, 2, 3, 8, 1.0), (9, 3, 50, 64, 1.0), (3, 3, 17, 40, 1000.0), (2, 2, 40, 16, 0.0)
-    ):  # fmt: skip
+        (1, 1, 1, 3, 1.0),
+        (2, 1, 2, 4, 1.0),
+        (4, 2, 3, 8, 1.0),
+        (9, 3, 50, 64, 1.0),
+        (3, 3, 17, 40, 1000.0),
+        (2, 2, 40, 16, 0.0),
+    ):
         q = (size * rng.normal(size=(heads, features))).astype(np.float32)
         keys, values = rng.normal(size=(2, kv_heads, tokens, features)).astype(np.float32)
         for order in ("drawn", "rising", "falling"):
@@ -1928,9 +1939,13 @@ def hidden_fold_and_join():
                 ranks = np.argsort(keys[0] @ q[0]) if order == "rising" else np.argsort(-(keys[0] @ q[0]))
                 keys, values = np.ascontiguousarray(keys[:, ranks]), np.ascontiguousarray(values[:, ranks])
             got = run_kernel(
-                "attention", text, [q, keys, values], np.full(q.size, -7, np.float32), heads,
+                "attention",
+                text,
+                [q, keys, values],
+                np.full(q.size, -7, np.float32),
+                heads,
                 [heads, kv_heads, tokens, features],
-            ).reshape(q.shape)  # fmt: skip
+            ).reshape(q.shape)
             for head in range(heads):
                 kv = head // (heads // kv_heads)
                 scores = keys[kv].astype(np.float64) @ q[head] / np.sqrt(features)
@@ -2168,9 +2183,16 @@ def hidden_step_traffic():
         kv_heads, group, head_dim = (int(n) for n in rng.integers(1, 6, 3))
         d, ff, layers, vocab, context = (int(n) for n in rng.integers(1, 50, 5))
         config = ModelConfig(
-            name="drawn", vocab_size=vocab, hidden_size=d, intermediate_size=ff, num_hidden_layers=layers,
-            num_attention_heads=kv_heads * group, num_key_value_heads=kv_heads, head_dim=2 * head_dim, tie_word_embeddings=tied,
-        )  # fmt: skip
+            name="drawn",
+            vocab_size=vocab,
+            hidden_size=d,
+            intermediate_size=ff,
+            num_hidden_layers=layers,
+            num_attention_heads=kv_heads * group,
+            num_key_value_heads=kv_heads,
+            head_dim=2 * head_dim,
+            tie_word_embeddings=tied,
+        )
         q, kv = config.num_attention_heads * 2 * head_dim, kv_heads * 2 * head_dim
         read, kv_bytes = [4 * d], 0  # by each kernel, the first is the embedding row's
         for _ in range(layers):
