@@ -41,6 +41,7 @@ MAY_IMPORT = {
 # imports from another room, and of our own code inside a function, each with its reason
 OTHER_ROOMS = {
     "autograder.sandbox.places imports mini_engine.files.fetch": "fetch alone knows where the model is",
+    "autograder.outside.shaders imports mini_engine.gpu.webgpu.device": "a kernel is graded as the notebook runs it",
 }
 INSIDE_A_FUNCTION = {
     "book.tools.serve imports book.tools.served_model": "torch and the model, for the reader who asks for them",
