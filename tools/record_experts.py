@@ -2,8 +2,8 @@
 
     python tools/record_experts.py
 
-writes book/data/experts.json: perplexity on a shipped text against experts per token, by three routers; how many experts
-a batch wakes; perplexity with a window, with and without the first tokens. Float32, several minutes.
+writes book/data/experts.json: perplexity on a shipped text against experts per token, by three routers; how many
+experts a batch wakes; perplexity with a window, with and without the first tokens. Float32, several minutes.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""A dense model's MLPs cut into experts, with routers fitted to some text: what sparsity costs a model not made for it."""
+"""A dense model's MLPs cut into experts, with routers fitted to some text: what that costs."""
 
 import torch
 

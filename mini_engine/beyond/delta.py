@@ -93,7 +93,7 @@ class GatedDelta(nn.Module):
         )
 
     def queries_keys_values(self, x, cache):
-        """x: [B, N, d]. Returns q, k [B, N, H, d_k] of length 1, q scaled; v [B, N, H, d_v]; the convolution's new tail."""
+        """x: [B, N, d]. Returns q, k [B, N, H, d_k] of length 1, q scaled; v [B, N, H, d_v]; the new tail."""
         c = self.config
         inputs = torch.cat((cache.tail[self.layer], self.qkv(x).mT), dim=-1)  # [B, channels, kernel - 1 + N]
         mixed = F.silu(F.conv1d(inputs, self.conv, groups=len(self.conv))).mT

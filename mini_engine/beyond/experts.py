@@ -51,14 +51,17 @@ class Experts(nn.Module):
         return hidden @ self.down[expert] + self.down_bias[expert]
 
     def forward(self, x, chosen, weights):
-        """x: [T, d]. chosen, weights: [T, k]. Returns the weighted sum [T, d]."""
-        order = chosen.flatten().argsort(stable=True)  # pairs (token, place), those of expert 0 first
-        rows, scale = order // chosen.shape[1], weights.flatten()[order, None]
-        counts, out, start = expert_load(chosen, len(self.down)).tolist(), torch.zeros_like(x), 0
-        for expert, count in enumerate(counts):
+        """x: [T, d]. chosen, weights: [T, k]. Returns the sum [T, d]."""
+        # pairs of (token, place), those of expert 0 first
+        order = chosen.flatten().argsort(stable=True)
+        tokens, scale = order // chosen.shape[1], weights.flatten()[order]
+        out, start = torch.zeros_like(x), 0
+        load = expert_load(chosen, len(self.down)).tolist()
+        for expert, count in enumerate(load):
             if count:
                 group = slice(start, start + count)
-                out.index_add_(0, rows[group], self.one(expert, x[rows[group]]) * scale[group])
+                y = self.one(expert, x[tokens[group]])
+                out.index_add_(0, tokens[group], y * scale[group, None])
             start += count
         return out
 

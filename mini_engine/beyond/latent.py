@@ -48,18 +48,21 @@ class LatentAttention(nn.Module):
         self.up_k, self.up_v = (nn.Parameter(up, requires_grad=False) for up in (up_k, up_v))
 
     def forward(self, x, cos, sin, cache):
-        """x: [B, N, d]. cos, sin: [B, N, 1, rope / 2]. The cache is written and read. Returns [B, N, d]."""
-        batch, num_new, _ = x.shape
+        """x: [B, N, d]. cos, sin: [B, N, 1, rope / 2]. Returns [B, N, d]."""
         num_heads, rank, nope = self.up_k.shape
-        q = self.query(x).view(batch, num_new, num_heads, -1)
-        latent, k_rope = self.down(x).split([rank, self.config.head_dim], dim=-1)
-        k_rope = apply_rope(k_rope.unsqueeze(2), cos, sin).squeeze(2)
-        rows = torch.cat((self.norm(latent), k_rope), dim=-1).unsqueeze(1)
+        q = self.query(x).unflatten(-1, (num_heads, -1))  # [B, N, H, nope + rope]
+        row = self.down(x).unsqueeze(2)  # [B, N, 1, rank + rope]
+        c = self.norm(row[..., :rank])
+        k_rope = apply_rope(row[..., rank:], cos, sin)
+        rows = torch.cat((c, k_rope), dim=-1).transpose(1, 2)
         rows, _, mask = cache.update(self.layer, rows, rows[..., :0])
-        # q . (c W) = (q W') . c: the query moves into the latent's space, once, and the cache stays as it is
+        # q . (c W) = (q W') . c: the query moves, the cache stays as it is
         absorbed = torch.einsum("bnhd,hcd->bnhc", q[..., :nope], self.up_k)
-        q = torch.cat((absorbed, apply_rope(q[..., nope:], cos, sin)), dim=-1).transpose(1, 2)
-        # attention() divides by the root of what it sees; the model was trained with the root of nope + rope
-        q = q * (q.shape[-1] / (nope + self.config.head_dim)) ** 0.5
+        turned = apply_rope(q[..., nope:], cos, sin)
+        width = q.shape[-1]
+        q = torch.cat((absorbed, turned), dim=-1).transpose(1, 2)
+        # attention() divides by the root of what it sees, not of `width`
+        q = q * (q.shape[-1] / width) ** 0.5
         mixed = attention(q, rows, rows, mask)[..., :rank]
-        return self.out(torch.einsum("bhnc,hcv->bnhv", mixed, self.up_v).reshape(batch, num_new, -1))
+        heads = torch.einsum("bhnc,hcv->bnhv", mixed, self.up_v)
+        return self.out(heads.flatten(2))

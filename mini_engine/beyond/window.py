@@ -52,27 +52,30 @@ class WindowCache:
         return torch.where(positions < self.num_first, positions, behind)
 
     def update(self, layer, k, v):
-        """As KVCache.update: (k, v, mask), those still held and the new ones; the mask [1, 1, N, S] bounds the window.
+        """As KVCache.update: (k, v, mask), those still held and the new ones.
 
-        A prompt longer than the window is seen through the mask; what remains afterwards is the window's worth.
+        The mask [1, 1, N, S] bounds the window, also inside a long prompt; what stays
+        afterwards is the window's worth.
         """
         num_new = k.shape[2]
-        new = self.positions(num_new)[0]
-        old = self.kept(layer, self.length)
-        seen = [torch.cat((mine[layer][:, :, self.slots(layer, old)], each), dim=2)
-                for mine, each in ((self.k, k), (self.v, v))]  # fmt: skip
+        new, old = self.positions(num_new)[0], self.kept(layer, self.length)
         stays = self.kept(layer, self.length + num_new)
         stays = stays[stays >= self.length]
-        for mine, each in ((self.k, k), (self.v, v)):
-            mine[layer][:, :, self.slots(layer, stays)] = each[:, :, stays - self.length]
-        return *seen, visible(new, torch.cat((old, new)), self.windows[layer], self.num_first)[None, None]
+        seen = []
+        for ring, part in ((self.k[layer], k), (self.v[layer], v)):
+            held = ring[:, :, self.slots(layer, old)]
+            seen.append(torch.cat((held, part), dim=2))
+            ring[:, :, self.slots(layer, stays)] = part[:, :, stays - self.length]
+        at = torch.cat((old, new))
+        mask = visible(new, at, self.windows[layer], self.num_first)
+        return *seen, mask[None, None]
 
     def advance(self, num_new):
         """Count num_new tokens as seen: called once, after the last layer of a pass."""
         self.length += num_new
 
     def truncate(self, length):
-        """Forget all tokens from position `length` on. Raises ValueError where the tokens before it are gone already."""
+        """Forget all tokens from position `length` on. Raises ValueError where those before it are gone already."""
         lost = any(w is not None and self.length > self.num_first + w for w in self.windows)
         if not 0 <= length <= self.length or (lost and 0 < length < self.length):
             raise ValueError(f"cannot truncate {self.length} tokens to {length}: what stood before may be overwritten")
