@@ -22,16 +22,19 @@ class Decoder(Llama):
 
     def __init__(self, config, embedding, layers, final_norm, lm_head, tables, cache=None):
         nn.Module.__init__(self)
-        self.config, self.dtype, self.device = config, embedding.dtype, embedding.device
+        self.config, self.cache = config, cache
+        self.dtype, self.device = embedding.dtype, embedding.device
         self.embedding = nn.Parameter(embedding, requires_grad=False)
-        self.layers, self.final_norm, self.lm_head = nn.ModuleList(layers), final_norm, lm_head
-        (self.cos, self.sin), self.cache = tables, cache
+        self.layers = nn.ModuleList(layers)
+        self.final_norm, self.lm_head = final_norm, lm_head
+        self.cos, self.sin = tables
 
     def new_cache(self, max_tokens, batch=1):
         """An empty cache of the kind that this model's layers write."""
         if self.cache is None:
             return super().new_cache(max_tokens, batch)
-        return self.cache(self.config, max_tokens, batch=batch, dtype=self.dtype, device=self.device)
+        where = {"dtype": self.dtype, "device": self.device}
+        return self.cache(self.config, max_tokens, batch=batch, **where)
 
 
 class BiasedLinear(Linear):

@@ -28,17 +28,18 @@
     height: 254,
     draw(r, state, svg) {
       const right = svg.width - 8;
+      const narrow = svg.width < 480, window = Figure.count(state.window);
       const bars = [
         ["MHA, 32 KV heads", r.mha, "var(--fig-6)"],
         ["GQA, 8 KV heads", r.gqa, "var(--fig-1)"],
-        [`GQA, every second layer a window of ${Figure.count(state.window)}`, r.window, "var(--fig-2)"],
-        ["MLA, a latent of 512 and a key of 64", r.mla, "var(--fig-3)"],
-        ["three of four layers a state, the fourth GQA", r.state, "var(--fig-4)"],
+        [narrow ? `GQA, half with a window of ${window}` : `GQA, every second layer a window of ${window}`, r.window, "var(--fig-2)"],
+        [narrow ? "MLA" : "MLA, a latent of 512 and a key of 64", r.mla, "var(--fig-3)"],
+        [narrow ? "three of four a state, the rest GQA" : "three of four layers a state, the fourth GQA", r.state, "var(--fig-4)"],
       ];
       const most = Math.max(...bars.map((bar) => bar[1]));
       bars.forEach(([label, n, fill], i) => {
         const y = 6 + 50 * i;
-        svg.text(0, y + 12, svg.width < 480 ? `${label.replace("GQA, every second layer a window of", "GQA, half with a window of").replace(", a latent of 512 and a key of 64", "").replace("three of four layers a state, the fourth GQA", "three of four a state, the rest GQA")}: ${Figure.bytes(n)}` : `${label}: ${Figure.bytes(n)}`, { fill: "var(--fig-ink)" });
+        svg.text(0, y + 12, `${label}: ${Figure.bytes(n)}`, { fill: "var(--fig-ink)" });
         svg.rect(0, y + 18, Math.max(1, (n / most) * right), 18, { fill, rx: 2 });
       });
     },
