@@ -7,7 +7,7 @@ import torch
 
 from mini_engine.gpu.graphs import PagedGraphs
 from mini_engine.grammar.constraint import constrain
-from mini_engine.sampler import new_generator
+from mini_engine.sampler import new_generator, top_logprobs
 
 
 class ModelRunner:
@@ -50,8 +50,10 @@ class ModelRunner:
             logits = self.model.lm_head(hidden[batch, column]).split(sizes)
             sequences = [row.seq for _, row in ending]
             sampled = self._sample(sequences, [*map(constrain, sequences, logits)])
-            for (i, _), tokens in zip(ending, sampled, strict=True):
+            for (i, row), tokens, raw in zip(ending, sampled, logits, strict=True):
                 new_tokens[i] = tokens
+                if row.seq.params.num_logprobs is not None:
+                    row.seq.logprobs += top_logprobs(raw, tokens, row.seq.params.num_logprobs)
         return list(zip(rows, new_tokens, strict=True))
 
     def _hidden_states(self, rows):

@@ -100,19 +100,13 @@ def _column(like, values):
     return torch.tensor(values, dtype=like.dtype, device=like.device)[:, None]
 
 
-def row_sampler(sample):
-    """A sampler for the engine from a function of one row, such as the one written in assignment 08.
+def top_logprobs(logits, token_ids, num_top):
+    """For each token its log-probability, and the num_top likeliest in its place as (token id, log-probability).
 
-    sample(logits, rng, temperature=, top_k=, top_p=, min_p=) -> token id, with logits a float64 NumPy array [V]. A
-    setting that is off is passed as None.
+    logits: [at least one row a token, V], as the model gave them: before temperature, filters and grammar.
     """
-
-    def call(logits, params, generators):
-        rows = logits.double().cpu().numpy()
-        tokens = []
-        for row, p, rng in zip(rows, params, generators, strict=True):
-            filters = {"top_k": p.top_k or None, "top_p": p.top_p if p.top_p < 1 else None, "min_p": p.min_p or None}
-            tokens.append(int(sample(row, rng, temperature=p.temperature, **filters)))
-        return tokens
-
-    return call
+    logprobs = logits[: len(token_ids)].float().log_softmax(-1)
+    best = logprobs.topk(num_top)
+    own = logprobs[range(len(token_ids)), token_ids].tolist()
+    tops = [list(zip(*row, strict=True)) for row in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
+    return list(zip(own, tops, strict=True))

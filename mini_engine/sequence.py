@@ -21,6 +21,7 @@ class SamplingParams:
     temperature 0 means greedy. top_k 0, top_p 1 and min_p 0 mean off. seed: an int makes the request repeatable.
     stop: strings that end the text (they are cut off); stop_token_ids: tokens that end it. ignore_eos: go on after
     the end-of-text token, for benchmarks. grammar: a mini_engine.grammar.constraint.Grammar that the text must follow.
+    num_logprobs: keep each new token's log-probability and those of so many likeliest tokens in Sequence.logprobs.
     Raises ValueError naming the field and its value.
     """
 
@@ -34,6 +35,7 @@ class SamplingParams:
     stop_token_ids: tuple[int, ...] = ()
     ignore_eos: bool = False
     grammar: object = None
+    num_logprobs: int | None = None
 
     def __post_init__(self):
         checks = {
@@ -42,6 +44,7 @@ class SamplingParams:
             "top_p": 0 < self.top_p <= 1,
             "min_p": 0 <= self.min_p <= 1,
             "max_tokens": self.max_tokens >= 1,
+            "num_logprobs": self.num_logprobs is None or self.num_logprobs >= 0,
             "stop": not isinstance(self.stop, str) and all(self.stop),
         }
         for name, is_valid in checks.items():
@@ -78,6 +81,7 @@ class Sequence:
         self.grammar_state = None  # kept by mini_engine.grammar.constraint
         self.finish_reason = None
         self.token_times = []
+        self.logprobs = []  # of generated tokens, as sampler.top_logprobs gives them; drafts behind the end among them
         self.finish_time = None
         self.text = ""
 

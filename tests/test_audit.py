@@ -10,11 +10,12 @@ from autograder import __main__
 from autograder.assignment.cells import split_cells
 from autograder.assignment.seen import names_seen
 from autograder.auditor import command
-from autograder.auditor.audit import audit_topic
+from autograder.auditor.audit import SAMPLE, audit_topic
 from autograder.auditor.bank import read_bank
 from autograder.auditor.candidates import ROOT
 from autograder.auditor.children import score_all
 from autograder.auditor.mutants import mutants
+from autograder.auditor.stamp import AUDITOR, reached, stamp
 from autograder.auditor.table import table
 from autograder.scoring import Topic
 
@@ -23,11 +24,17 @@ TOPICS = sorted(path.stem for path in (ROOT / "solutions").glob("*/*.py"))
 
 @pytest.fixture(scope="module")
 def audited(request):
-    """{topic: [(exercise, faults)]} of the topics to test, by one process: each would import torch anew."""
+    """{topic: [(exercise, faults)]} of the topics to test, by one process: each would import torch anew.
+
+    Of an exercise with nothing changed since its counts were saved, a sample (`make audit` scores all).
+    """
     items = [item for item in request.session.items if "audited" in getattr(item, "fixturenames", ())]
     topics = [item.callspec.params["topic"] for item in items]
     done = subprocess.run(
-        [sys.executable, "-m", "autograder", "audit", "--json", *topics], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "autograder", "audit", "--changed", "--json", *topics],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert done.stdout, done.stderr[-2000:]
     rows = json.loads(done.stdout)
@@ -274,6 +281,33 @@ def test_a_test_sees_its_exercise_and_the_earlier_ones_that_the_lead_in_names():
     lead_in = "Write `mean` and `median` with `half`, not with halfway or `last`."
     assert names_seen("mean", lead_in, given) == ["half", "mean", "median"]
     assert names_seen("half", "", given) == ["half"]
+
+
+def test_only_what_changed_since_the_counts_were_saved_is_scored_whole(tmp_path):
+    folder = course(tmp_path)
+    [first] = audit_topic("01_x", root=folder)
+    assert not first.faults and not first.is_sampled
+    [again] = audit_topic("01_x", root=folder, known={first.stamp})
+    assert not again.faults and again.is_sampled and again.mutants + again.right + again.wrong <= SAMPLE
+    place = folder / "autograder" / "audit" / "01_x" / "half.txt"
+    place.write_text(WRONG + RIGHT + DIFFERENT)
+    [changed] = audit_topic("01_x", root=folder, known={first.stamp})
+    assert changed.faults and not changed.is_sampled
+    for path in ("solutions/01_x/01_x.py", "solutions/01_x/data.csv"):
+        before = stamp("01_x", "half", folder)
+        (folder / path).write_text(TOPIC.replace("HIDDEN", "True") + path)
+        assert stamp("01_x", "half", folder) != before
+
+
+def test_a_stamp_follows_our_modules_as_far_as_they_import():
+    def names(topic):
+        return {path.relative_to(ROOT).as_posix() for path in reached([ROOT / f"solutions/{topic}/{topic}.py"])}
+
+    assert {"mini_engine/rope.py", "mini_engine/files/gguf.py", "mini_engine/data/tiny.npz"} <= names("03_kv_cache")
+    assert not names("01_tokens_to_logits")
+    assert {"autograder/auditor/mutants.py", "autograder/scoring.py"} <= {
+        path.relative_to(ROOT).as_posix() for path in reached([AUDITOR])
+    }
 
 
 def outcome(answer, cpu_limit_s=3):

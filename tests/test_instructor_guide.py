@@ -201,3 +201,5 @@ def test_a_saved_audit_keeps_other_lines(tmp_path):
     save([Row("01_x", "f", wrong=3, wrong_caught=1)], tmp_path)
     saved = json.loads((tmp_path / "autograder" / "audit_table.json").read_text())
     assert [(line["exercise"], line["wrong_caught"], line["wrong"]) for line in saved] == [("f", 1, 3), ("g", 2, 2)]
+    save([Row("01_x", "f", is_sampled=True), Row("01_x", "g", faults=["mutant survives"])], tmp_path)
+    assert json.loads((tmp_path / "autograder" / "audit_table.json").read_text()) == saved

@@ -10,7 +10,7 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from mini_engine.sampler import Sampler, new_generator, row_sampler
+from mini_engine.sampler import Sampler, new_generator, top_logprobs
 from mini_engine.sequence import SamplingParams
 
 
@@ -122,15 +122,13 @@ def test_a_seed_repeats_a_row_in_any_batch():
     assert len(set(together)) > 1
 
 
-def test_row_sampler_passes_settings_that_are_on():
-    seen = []
-
-    def sample(logits, rng, **settings):
-        seen.append(settings)
-        return int(logits.argmax())
-
-    sampler = row_sampler(sample)
-    params = [SamplingParams(temperature=0.5, top_k=3), SamplingParams(top_p=0.9)]
-    assert sampler(torch.tensor([[1.0, 2.0], [4.0, 3.0]]), params, [None, None]) == [1, 0]
-    assert seen[0] == {"temperature": 0.5, "top_k": 3, "top_p": None, "min_p": None}
-    assert seen[1]["top_p"] == 0.9
+def test_logprobs_are_those_of_the_logits_and_sorted():
+    logits = torch.randn(3, 50, generator=torch.Generator().manual_seed(0)).double()
+    wanted = logits.log_softmax(-1)
+    (first, top), (second, _) = top_logprobs(logits, [7, 9], 5)
+    assert first == pytest.approx(wanted[0, 7].item(), abs=1e-5) and second == pytest.approx(
+        wanted[1, 9].item(), abs=1e-5
+    )
+    assert [token for token, _ in top] == wanted[0].argsort(descending=True)[:5].tolist()
+    assert [p for _, p in top] == pytest.approx(sorted(wanted[0].tolist())[:-6:-1], abs=1e-5)
+    assert top_logprobs(logits, [7], 0)[0][1] == []

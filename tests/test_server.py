@@ -221,7 +221,7 @@ def test_prompts_beyond_the_context(served):
         ({"stop": ""}, "stop"),
         ({"stop": 5}, "stop"),
         ({"n": 2}, "n"),
-        ({"logprobs": 3}, "logprobs"),
+        ({"logprobs": 21}, "logprobs"),
         ({"stream": "perhaps"}, "stream"),
     ],
 )

@@ -44,6 +44,8 @@ OTHER_ROOMS = {
     "autograder.sandbox.places imports mini_engine.files.fetch": "fetch alone knows where the model is",
 }
 INSIDE_A_FUNCTION = {
+    "mini_engine.commands.generate imports mini_engine.gpu.webgpu.decoder": "wgpu, for one device only",
+    "mini_engine.commands.generate imports mini_engine.gpu.webgpu.device": "the same",
     "book._ext.live_runner imports mini_engine.plotting": "the page installs the engine after the runner",
     "mini_engine.loading imports mini_engine.cpu.choice": "Numba, a heavy package that not every start needs",
 }

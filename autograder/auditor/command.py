@@ -1,8 +1,9 @@
 """Who tests the tests: scores the reference, the starter, the bank of wrong and right answers, and every mutant.
 
-    python -m autograder audit [NN_topic ...] [--exercise f] [-v] [--jobs 2] [--json] [--save] [--outside]
+    python -m autograder audit [NN_topic ...] [--exercise f] [-v] [--jobs 2] [--json] [--save] [--changed] [--outside]
 
-`--save` keeps the counts in autograder/audit_table.json, which the instructor guide shows.
+`--save` keeps the counts in autograder/audit_table.json, which the instructor guide shows, each with a checksum of all
+that it depends on; `--changed` scores whole only those exercises whose checksum is another by now.
 """
 
 import json
@@ -12,7 +13,7 @@ from dataclasses import asdict
 from . import compare, end_to_end
 from .audit import audit_topic
 from .candidates import ROOT
-from .table import save, table
+from .table import save, saved_lines, table
 
 
 def add_arguments(parser):
@@ -23,6 +24,7 @@ def add_arguments(parser):
     parser.add_argument("--wrappers", action="store_true", help="wrapper mutants also where survivors are unread")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON instead of a table")
     parser.add_argument("--save", action="store_true", help="keep the counts in autograder/audit_table.json")
+    parser.add_argument("--changed", action="store_true", help="a sample only of exercises that are as when saved")
     parser.add_argument("--outside", action="store_true", help="compare with the tests outside of the answer's process")
     parser.add_argument("--share", type=int, default=1, metavar="N", help="with --outside: one in N wrong answers")
     parser.add_argument("--mutants", type=int, default=0, metavar="N", help="with --outside: N mutants an exercise too")
@@ -41,11 +43,10 @@ def run(options):
     if options.outside:
         sizes = {"share": options.share, "mutants": options.mutants}
         return compare.run(topics, options.exercise, options.jobs, progress_of, **sizes)
-    rows = []
+    rows, known = [], {line.get("stamp") for line in saved_lines(ROOT)} if options.changed else ()
     for name in topics:
-        rows += audit_topic(
-            name, ROOT, options.exercise, options.jobs, progress_of(name), wrappers_too=options.wrappers
-        )
+        limits = {"wrappers_too": options.wrappers, "known": known}
+        rows += audit_topic(name, ROOT, options.exercise, options.jobs, progress_of(name), **limits)
     if options.exercise and not rows:
         print(f"no exercise {', '.join(options.exercise)} in {', '.join(topics)}", file=sys.stderr)
         return 1

@@ -6,7 +6,8 @@ from autograder.assignment.cells import split_cells
 
 from .audit import Row
 
-NOT_SUMMED = ("topic", "exercise", "faults", "detail")
+NOT_SUMMED = ("topic", "exercise", "stamp", "is_sampled", "faults", "detail")
+PLACE = "autograder/audit_table.json"
 COUNTS = ("wrong_caught", "wrong", "mutants_killed", "mutants", "right_kept", "right", "equivalent")
 
 
@@ -29,15 +30,23 @@ def table(rows):
     return "\n".join(line.rstrip() for line in lines)
 
 
+def saved_lines(root):
+    """The saved counts, a dict for each exercise; none where nothing was saved."""
+    place = root / PLACE
+    return json.loads(place.read_text(encoding="utf-8")) if place.exists() else []
+
+
 def save(rows, root):
-    """Puts the rows' counts into autograder/audit_table.json, one line each; exercises that are gone drop out."""
-    place = root / "autograder" / "audit_table.json"
-    saved = json.loads(place.read_text(encoding="utf-8")) if place.exists() else []
-    kept = {(line["topic"], line["exercise"]): line for line in saved}
+    """Puts the rows' counts into the saved ones, one line each; exercises that are gone drop out.
+
+    A row with a fault, or of which only a sample was scored, has no counts to save and leaves its line as it is.
+    """
+    kept = {(line["topic"], line["exercise"]): line for line in saved_lines(root)}
     for row in rows:
-        kept[row.topic, row.exercise] = {key: getattr(row, key) for key in ("topic", "exercise", *COUNTS)}
+        if not (row.faults or row.is_sampled):
+            kept[row.topic, row.exercise] = {key: getattr(row, key) for key in ("topic", "exercise", *COUNTS, "stamp")}
     lines = [json.dumps(kept[key]) for key in exercises_of(root) if key in kept]
-    place.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+    (root / PLACE).write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
 
 def exercises_of(root):

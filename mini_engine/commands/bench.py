@@ -4,7 +4,7 @@ import argparse
 import importlib
 
 # each is a module of mini_engine.bench with add_arguments(parser) and run(args) -> exit code
-BENCHES = ("paged", "ablation", "cpu", "gpu")
+BENCHES = ("paged", "ablation", "cpu", "gpu", "webgpu")
 
 
 def add_arguments(parser):

@@ -4,7 +4,7 @@ import sys
 
 from mini_engine.device import choose_device
 from mini_engine.generate import check_request, generate
-from mini_engine.loading import KERNELS, add_kernels_argument, add_model_argument, load
+from mini_engine.loading import KERNELS, add_kernels_argument, add_model_argument, load, load_parts
 
 
 def add_arguments(parser):
@@ -15,22 +15,58 @@ def add_arguments(parser):
     parser.add_argument("--no-cache", action="store_true", help="recompute everything for every token")
     add_model_argument(parser)
     parser.add_argument("--quant", choices=("int8", "int4"), help="weights in 8 or 4 bits")
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, or webgpu (in int8)")
     add_kernels_argument(parser)
 
 
 def run(args):
     """Print the prompt's continuation as it comes. Returns 0."""
-    model, tokenizer = load(args.model, args.quant, choose_device(args.device).device, compiled=KERNELS[args.kernels])
+    config, tokenizer, continuation = on_webgpu(args) if args.device == "webgpu" else on_torch_device(args)
     if args.chat:
         ids = tokenizer.apply_chat_template([{"role": "user", "content": args.prompt}])
     else:
         ids = tokenizer.encode(args.prompt)
-        check_request(model.config, ids, args.max_tokens)
+    check_request(config, ids, args.max_tokens)
+    if not args.chat:
         sys.stdout.write(args.prompt)
     text = tokenizer.stream()
-    for token in generate(model, ids, args.max_tokens, tokenizer.eos_token_id, not args.no_cache):
+    for token in continuation(ids):
         sys.stdout.write(text.feed(token))
         sys.stdout.flush()
     print(text.finish())
     return 0
+
+
+def on_torch_device(args):
+    """(config, tokenizer, a function from prompt ids to the ids that follow), on the CPU or with CUDA."""
+    model, tokenizer = load(args.model, args.quant, choose_device(args.device).device, compiled=KERNELS[args.kernels])
+
+    def continuation(ids):
+        return generate(model, ids, args.max_tokens, tokenizer.eos_token_id, not args.no_cache)
+
+    return model.config, tokenizer, continuation
+
+
+def on_webgpu(args):
+    """As on_torch_device, on a WebGPU device; without one, or once it is lost, one line says so and the CPU goes on."""
+    from mini_engine.gpu.webgpu.decoder import WebGPUDecoder
+    from mini_engine.gpu.webgpu.device import NoDevice
+
+    if args.quant == "int4" or args.no_cache:
+        raise ValueError("on webgpu the weights are int8 and the cache is always used: no --quant int4, no --no-cache")
+    config, weights, tokenizer = load_parts(args.model)
+
+    def continuation(ids):
+        done = []
+        try:
+            decoder = WebGPUDecoder(config, weights, len(ids) + args.max_tokens)
+            for token in decoder.generate(ids, args.max_tokens, tokenizer.eos_token_id):
+                done.append(token)
+                yield token
+        except NoDevice as error:
+            print(f"{error}: the CPU goes on in int8", file=sys.stderr)
+            model, _ = load(args.model, "int8", compiled=KERNELS[args.kernels])
+            if tokenizer.eos_token_id not in done[-1:]:
+                yield from generate(model, ids + done, args.max_tokens - len(done), tokenizer.eos_token_id)
+
+    return config, tokenizer, continuation

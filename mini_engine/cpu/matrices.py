@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mini_engine.cpu.lanes import LANES
+from mini_engine.quant.arrays import round_outputs
 
 GROUP_SIZE = 32
 
@@ -59,10 +60,8 @@ def as_float32(weight):
 
 def as_int8(weight):
     """A float matrix [in, out] rounded to 8 bits, one scale for each output: its largest weight becomes 127."""
-    weight = np.asarray(weight, np.float32)
-    scales = np.abs(weight).max(axis=0, keepdims=True) / np.float32(127)
-    scales[scales == 0] = 1
-    return Int8(tiles(np.rint(weight / scales).astype(np.int8)), tiles(scales)[:, 0])
+    q, scales = round_outputs(weight)
+    return Int8(tiles(q), tiles(scales)[:, 0])
 
 
 def grouped(weight):

@@ -11,7 +11,7 @@ from mini_engine.cpu.compiler import kernel
 from mini_engine.cpu.lanes import LANES, MAX_ROWS, fma, load, load_nibbles, prefetch, splat, store
 from mini_engine.cpu.matrices import GROUP_SIZE, Float32, Int4Groups, Int8, Int8Groups
 
-UNPACK_FROM = 2 * MAX_ROWS  # from so many rows on it pays to convert a tile to floats once for all of them
+UNPACK_FROM = 8 * MAX_ROWS  # from so many rows on it pays to convert a tile to floats once, by measurement
 
 
 @kernel

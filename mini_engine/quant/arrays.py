@@ -87,6 +87,17 @@ def quantize(w, bits, group_size, symmetric=True):
     return QuantizedWeight(q.astype(np.uint8).reshape(w.shape), scales, minima, bits)
 
 
+def round_outputs(weight):
+    """A float matrix [in, out] in 8 bits with one scale for each output, whose largest weight becomes 127.
+
+    Returns (int8 [in, out], float32 scales [1, out]); an output of zeros has scale 1.
+    """
+    weight = np.asarray(weight, np.float32)
+    scales = np.abs(weight).max(axis=0, keepdims=True) / np.float32(127)
+    scales[scales == 0] = 1
+    return np.rint(weight / scales).astype(np.int8), scales
+
+
 def fake_quantize(w, bits, group_size, symmetric=True):
     """Quantize and dequantize: the float32 matrix [in, out] that a quantized model really multiplies with."""
     return quantize(w, bits, group_size, symmetric).dequantize()

@@ -8,7 +8,6 @@ import json
 import re
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from uuid import uuid4
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -27,6 +26,7 @@ from mini_engine.serve.protocol import (
     error_body,
     usage_of,
 )
+from mini_engine.serve.tools import Tools
 
 MAX_CHARS_PER_TOKEN = 64  # a longer text cannot fit the context; rejected before it is tokenized
 TOO_LONG = "context_length_exceeded"
@@ -55,17 +55,17 @@ def create_app(engine, model_name, max_requests=128):
 
     @app.post("/v1/chat/completions")
     async def chat_completions(body: ChatCompletionRequest, request: Request):
-        token_ids = await _token_ids(engine, [message.model_dump() for message in body.messages], "messages")
-        return await serve(body, token_ids, body.max_completion_tokens or body.max_tokens, "chat", request)
+        tools = Tools(body.tools, body.tool_choice)
+        token_ids = await _token_ids(engine, tools.into(body.messages), "messages")
+        return await serve(body, token_ids, body.max_completion_tokens or body.max_tokens, "chat", request, tools)
 
-    async def serve(body, token_ids, max_tokens, kind, request):
+    async def serve(body, token_ids, max_tokens, kind, request, tools=None):
         if body.model != model_name:
             raise HTTPException(404, f"the model {body.model!r} is not served here, {model_name!r} is")
         body.reject_unsupported()
-        params = await _params(engine, body, token_ids, max_tokens, kind)
+        params = await _params(engine, body, token_ids, max_tokens, kind, tools)
         stream = worker.submit(token_ids, params)
-        is_chat = kind == "chat"
-        answer = Answer(f"{'chatcmpl' if is_chat else 'cmpl'}-{uuid4().hex}", model_name, is_chat)
+        answer = Answer(model_name, kind == "chat", engine.tokenizer, tools)
         if body.stream:
             with_usage = body.stream_options is not None and body.stream_options.include_usage
             return EventStream(_events(stream, answer, with_usage), on_close=lambda: worker.cancel(stream))
@@ -112,9 +112,13 @@ async def _token_ids(engine, prompt, field):
     return token_ids
 
 
-async def _params(engine, body, token_ids, max_tokens, kind):
+async def _params(engine, body, token_ids, max_tokens, kind, tools):
     """The request's SamplingParams; a grammar is made in a thread, as a long text is tokenized."""
     params = body.sampling_params(_room_for(engine, token_ids, max_tokens, kind))
+    if tools and tools.wanted:
+        if body.response_format is not None:
+            raise RequestError("response_format cannot be combined with a tool that must be called", "response_format")
+        return replace(params, grammar=await asyncio.to_thread(tools.grammar, engine.tokenizer))
     if body.response_format is None:
         return params
     return replace(params, grammar=await asyncio.to_thread(grammar_for, body.response_format, engine.tokenizer))
@@ -146,16 +150,21 @@ class EventStream(StreamingResponse):
 
 
 async def _events(stream, answer, with_usage):
-    """The events of one answer: a chunk per step, [DONE] at the end."""
+    """The events of one answer: a chunk per step, [DONE] at the end. Where a tool may be called, the end decides."""
 
     def event(data):
         return f"data: {json.dumps(data)}\n\n"
 
     try:
-        is_first = True
+        tools = answer.tools
+        is_first, waits = True, bool(tools and tools.may_call)
         async for output in stream:
-            if output.new_text or output.finish_reason or is_first:
-                yield event(answer.chunk(output.new_text, output.finish_reason, is_first))
+            text, call, reason = output.new_text, None, output.finish_reason
+            if waits:
+                text = stream.seq.text if reason else ""
+                call = tools.read(text) if reason else None
+            if text or reason or is_first:
+                yield event(answer.chunk(text, reason, is_first, answer.report.piece(stream.seq), call))
                 is_first = False
         if with_usage:
             yield event(answer.usage_chunk(usage_of(stream.seq)))
@@ -168,8 +177,9 @@ async def _whole(worker, stream, answer, request):
     """The answer in one piece; given up as soon as the client is gone."""
 
     async def collect():
-        outputs = [output async for output in stream]
-        return answer.whole(stream.seq.text, outputs[-1].finish_reason, usage_of(stream.seq))
+        outputs, seq = [output async for output in stream], stream.seq
+        call = answer.tools.read(seq.text) if answer.tools else None
+        return answer.whole(seq.text, outputs[-1].finish_reason, usage_of(seq), answer.report.piece(seq), call)
 
     async def gone():
         while (await request.receive())["type"] != "http.disconnect":

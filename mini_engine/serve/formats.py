@@ -25,10 +25,15 @@ def grammar_for(response_format, tokenizer):
         if not isinstance(named, dict) or not isinstance(named.get("schema"), dict):
             raise RequestError(f"{FIELD}.json_schema.schema is missing: an object is needed", f"{FIELD}.json_schema")
         schema = named["schema"]
+    return compiled_grammar(schema, tokenizer, FIELD)
+
+
+def compiled_grammar(schema, tokenizer, field):
+    """The Grammar of a schema, or of any object for None. Raises RequestError that names the request's field."""
     try:
         return _compiled(None if schema is None else json.dumps(schema), tokenizer)
     except (ValueError, RecursionError) as error:
-        raise RequestError(str(error), FIELD, "invalid_schema") from None
+        raise RequestError(str(error), field, "invalid_schema") from None
 
 
 @lru_cache(maxsize=64)

@@ -1,14 +1,18 @@
 """The request bodies of the OpenAI API that this server takes, and the JSON it answers with."""
 
+import json
 import time
 from typing import Any, Literal
+from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mini_engine.sequence import SamplingParams
+from mini_engine.serve.logprobs import TokenReport
 
 DEFAULT_MAX_TOKENS = {"completions": 16, "chat": 256}
 MAX_STOP_STRINGS = 4
+MAX_LOGPROBS = 20
 
 # Fields of the API that change the answer and that this server does not implement: any other value is rejected.
 NOT_SUPPORTED = {
@@ -16,12 +20,10 @@ NOT_SUPPORTED = {
     "best_of": (None, 1),
     "echo": (None, False),
     "suffix": (None, ""),
-    "logprobs": (None, False, 0),
-    "top_logprobs": (None, 0),
     "logit_bias": (None, {}),
     "presence_penalty": (None, 0),
     "frequency_penalty": (None, 0),
-    "tools": (None, []),
+    "functions": (None, []),
 }
 
 
@@ -85,6 +87,7 @@ class GenerationRequest(BaseModel):
             max_tokens=max_tokens,
             stop=tuple(self.stop),
             ignore_eos=self.ignore_eos,
+            num_logprobs=self.num_logprobs,
         )
 
 
@@ -92,6 +95,12 @@ class CompletionRequest(GenerationRequest):
     """POST /v1/completions: one prompt, as text or token ids."""
 
     prompt: str | list[int] | list[str]
+    logprobs: int | None = Field(None, ge=0, le=MAX_LOGPROBS)
+
+    @property
+    def num_logprobs(self):
+        """How many likely tokens to report beside each; None for no report."""
+        return self.logprobs
 
     @field_validator("prompt")
     @classmethod
@@ -104,8 +113,11 @@ class CompletionRequest(GenerationRequest):
 
 
 class Message(BaseModel):
-    role: Literal["system", "user", "assistant"]
-    content: str
+    """One turn. An assistant's may be a call of a tool, and a tool's the result of it: the model reads both as text."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
 
     @field_validator("content", mode="before")
     @classmethod
@@ -116,38 +128,71 @@ class Message(BaseModel):
             return "".join(str(part.get("text", "")) for part in content)
         return content
 
+    @model_validator(mode="after")
+    def _says_something(self):
+        if self.content is None and not self.tool_calls:
+            raise ValueError("a message needs content")
+        return self
+
+    def for_template(self):
+        """{"role", "content"} for the chat template; a call stands there as the model would write it."""
+        calls = [each.get("function") for each in self.tool_calls or []]
+        texts = [f"<tool_call>{json.dumps(call, ensure_ascii=False)}</tool_call>" for call in calls]
+        return {"role": self.role, "content": "\n".join([*([self.content] if self.content else []), *texts])}
+
 
 class ChatCompletionRequest(GenerationRequest):
     """POST /v1/chat/completions: messages, put into the model's chat template."""
 
     messages: list[Message] = Field(min_length=1)
     max_completion_tokens: int | None = Field(None, ge=1)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=MAX_LOGPROBS)
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+
+    @property
+    def num_logprobs(self):
+        """How many likely tokens to report beside each; None for no report. Raises RequestError."""
+        if self.top_logprobs is not None and not self.logprobs:
+            raise RequestError("top_logprobs needs logprobs: true", "top_logprobs")
+        return (self.top_logprobs or 0) if self.logprobs else None
 
 
 class Answer:
-    """Builds the JSON of one answer, whole or in chunks. is_chat decides the form."""
+    """Builds the JSON of one answer, whole or in chunks. is_chat decides the form.
 
-    def __init__(self, request_id, model, is_chat):
-        self.is_chat = is_chat
+    tokenizer: to report tokens with; tools: the request's Tools or None.
+    """
+
+    def __init__(self, model, is_chat, tokenizer, tools=None):
+        self.is_chat, self.report, self.tools = is_chat, TokenReport(tokenizer, is_chat), tools
+        request_id = f"{'chatcmpl' if is_chat else 'cmpl'}-{uuid4().hex}"
         self.head = {"id": request_id, "created": int(time.time()), "model": model}
 
-    def whole(self, text, finish_reason, usage) -> dict[str, Any]:
-        """The answer in one piece."""
+    def whole(self, text, finish_reason, usage, logprobs=None, call=None) -> dict[str, Any]:
+        """The answer in one piece. logprobs: as TokenReport gives them; call: as Tools.read gives it."""
         if self.is_chat:
-            kind, body = "chat.completion", {"message": {"role": "assistant", "content": text}}
+            said = {"content": text} if call is None else {"content": None, "tool_calls": [call]}
+            kind, body = "chat.completion", {"message": {"role": "assistant", **said}}
         else:
             kind, body = "text_completion", {"text": text}
-        choice = {"index": 0, **body, "logprobs": None, "finish_reason": finish_reason}
-        return {**self.head, "object": kind, "choices": [choice], "usage": usage}
+        return self._one_choice(kind, body, finish_reason if call is None else "tool_calls", logprobs) | {
+            "usage": usage
+        }
 
-    def chunk(self, text, finish_reason=None, is_first=False) -> dict[str, Any]:
-        """A piece of a stream."""
+    def chunk(self, text, finish_reason=None, is_first=False, logprobs=None, call=None) -> dict[str, Any]:
+        """A piece of a stream; a call comes in one piece."""
         if self.is_chat:
             delta = {"role": "assistant"} if is_first else {}
-            kind, body = "chat.completion.chunk", {"delta": {**delta, "content": text}}
+            said = {"content": text} if call is None else {"tool_calls": [{"index": 0, **call}]}
+            kind, body = "chat.completion.chunk", {"delta": {**delta, **said}}
         else:
             kind, body = "text_completion", {"text": text}
-        choice = {"index": 0, **body, "logprobs": None, "finish_reason": finish_reason}
+        return self._one_choice(kind, body, finish_reason if call is None else "tool_calls", logprobs)
+
+    def _one_choice(self, kind, body, finish_reason, logprobs):
+        choice = {"index": 0, **body, "logprobs": logprobs, "finish_reason": finish_reason}
         return {**self.head, "object": kind, "choices": [choice]}
 
     def usage_chunk(self, usage) -> dict[str, Any]:
