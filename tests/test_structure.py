@@ -26,6 +26,7 @@ LAYERS = (
     ("rope", "layers", "kv_cache", "block_manager", "paged_cache", "prefix_cache", "sampler", "quant", "cpu", "gpu"),
     ("grammar",),
     ("model",),
+    ("beyond",),
     ("sequence", "scheduler", "speculative", "generate", "loading"),
     ("model_runner", "engine", "trace"),
     ("serve",),
