@@ -49,6 +49,7 @@ INSIDE_A_FUNCTION = {
     "mini_engine.commands.generate imports mini_engine.gpu.webgpu.decoder": "wgpu, for one device only",
     "mini_engine.commands.generate imports mini_engine.gpu.webgpu.device": "the same",
     "book._ext.live_runner imports mini_engine.plotting": "the page installs the engine after the runner",
+    "book._ext.live_runner imports mini_engine.gpu.webgpu.device": "the same",
     "mini_engine.loading imports mini_engine.cpu.choice": "Numba, a heavy package that not every start needs",
 }
 
