@@ -27,6 +27,7 @@ LAYERS = (
     ("grammar",),
     ("model",),
     ("sequence", "scheduler", "speculative", "generate", "loading"),
+    ("parallel",),
     ("model_runner", "engine", "trace"),
     ("serve",),
     ("bench", "transformer"),
