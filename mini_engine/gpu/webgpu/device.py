@@ -82,12 +82,14 @@ def last_line(error):
 
 @contextlib.contextmanager
 def reported():
-    """wgpu's errors as ShaderError, or DeviceLost where the device is gone."""
+    """wgpu's errors as ShaderError, DeviceLost, or NoDevice where memory is short."""
     try:
         yield
     except wgpu.GPUError as error:
         text = str(error)
-        if "device is lost" in text.lower() or isinstance(error, wgpu.GPUOutOfMemoryError):
+        if isinstance(error, wgpu.GPUOutOfMemoryError):
+            raise NoDevice(f"too little memory on the WebGPU device: {last_line(error)}") from None
+        if "device is lost" in text.lower():
             raise DeviceLost(f"the WebGPU device was lost: {last_line(error)}") from None
         where = LINE.search(text)
         line = int(where[1]) if where else None
