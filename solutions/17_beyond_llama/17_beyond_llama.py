@@ -138,8 +138,8 @@ def hidden_route():
     import numpy as np
 
     rng = np.random.default_rng(171)
-    for num_tokens, num_experts, scale in ((1, 1, 1), (5, 8, 1), (7, 4, 30), (3, 16, 0.1), (6, 3, 300)):
-        logits = scale * rng.standard_normal((num_tokens, num_experts))
+    for num_tokens, num_experts, scale in ((1, 1, 1), (5, 8, 1), (7, 4, 30), (3, 16, 0.1), (6, 3, 1000)):
+        logits = rng.uniform(-scale, scale, (num_tokens, num_experts))
         copy = logits.copy()
         for top_k in range(1, num_experts + 1):
             for renormalise in (True, False):
