@@ -3,8 +3,11 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from autograder.assignment import notebooks
 from autograder.grading import course
+from autograder.outside import devices
 
 TOPIC = "01_x"
 HEADER = """# ---
@@ -98,6 +101,13 @@ def make_course(root, text=None):
     shutil.copyfile(course.ROOT / "nbgrader_config.py", root / "nbgrader_config.py")
     write_script(root, text or script())
     return root
+
+
+def needs_device(assignment):
+    """Skips a test, and says so, where the assignment's tests run kernels and this machine cannot."""
+    why = devices.objection_to(assignment)
+    if why:
+        pytest.skip(why)
 
 
 def write_script(root, text):

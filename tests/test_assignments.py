@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import small_course
 
 from autograder.assignment.cells import split_cells
 from autograder.assignment.narrow import narrow
@@ -94,6 +95,7 @@ def test_notebooks_are_what_the_script_says(script):
 
 @TOPICS
 def test_script_runs_clean(script):
+    small_course.needs_device(script.stem)
     done = subprocess.run([sys.executable, script], env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"python {script.relative_to(ROOT)} fails:\n{done.stderr[-3000:]}"
 

@@ -26,6 +26,7 @@ LAYERS = (
     ("rope", "layers", "kv_cache", "block_manager", "paged_cache", "prefix_cache", "sampler", "quant", "cpu", "gpu"),
     ("grammar",),
     ("model",),
+    ("beyond",),
     ("sequence", "scheduler", "speculative", "generate", "loading"),
     ("parallel",),
     ("model_runner", "engine", "trace"),
@@ -42,11 +43,14 @@ MAY_IMPORT = {
 # imports from another room, and of our own code inside a function, each with its reason
 OTHER_ROOMS = {
     "autograder.sandbox.places imports mini_engine.files.fetch": "fetch alone knows where the model is",
+    "autograder.outside.shaders imports mini_engine.gpu.webgpu.device": "a kernel is graded as the notebook runs it",
 }
 INSIDE_A_FUNCTION = {
+    "book.tools.serve imports book.tools.served_model": "torch and the model, for the reader who asks for them",
     "mini_engine.commands.generate imports mini_engine.gpu.webgpu.decoder": "wgpu, for one device only",
     "mini_engine.commands.generate imports mini_engine.gpu.webgpu.device": "the same",
     "book._ext.live_runner imports mini_engine.plotting": "the page installs the engine after the runner",
+    "book._ext.live_runner imports mini_engine.gpu.webgpu.device": "the same",
     "mini_engine.loading imports mini_engine.cpu.choice": "Numba, a heavy package that not every start needs",
 }
 

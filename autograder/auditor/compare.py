@@ -7,6 +7,8 @@ import random
 import sys
 from dataclasses import dataclass, field
 
+from autograder.outside import shaders
+
 from .candidates import ROOT, candidates_of, load_topic, scratch_folder
 from .children import score_all, score_references
 from .pairs import Pair
@@ -52,14 +54,15 @@ def compare(name, exercises=None, root=ROOT, jobs=2, progress=None, **sizes):
     with scratch_folder(root / "solutions" / name):
         topic, banks, _ = load_topic(name, root)
         wanted = [exercise for exercise in topic.exercises if not exercises or exercise in exercises]
-        references = score_references(topic, jobs, wanted, LIMIT_S)
         work = list(answers_of(topic, banks, wanted, **sizes))
-        inside = {("reference", exercise, ""): run for exercise, run in references.items()}
-        inside |= score_all(topic, jobs, [candidate for candidate in work if candidate[0] not in inside])
-        for done, (key, run) in enumerate(score_all(topic, jobs, work, start=Pair), 1):
-            compare_one(found, key, inside[key], run)
-            if progress:
-                progress(done, len(work))
+        with shaders.served(shaders.wanted(topic)):
+            references = score_references(topic, jobs, wanted, LIMIT_S)
+            inside = {("reference", exercise, ""): run for exercise, run in references.items()}
+            inside |= score_all(topic, jobs, [candidate for candidate in work if candidate[0] not in inside])
+            for done, (key, run) in enumerate(score_all(topic, jobs, work, start=Pair), 1):
+                compare_one(found, key, inside[key], run)
+                if progress:
+                    progress(done, len(work))
     return found
 
 

@@ -5,6 +5,7 @@ import difflib
 from dataclasses import dataclass
 
 from .operators import LEFT_ALONE, OPERATORS
+from .shader_operators import is_shader
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,10 @@ def mutants(source):
                 if text not in seen:
                     compile(text, "<mutant>", "exec")
                     seen.add(text)
-                    found.append((node.lineno, Mutant(label, change_text(reference, text), text)))
+                    texts = (reference, text)
+                    if is_shader(getattr(node, "value", None)) and isinstance(replacement, ast.Constant):
+                        texts = (node.value, replacement.value)  # else a change would show the whole kernel
+                    found.append((node.lineno, Mutant(label, change_text(*texts), text)))
             except (SyntaxError, ValueError, TypeError, AttributeError):
                 continue
             finally:

@@ -7,6 +7,8 @@ goes wrong in numeric code added: a dropped axis=, an unwrapped call, swapped ax
 import ast
 import copy
 
+from .shader_operators import mutate_shader
+
 COMPARE = {
     ast.Lt: (ast.LtE, ast.GtE),
     ast.LtE: (ast.Lt, ast.Gt),
@@ -212,6 +214,7 @@ OPERATORS = (
     (ast.UnaryOp, mutate_unary),
     (ast.BoolOp, mutate_boolean),
     (ast.Constant, mutate_constant),
+    (ast.Constant, mutate_shader),
     (ast.Call, mutate_call),
     (ast.Name, mutate_name),
     (ast.Attribute, mutate_attribute),

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from autograder.grading import cluster, course, workers
 from autograder.grading.journal import STOPPED, Journal, last_line, opening, summary
 from autograder.grading.ledger import Ledger
+from autograder.outside import devices
 
 ATTEMPTS = 2  # then an empty submission takes its place: if that can be graded, it was the submission's fault
 
@@ -101,6 +102,9 @@ class Run:
 def grade(assignment, work, jobs=1, patterns=("*",), force=False, dask=None):
     """Grades what is handed in; returns (summary, number of submissions left ungraded). Raises CannotGrade."""
     folder = Path(work) / "runs" / assignment
+    why = "" if dask else devices.objection_to(assignment)
+    if why:
+        raise CannotGrade(why)
     with alone(folder):
         pool = cluster.DaskPool(dask) if dask else workers.LocalPool(jobs)
         try:

@@ -17,6 +17,7 @@ import tracemalloc
 from autograder.sandbox import confine, modes
 from autograder.scoring import limit_this_process
 
+from . import shaders
 from .policy import TesterHub, TesterPeer
 from .wire import Channel
 
@@ -25,7 +26,7 @@ MAX_OUTPUT_CHARS = 10_000
 MAX_MESSAGE_CHARS = 4_000
 MAX_FILES = 1 << 16
 MEMORY_BYTES = 2 << 30  # above what the grader has mapped already
-NOT_CONFINED = "not confined"
+NOT_CONFINED, NO_DEVICE = "not confined", "no device"
 GONE = "your notebook's process did not answer as it should: it ended, was stopped, or wrote to the tester's connection"
 
 
@@ -126,12 +127,17 @@ class Tester:
         limit_this_process(self.limit_s * len(self.cells), MEMORY_BYTES)
         with os.fdopen(write_end, "wb") as pipe:
             try:
+                if shaders.wanted(self.topic):
+                    worker = shaders.connection(self.confined)
+                    shaders.install(shaders.RemoteDevice(lambda: worker))
                 if self.confined:
                     confine.enter()
             except Exception as error:
                 pipe.write(json.dumps([NOT_CONFINED, f"{type(error).__name__}: {error}", "", ""]).encode() + b"\n")
                 return
             for line in run_cells(self.topic, self.cells, listener):
+                if shaders.installed.missing:
+                    line = NO_DEVICE, shaders.installed.missing, "", ""
                 pipe.write(json.dumps(line).encode() + b"\n")
                 pipe.flush()
 
@@ -165,6 +171,8 @@ class Tester:
             for line in self.received.splitlines():
                 name, *result = json.loads(line)
                 found[name] = result
+        if NO_DEVICE in found:
+            raise modes.NoJail(f"{found[NO_DEVICE][0]}, so nothing is graded: {shaders.PACKAGES}")
         if NOT_CONFINED in found:
             raise modes.NoJail(f"the tester is not confined, so nothing is graded: {found[NOT_CONFINED][0]}")
         for cell in self.cells:

@@ -33,8 +33,11 @@ def readable():
     return paths, os.getuid() == 0 and not places.everyone_reads(paths)
 
 
-def enter():
-    """Confines this process for good; it must have one thread. Raises OSError or RuntimeError where it cannot be."""
+def enter(also_read=()):
+    """Confines this process for good; it must have one thread. Raises OSError or RuntimeError where it cannot be.
+
+    also_read: folders, beside those that a tester reads.
+    """
     paths, read_all = readable()
     for name in [name for name in os.environ if name.startswith(SECRET_NAMES)]:
         del os.environ[name]
@@ -49,7 +52,7 @@ def enter():
     if rights.libc.prctl(NOT_DUMPABLE, 0, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "cannot close its memory to others")
     rights.no_new_privileges()
-    landlock.enter([*paths, *OWN_PROC], [], [], execute=False)
+    landlock.enter([*paths, *also_read, *OWN_PROC], [], [], execute=False)
     seccomp.enter(host=True, signals=True, alone=True)
 
 

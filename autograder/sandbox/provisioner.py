@@ -19,6 +19,8 @@ from nbgrader.converters import Autograde
 from nbgrader.converters.base import NbGraderException
 from traitlets import Bool, Float, Integer
 
+from autograder.outside import devices
+
 from . import cells, forks, modes
 from .client import BoundedClient
 from .warden import ENDED
@@ -197,7 +199,7 @@ def copy_submission(folder, target, log):
 
 
 def install():
-    """Puts the jail before nbgrader grades anything: no jail, no grading. Only `autograde` is changed."""
+    """Puts the jail before nbgrader grades anything: no jail, or no device that the tests need, no grading."""
     if hasattr(Autograde.init_notebooks, "with_jail"):
         return
     stock = Autograde.init_notebooks
@@ -208,6 +210,10 @@ def install():
         except modes.NoJail as error:
             converter.log.error("%s", error)
             raise NbGraderException(str(error)) from None
+        why = devices.objection_to(converter.coursedir.assignment_id)
+        if why:
+            converter.log.error("%s", why)
+            raise NbGraderException(why)
         if mode == "trusted":
             converter.log.warning(modes.TRUSTED_WARNING)
         elif JailProvisioner(config=converter.config).warm:

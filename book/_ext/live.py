@@ -112,7 +112,9 @@ def topic_data(root, assignment, with_solutions=True):
         solution = MARKS.sub("", cell.source)
         entry = {
             "name": name,
-            "live": in_range(assignment) and test is not None and runs_in_page(root, setup, solution, test.source),
+            "live": test is not None
+            and (in_range(assignment) or "run_kernel(" in test.source)  # a kernel runs in the browser's WebGPU
+            and runs_in_page(root, setup, solution, test.source),
             "test": test.source.removesuffix(passed_line(name)) if test else "",  # the page says it itself
             "tryit": tryit.source if tryit else "",
             "sees": names_seen(name, named[f"task_{name}"].source, given),

@@ -82,10 +82,39 @@ def no_input(prompt=""):
     raise RuntimeError("input() waits for a keyboard that the page does not have: put the value into a variable")
 
 
+class PageDevice:
+    """The browser's WebGPU device, which runs kernels as mini_engine.gpu.webgpu.device does; see live/kernels.js."""
+
+    def run(self, wgsl, inputs, outputs, workgroups, uniform=None, entry_point="main"):
+        """As Device.run, with arrays for outputs."""
+        import js
+        import numpy as np
+        from pyodide.ffi import can_run_sync, run_sync, to_js
+
+        from mini_engine.gpu.webgpu.device import NoDevice, ShaderError
+
+        if not can_run_sync():
+            raise NoDevice("in this browser Python cannot wait for a kernel: open the notebook for this")
+        arrays = [*inputs, *outputs, *([] if uniform is None else [uniform])]
+        kinds = ["read-only-storage"] * len(inputs) + ["storage"] * len(outputs) + ["uniform"] * (uniform is not None)
+        contents = to_js([np.ascontiguousarray(array).tobytes() for array in arrays])
+        answer = run_sync(js.runKernel(wgsl, to_js(kinds), contents, to_js(list(workgroups)), entry_point)).to_py()
+        if "missing" in answer:
+            raise NoDevice("this browser has no WebGPU, or no device for it: open the notebook for this")
+        if "shader" in answer:
+            raise ShaderError(answer["shader"], answer["line"])
+        pairs = zip(answer["outputs"], outputs, strict=True)
+        return [np.frombuffer(data, array.dtype).reshape(array.shape) for data, array in pairs]
+
+
 def install_stand_ins():
     """Let the set-up cells import what the page does not have. Once per Python; real packages stay first."""
     builtins.input = no_input
     sys.meta_path.append(StandIns())
+    if sys.platform == "emscripten":
+        from mini_engine.gpu.webgpu import device as webgpu
+
+        webgpu.open_device = PageDevice
     if isinstance(importlib.util.find_spec("matplotlib").loader, StandIns):
         from mini_engine import plotting
 

@@ -124,7 +124,7 @@ class NbExercise(SphinxDirective):
         if f"book/{assignment}" != self.env.docname:
             return []
         runs_here = any(entry["live"] for entry in live.cached_topic_data(root, assignment)["exercises"])
-        words = "These exercises need torch or a server, so they run in the notebook, not in this page."
+        words = "These exercises need torch, a GPU or a server, so they run in the notebook, not in this page."
         lines = [] if runs_here else [text("p", words, class_="exercise-elsewhere")]
         return [element("div", *lines, *self.buttons(assignment), class_="exercise-tools", data_topic=assignment)]
 

@@ -2,12 +2,24 @@
 
 import argparse
 import errno
+import functools
 import sys
-from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # the script may be started from anywhere
+
+HTML = ROOT / "_build" / "html"
+MODEL = "/_model/"  # where the model for the reader's GPU is found
+
+
+@functools.cache
+def served_model(name):
+    """The ServedModel of this name; what it needs, torch for one, is loaded when the first reader asks."""
+    from book.tools.served_model import ServedModel
+
+    return ServedModel(name)
 
 
 class BookHandler(SimpleHTTPRequestHandler):
@@ -22,6 +34,36 @@ class BookHandler(SimpleHTTPRequestHandler):
         ".svg": "image/svg+xml",
         ".whl": "application/zip",
     }
+
+    def __init__(self, *args, model, **options):
+        self.model = model
+        super().__init__(*args, **options)
+
+    def do_GET(self):
+        if self.path.startswith(MODEL):
+            self.send_model()
+        else:
+            super().do_GET()
+
+    def send_model(self):
+        """A part of the model for the reader's GPU; 503 with one line where the model is not on this machine."""
+        try:
+            found = served_model(self.model).answer(self.path.removeprefix(MODEL))
+        except (ValueError, OSError, RuntimeError) as error:
+            found, code = ("text/plain; charset=utf-8", [str(error).splitlines()[0].encode()]), 503
+        else:
+            code = 200
+        if found is None:
+            return self.send_error(404)
+        self.send_response(code)
+        self.send_header("Content-Type", found[0])
+        self.send_header("Content-Length", str(sum(len(piece) for piece in found[1])))
+        self.end_headers()
+        try:
+            for piece in found[1]:
+                self.wfile.write(piece)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the reader pressed "Cancel"
 
     def send_error(self, code, message=None, explain=None):
         page = Path(self.directory) / "404.html"
@@ -51,9 +93,10 @@ class LoopbackServer(ThreadingHTTPServer):
     allow_reuse_address = sys.platform != "win32"
 
 
-def make_server(folder, port):
-    """A server of one folder on 127.0.0.1. Raises OSError when the port is taken."""
-    return LoopbackServer(("127.0.0.1", port), partial(BookHandler, directory=str(folder)))
+def make_server(folder, port, model="smollm2"):
+    """A server of one folder, and of one model, on 127.0.0.1. Raises OSError when the port is taken."""
+    handler = functools.partial(BookHandler, directory=str(folder), model=model)
+    return LoopbackServer(("127.0.0.1", port), handler)
 
 
 def main(argv=None):

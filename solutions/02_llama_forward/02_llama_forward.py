@@ -40,7 +40,7 @@ EXPECTED = load_tiny_expected()
 #
 # Write `rms_norm(x, weight, eps)` for `x` `[..., d]` and `weight` `[d]`, over the last axis. No mean is subtracted and no bias is added. `eps` stands inside the root.
 #
-# The result has the dtype of `x`. Compute in float32 at least, even when `x` is float16: the largest float16 is 65504, so the square of 256 is already infinite, and everything divided by it is 0. LLaMA's own code does the same.
+# The result has the dtype of `x`. Compute in float32 at least, even when `x` is float16: the largest float16 is 65504, so the square of 256 is already infinite, and everything divided by it is 0. A wider `x` stays as wide. LLaMA's own code does the same.
 #
 # Example: `rms_norm([3, 4], [1, 1], 0)` divides by $\sqrt{(9 + 16)/2} = 3.5355$ and gives `[0.8485, 1.1314]`.
 #
@@ -61,7 +61,7 @@ def rms_norm(x, weight, eps):
     """RMSNorm over the last axis (Zhang and Sennrich 2019), as LLaMA does it: no mean, no bias.
 
     x: [..., d]. weight: [d]. eps: added to the mean square, inside the root. Computes in float32 or wider.
-    Returns a new array [..., d] in the dtype of x if that is a float, else float64.
+    Returns a new array [..., d] in the dtype of x if that is a float, else floats.
     """
     ### BEGIN SOLUTION
     x = np.asarray(x)
@@ -174,7 +174,7 @@ def layer_norm(x, weight, bias, eps):
     """LayerNorm over the last axis (Ba et al. 2016): mean and variance removed, gain and bias applied.
 
     x: [..., d]. weight, bias: [d]. eps: added to the variance (which divides by d). Computes in float32 or wider.
-    Returns a new array [..., d] in the dtype of x if that is a float, else float64.
+    Returns a new array [..., d] in the dtype of x if that is a float, else floats.
     """
     ### BEGIN SOLUTION
     x = np.asarray(x)
@@ -239,6 +239,11 @@ def hidden_layer_norm():
     assert got.dtype == np.float16, f"float16 in should give float16 out, you returned {got.dtype}"
     # float16 holds three digits, so 2e-3
     message = "float16 of size 500: the square does not fit; compute in float32"
+    np.testing.assert_allclose(got.astype(float), want, rtol=2e-3, atol=2e-3, err_msg=message)
+    x = (2000 + np.arange(16)).astype(np.float16)  # float16 has no halves up there, and the mean is 2007.5
+    got = layer_norm(x, np.ones(16, dtype=np.float16), np.zeros(16, dtype=np.float16), 0.0)
+    want = (np.arange(16) - 7.5) / np.arange(16).std()
+    message = "float16 around 2000: form the mean and the differences in float32 too"
     np.testing.assert_allclose(got.astype(float), want, rtol=2e-3, atol=2e-3, err_msg=message)
     x = (1000 + rng.standard_normal((3, 16))).astype(np.float32)
     wide = x.astype(np.float64)
@@ -343,7 +348,8 @@ def hidden_split_heads():
     for bad in (0, -2, 5, 12):
         try:
             split_heads(np.zeros((3, 6)), bad)
-        except ValueError:
+        except ValueError as error:
+            assert str(bad) in str(error) and "6" in str(error), f"the message should name {bad} and 6: {error}"
             continue
         raise AssertionError(f"6 features in {bad} heads were accepted")
     for sign in (1, -1):
@@ -585,7 +591,7 @@ hidden_causal_attention()
 #
 # Example: `head_dim=4`, `theta=100`: the frequencies are $1$ and $100^{-2/4} = 0.1$. Position 3 has the angles `[3, 0.3, 3, 0.3]`.
 #
-# `positions` need not start at 0 nor be in order: with a cache, one new token stands at position 57. An odd `head_dim`, or one below 2, makes no sense.
+# `positions` need not start at 0 nor be in order: with a cache, one new token stands at position 57. An odd `head_dim`, or one below 2, raises `ValueError`.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -604,7 +610,7 @@ def rope_tables(head_dim, positions, theta):
     """Cosines and sines of the rotary angles (Su et al. 2021, section 3.2), half-split layout as in transformers.
 
     head_dim: even. positions: N integers in any order. theta: the base.
-    Returns (cos, sin), each [N, head_dim] float64, the head_dim/2 angles twice. Raises ValueError for an odd head_dim.
+    Returns (cos, sin), each [N, head_dim] float32 or wider, the head_dim/2 angles twice. Raises ValueError for an odd head_dim.
     """
     ### BEGIN SOLUTION
     if head_dim < 2 or head_dim % 2:
@@ -680,6 +686,10 @@ def hidden_rope_tables():
         off = abs(sin[n][1] - math.sin(position * 0.1))
         # float32 is off by 1e-4 at such angles; float16 knows no odd number above 2048
         assert off < 5e-3, f"position {position}, pair 1: off by {off:.2g} (angles in too few bits?)"
+    for theta in (10000.0, 500000.0):
+        _, sin = rope_tables(8, [21], theta)
+        off = abs(sin[0][1] - math.sin(21 * theta**-0.25))
+        assert off < 1e-4, f"theta {theta} after another theta: off by {off:.2g}; nothing may be kept between calls"
     cos, sin = rope_tables(4, [57], 10000.0)
     assert np.shape(cos) == (1, 4) and abs(sin[0][0] - math.sin(57)) < 1e-4, (
         "a list with the one position 57 should work"
@@ -820,6 +830,9 @@ def hidden_apply_rope():
     x = rng.standard_normal((2, 3, 4)).astype(np.float32)
     got = apply_rope(x, *tables(4, [0, 1, 2]))
     assert got.dtype == np.float32, f"float32 in should give float32 out, you returned {got.dtype}"
+    still = x.copy()
+    got = apply_rope(still, *tables(4, [0, 0, 0]))
+    assert not np.shares_memory(got, still), "an angle of 0 turns nothing, and yet the result is a new array"
     cos, sin = tables(4, [0, 1, 2])
     kept = cos.copy(), sin.copy()
     apply_rope(x, cos, sin)
@@ -952,7 +965,7 @@ hidden_to_half_split()
 #
 # $$\text{out} = \left(\text{silu}(x W_{gate}) \odot (x W_{up})\right) W_{down},\qquad \text{silu}(z) = \frac{z}{1 + e^{-z}}$$
 #
-# Write `swiglu(x, w_gate, w_up, w_down)` for `x` `[N, d]`, `w_gate` and `w_up` `[d, d_ff]`, `w_down` `[d_ff, d]`. There are three full matrices. Some explanations cut one result in halves, which is another layer: it would leave half of the gates.
+# Write `swiglu(x, w_gate, w_up, w_down)` for `x` `[N, d]` (or with more axes in front), `w_gate` and `w_up` `[d, d_ff]`, `w_down` `[d_ff, d]`. The result has the dtype of `x`, and no gate, however large, gives NaN. There are three full matrices. Some explanations cut one result in halves, which is another layer: it would leave half of the gates.
 #
 # Example: with all matrices `[[1]]` and $x = 2$: $\text{silu}(2) \cdot 2 = 1.7616 \cdot 2 = 3.5232$.
 #
@@ -1025,7 +1038,13 @@ def hidden_swiglu():
             np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-9, err_msg=message)
     with np.errstate(all="ignore"):
         got = swiglu(np.full((1, 2), -1000.0), np.eye(2), np.eye(2), np.eye(2))
+        wide_open = swiglu(np.full((1, 2), 1000.0), np.eye(2), np.eye(2), np.eye(2))
     assert np.isfinite(got).all() and np.allclose(got, 0), f"a gate of -1000 is shut: expected 0, you returned {got}"
+    assert np.allclose(wide_open, 1e6), f"a gate of 1000 lets through 1000 times: expected 1e6, got {wide_open}"
+    x, square = rng.standard_normal((2, 3, 4)), rng.standard_normal((3, 4, 4))
+    got = swiglu(x, *square)
+    assert np.shape(got) == (2, 3, 4), f"x of [2, 3, 4] keeps its leading axes, you returned {np.shape(got)}"
+    np.testing.assert_allclose(got[1], swiglu(x[1], *square), err_msg="each leading index is a sequence of its own")
     x = np.ones((2, 3), dtype=np.float32)
     w = np.ones((3, 3), dtype=np.float32)
     got = swiglu(x, w, w, w)
@@ -1493,6 +1512,10 @@ def hidden_parameter_count():
         want = sum(np.zeros(shape).size for shape in shapes)
         got = parameter_count(config)
         assert got == want, f"{config}: counted {want}, you returned {got} (head_dim is its own field)"
+    config = ModelConfig("odd", 41, 5121, 41, 41, 13823, 100_003, 126, tie_word_embeddings=False)
+    want = 2 * 100_003 * 5121 + 41 * (4 * 5121 * 41 * 126 + 3 * 5121 * 13823 + 2 * 5121) + 5121
+    got = parameter_count(config)
+    assert got == want, f"{want:,} parameters, you returned {got:,} ({got - want:+,}): floats round such numbers"
 
 
 hidden_parameter_count()

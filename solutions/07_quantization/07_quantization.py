@@ -74,11 +74,12 @@ def quantize_absmax(w, bits=8):
 
     w: float array of any shape. bits: 2 to 8.
     Returns (q, scale): q int8 of w's shape, |q| <= 2**(bits-1) - 1, and a float scale with w ≈ q * scale.
-    Raises ValueError for bits outside 2..8.
+    Raises ValueError for bits outside 2..8, with the value in the message.
     """
     ### BEGIN SOLUTION
     if not 2 <= bits <= 8:
         raise ValueError(f"bits must be between 2 and 8, got {bits}")
+    w = np.asarray(w, dtype=np.float64)
     scale = float(np.abs(w).max()) / (2 ** (bits - 1) - 1)
     if scale == 0:
         scale = 1.0
@@ -191,6 +192,9 @@ def hidden_quantize_absmax():
             other, _ = quantize_absmax(-w, bits)
             assert np.array_equal(other, -q), "the same shape with the other signs must give the other signs"
     assert quantize_absmax(np.array([3, -6]), 4)[0].tolist() in ([4, -7], [3, -7]), "integer input must work too"
+    assert quantize_absmax(np.array([-128, 64], np.int8))[0].tolist() == [-127, 64], (
+        "in int8 abs(-128) is -128: convert first"
+    )
     assert quantize_absmax(np.zeros((2, 3)))[0].shape == (2, 3), "an all-zero array keeps its shape"
     for bad in (0, 9, -4):
         try:
@@ -256,7 +260,7 @@ hidden_quantize_absmax()
 #
 # Example, 4 bits, one group `[-1, 0, 2]`: scale $3 / 15 = 0.2$, zero 5, `q = [0, 5, 15]`. The symmetric form has scale $2 / 7 = 0.286$: `q = [-4, 0, 7]` (−3.5 is a tie, −4 is even).
 #
-# All-zero groups, also beside others, become the integer of 0 with a finite scale above 0. Asymmetric integers with a zero point are what GPTQ and AWQ files store; the Q4_1 blocks of GGUF keep the group's minimum in float16 instead.
+# All-zero groups, also beside others, and groups so small that their scale is 0 in float16, become the integer of 0 with a finite scale above 0. Asymmetric integers with a zero point are what GPTQ and AWQ files store; the Q4_1 blocks of GGUF keep the group's minimum in float16 instead.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -277,7 +281,7 @@ def quantize_groups(w, bits, group_size, symmetric=True):
     w: float [in, out]. bits: 2 to 8. group_size: inputs per group, divides in.
     Returns (q, scales, zeros): q int8 (symmetric) or uint8 (asymmetric) [in, out], scales float16 [in / group_size, out],
     zeros None (symmetric) or uint8 [in / group_size, out], with w ≈ (q - zeros) * scales.
-    Raises ValueError for bits outside 2..8 or groups that do not divide the inputs.
+    Raises ValueError for bits outside 2..8 or groups that do not divide the inputs, with the value in the message.
     """
     ### BEGIN SOLUTION
     if not 2 <= bits <= 8:
@@ -561,7 +565,7 @@ def hidden_pack_int4():
             assert int(pack_int4(np.array([low, high]))[0]) == low % 16 + 16 * (high % 16), (
                 f"the pair ({low}, {high}) is wrong"
             )
-    for bad in ([7, 7, 8, 0], [0, -9], [100, 0], [0], [[1, 2, 3], [4, 5, 6]]):
+    for bad in ([7, 7, 8, 0], [0, -9], [100, 0], [259, 0], [0, -260], [0], [[1, 2, 3], [4, 5, 6]]):
         try:
             pack_int4(np.array(bad))
         except ValueError:
@@ -616,7 +620,7 @@ def quantized_bytes(n_params, bits, group_size, scale_bytes=2, zero_bytes=0):
     """Bytes of n_params weights of `bits` bits each, with their scales and zero points.
 
     group_size: weights per scale; None for no scales at all. scale_bytes, zero_bytes: per group.
-    Returns an int. Raises ValueError for negative sizes, bits < 1 or group_size < 1.
+    Returns an int. Raises ValueError for negative sizes, bits < 1 or group_size < 1, with the value in the message.
     """
     ### BEGIN SOLUTION
     if min(n_params, scale_bytes, zero_bytes) < 0 or bits < 1:
@@ -891,6 +895,8 @@ def hidden_int8_linear():
         (x[:, :4], q, scales, 4),
         (np.ones((2, 12), np.float32), q, scales, 4),
         (x, q, scales[:, :2], 4),
+        (x, q, scales[:, :1], 4),
+        (x, q, np.ones((3, 3), np.float16), 3),
         (x, q, scales, -4),
     ):
         try:
@@ -1002,6 +1008,8 @@ def hidden_quantization_error():
         got = quantization_error(w, bits, (4, 16))
         assert np.array_equal(w, kept), "your function changed w"
         assert list(got) == [4, 16], f"expected the keys 4 and 16, got {list(got)}"
+        kinds = {type(error).__name__ for error in got.values() if not isinstance(error, float)}
+        assert not kinds, f"an error is a float, yours is {kinds}"
         for group, error in got.items():
             lost = whole = 0.0
             for o in range(num_out):
@@ -1018,6 +1026,21 @@ def hidden_quantization_error():
     assert zero == {8: 0.0, 4: 0.0}, f"a matrix of zeros loses nothing, you returned {zero}"
     assert sizes == [8, 4], f"your function changed the caller's group sizes to {sizes}"
     assert quantization_error(w, 4, []) == {}, "no group sizes, no entries"
+    assert list(quantization_error(w, 4, iter([8, 4]))) == [8, 4], (
+        "group_sizes is any iterable, which is gone through once"
+    )
+    got = quantization_error(np.array([[1.0], [0.25], [-1.0], [-0.25]]), 2, [4])[4]
+    assert abs(got - math.sqrt(0.125 / 2.125)) < 1e-3, (
+        f"1, 0.25, -1 and -0.25 in 2 bits lose the 0.25s, your error is {got}"
+    )
+    for bits, group in ((4, 3), (9, 4)):
+        try:
+            quantization_error(np.zeros((8, 2)), bits, [group])
+        except ValueError:
+            continue
+        raise AssertionError(
+            f"bits={bits} and groups of {group} were accepted for 8 inputs of zeros: fake_quantize checks"
+        )
     assert list(quantization_error(w, 8, np.array([8, 2]))) == [8, 2], "the order of the group sizes is kept"
 
 
@@ -1145,12 +1168,13 @@ def hidden_awq_scale_search():
         if trial == 4:
             x = np.abs(x)
             x[:20] *= -1
-        errors = []
+        errors, candidates = [], []
         for step in range(21):
             mean = [max(sum(abs(float(v)) for v in x[:, i]) / 40, 1e-4) for i in range(48)]
             raw = [m ** (step / 20) for m in mean]
             middle = (max(raw) * min(raw)) ** 0.5
             scale = np.array([r / middle for r in raw])
+            candidates.append(scale)
             errors.append(float(np.linalg.norm(x @ w - (x / scale) @ fake_quantize(w * scale[:, None], bits, group))))
         s = np.asarray(awq_scale_search(w.copy(), x.copy(), bits, group), dtype=float)
         assert s.shape == (48,) and np.isfinite(s).all() and (s > 0).all(), "48 positive, finite scales are expected"
@@ -1160,6 +1184,9 @@ def hidden_awq_scale_search():
         )
         assert abs(s.max() * s.min() - 1) < 1e-5, (
             f"divide s by the root of max * min: yours has max * min = {s.max() * s.min():.3g}"
+        )
+        assert any(np.allclose(s, each, rtol=1e-3) for each in candidates), (
+            "your scales are none of the 21 candidates: the mean is at least 1e-4 before it is raised to alpha"
         )
     # data on which alpha = 1, the last of the grid, is best
     rng = np.random.default_rng(113)
@@ -1197,7 +1224,7 @@ hidden_awq_scale_search()
 #     - $q_i$ = row $i$ rounded to the steps of its scales and clipped.
 #     - $e = (w_i - q_i \cdot \text{scale}) / U_{ii}$, then $w_j \leftarrow w_j - U_{ij}\, e$ for all $j > i$.
 #
-# `x` is `[N, in]`; `w` may hold integers. An `x` of another width raises `ValueError` with that width in the message. The answer has a *larger* weight error than rounding and a *smaller* output error.
+# `x` is `[N, in]`; `w` may hold integers, and stays as it is. An `x` of another width raises `ValueError` with that width in the message. The answer has a *larger* weight error than rounding and a *smaller* output error.
 #
 # Example: $W = [[0.4], [0.4]]$, two inputs that are always equal, and the scale 1. Rounding gives 0 and 0: the output is 0 instead of 0.8. GPTQ rounds the first to 0, hands its 0.4 to the second, which is now 0.8 and becomes 1.
 #
@@ -1219,7 +1246,8 @@ def gptq_quantize(w, x, bits, group_size, damp=0.01):
 
     w: float [in, out]. x: float [N, in], calibration activations. bits: 2 to 8. group_size divides in.
     damp: share of H's mean diagonal that is added to its diagonal, >= 0.
-    Returns (q, scales): int8 [in, out] and float16 [in / group_size, out]. Raises ValueError for sizes that do not fit.
+    Returns (q, scales): int8 [in, out] and float16 [in / group_size, out]. Raises ValueError for sizes that do not fit
+    and for a negative damp, with the value in the message.
     """
     ### BEGIN SOLUTION
     num_in, num_out = w.shape
@@ -1388,6 +1416,9 @@ def hidden_gptq_quantize():
     q, scales = gptq_quantize(grid, rng.normal(size=(30, 12)), 4, 6)
     assert np.array_equal(gptq_quantize(grid.astype(int), np.eye(12), 4, 6)[0], grid), "integer weights must work too"
     assert np.array_equal(q, grid) and (scales == 1).all(), "weights that lie on the steps must come back as they are"
+    whole, x = rng.integers(-50, 51, (12, 3)), rng.normal(size=(30, 12)) @ rng.normal(size=(12, 12))
+    same = np.array_equal(gptq_quantize(whole, x, 4, 6)[0], gptq_quantize(whole.astype(float), x, 4, 6)[0])
+    assert same, "integer weights: what is moved into the rows behind is no integer"
     x = rng.normal(size=(30, 12))
     message = "weights up to 140000, steps of 20000: float16 holds the scales, not the weights"
     assert np.array_equal(gptq_quantize(20_000 * grid, x, 4, 6)[0], grid), message
@@ -1552,7 +1583,8 @@ def perplexity(logits, targets):
     """exp of the mean negative log-probability (nats) of the targets.
 
     logits: float [N, V]. targets: int [N]; targets[i] is the token that row i should have predicted.
-    Returns a float, at least 1. Raises ValueError for no rows or unequal counts, IndexError for ids outside 0..V-1.
+    Returns a float, at least 1. Raises ValueError, with the counts, for no rows or unequal counts, and
+    IndexError for ids outside 0..V-1.
     """
     ### BEGIN SOLUTION
     logits, targets = np.asarray(logits, dtype=np.float64), np.asarray(targets)

@@ -84,7 +84,7 @@ def best_us(function, *args, repeats=20):
 #
 # *Fused* means that no float matrix is ever made: a weight is read once, converted in a register, multiplied, forgotten. A float copy of `q` is four times as large as `q` and would cost more to write and read than the int8 saved.
 #
-# The order of the sum is part of the task, since another order gives other bits. Every output has one float32 sum, which starts at 0 and goes through $k = 0, 1, 2, \dots$; the scale is the same for every term, so it is applied once, **to the finished sum**. Sizes that do not fit raise `ValueError`.
+# The order of the sum is part of the task, since another order gives other bits. Every output has one float32 sum, which starts at 0 and goes through $k = 0, 1, 2, \dots$, each product rounded to float32 before it is added; the scale is the same for every term, so it is applied once, **to the finished sum**. Sizes that do not fit raise `ValueError`.
 #
 # Example: `q = [[1, -2], [3, 4]]`, `scales = [0.5, 10]`, `x = [2, 1]`: $y = (0.5 \cdot (2 + 3),\; 10 \cdot (-4 + 4)) = (2.5, 0)$.
 #
@@ -323,12 +323,14 @@ def hidden_int8_rows():
     assert peak < 1.9 * q.nbytes, f"{q.nbytes} bytes of weights took {peak} bytes more: was a float copy of q made?"
     none = int8_rows(np.ones((3, 2), np.int8), np.ones(2, np.float32), np.ones((0, 3), np.float32))
     assert none.shape == (0, 2), f"no rows give shape (0, 2), yours {none.shape}"
-    for shape, num_scales, num_x in (((3, 2), 2, 2), ((3, 2), 3, 3), ((3, 2), 2, 4), ((3, 2), 1, 3)):
-        try:
-            int8_rows(np.ones(shape, np.int8), np.ones(num_scales, np.float32), np.ones((2, num_x), np.float32))
-        except ValueError:
-            continue
-        raise AssertionError(f"q {shape}, {num_scales} scales and rows of {num_x} were accepted: raise ValueError")
+    for num_rows in (2, 0):
+        for shape, num_scales, num_x in (((3, 2), 2, 2), ((3, 2), 3, 3), ((3, 2), 2, 4), ((3, 2), 1, 3)):
+            x = np.ones((num_rows, num_x), np.float32)
+            try:
+                int8_rows(np.ones(shape, np.int8), np.ones(num_scales, np.float32), x)
+            except ValueError:
+                continue
+            raise AssertionError(f"q {shape}, {num_scales} scales and x {x.shape} were accepted: raise ValueError")
 
 
 hidden_int8_rows()
@@ -432,6 +434,9 @@ def hidden_rms_norm():
     plain(rms_norm)(watched, weights, 1e-5)
     assert watched.reads.max() == 1, f"an element of x was read {watched.reads.max()} times: once is enough"
     assert weights.reads.max() == 1, f"an element of weight was read {weights.reads.max()} times: once is enough"
+    first = rms_norm(np.array([3, 4], np.float32), np.ones(2, np.float32), 0)
+    rms_norm(np.array([8, 6], np.float32), np.ones(2, np.float32), 0)
+    assert np.allclose(first, [0.8485, 1.1314], atol=1e-3), "a later call changed an earlier result: return a new array"
     zeros = rms_norm(np.zeros(4, np.float32), np.ones(4, np.float32), 1e-5)
     assert np.array_equal(zeros, np.zeros(4)), f"zeros stay zeros, yours {list(zeros)}"
     one = np.ones(3, np.float32)
@@ -605,6 +610,11 @@ def hidden_paged_attention():
                 assert watched.largest <= block_size * head_dim, (
                     f"{case}: more than one block of {name} was taken at once"
                 )
+    keys = np.array([[[-1], [-1.001]]], np.float32)
+    for sign in (1, -1):
+        out = paged_attention(np.array([sign * 1000], np.float32), keys, 2 * keys, np.array([0]), 2)
+        wanted = (-2 - 2.002 * math.exp(-sign)) / (1 + math.exp(-sign))
+        assert abs(out[0] - wanted) < 1e-3, f"scores near {-1000 * sign}: {wanted:.4f} expected, yours {out[0]:.4f}"
     one = np.ones((1, 2, 1), np.float32)
     assert paged_attention(one[0, 0], one, one, np.array([0]), 2)[0] == 1, "a full table is allowed"
     for length in (-1, 3):
@@ -719,11 +729,14 @@ test_split_sum()
 
 # %% hidden="split_sum" points=3
 def hidden_split_sum():
+    import sys
+    import threading
+
     import numpy as np
 
     rng = np.random.default_rng(135)
     for _ in range(12):
-        n, chunk, num_threads = int(rng.integers(1, 60)), int(rng.integers(1, 7)), int(rng.integers(1, 9))
+        n, chunk, num_threads = int(rng.integers(1, 60)), int(rng.choice([1, 2, 3, 5, 6, 19])), int(rng.integers(1, 9))
         values = (rng.normal(size=n) * 10.0 ** rng.integers(-3, 6, n)).astype(np.float32)
         watched, called, shares = Watched(values), [], []
 
@@ -767,6 +780,21 @@ def hidden_split_sum():
                 f"{case}: chunks are no neighbours"
             )
         assert max(counts) - min(counts) <= 1, f"{case}: threads have between few and many chunks: share them evenly"
+
+    def at_once(work, count):
+        threads = [threading.Thread(target=work, args=(thread,)) for thread in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    before, values = sys.getswitchinterval(), np.ones(3000, np.float32)
+    sys.setswitchinterval(1e-6)  # the threads take turns after every few lines
+    try:
+        sums = {float(split_sum(values, 500, 3, at_once)) for _ in range(4)}
+    finally:
+        sys.setswitchinterval(before)
+    assert sums == {3000.0}, f"threads at the same time: 3000 expected, yours {sums}: they write to the same place"
 
     def in_order(work, count):
         for thread in range(count):
@@ -911,8 +939,15 @@ def hidden_verdict():
         try:
             verdict(**{**good, name: bad})
         except ValueError:
+            pass
+        else:
+            raise AssertionError(f"{name} = {bad} was accepted: raise ValueError")
+    for work, rate in (("num_bytes", "bandwidth"), ("multiply_adds", "peak")):
+        try:
+            verdict(**{**good, work: 0, rate: 0})
+        except ValueError:
             continue
-        raise AssertionError(f"{name} = {bad} was accepted: raise ValueError")
+        raise AssertionError(f"{rate} = 0 was accepted where {work} is 0: it must be above 0 all the same")
 
 
 hidden_verdict()
@@ -938,7 +973,7 @@ hidden_verdict()
 # | `vfmadd231ps`, `vfmsub…`, `vfnmadd…`, `vfnmsub…`, each with `132`, `213` or `231` | a fused multiply-add (or subtract): two operations on each number |
 # | `vaddps`, `vsubps`, `vmulps`, `vdivps`, and without `v`: `addps`, … | one operation on each number |
 #
-# Everything else (moves, conversions such as `vcvtdq2ps`, integer arithmetic such as `vpaddd` or `addq`, jumps) computes no floats. All registers of such an instruction have one width.
+# Everything else (moves, conversions such as `vcvtdq2ps`, integer arithmetic such as `vpaddd` or `addq`, jumps) does not count, whatever it computes. All registers of such an instruction have one width.
 #
 # Write `read_loop(text)` for the text of one loop. It returns a dict: `"lanes"`, the most numbers that one of these instructions computes at once (0 where there is none); `"num_fma"`, how many fused multiply-adds stand in it; `"flops"`, the floating-point operations of one pass through it. Labels, empty lines and what follows a `#` do not count.
 #
@@ -1021,6 +1056,8 @@ def hidden_read_loop():
         "vmulss_table:",
         "vpmulld\t%{r}1, %{r}2, %{r}3",
         "vmaxps\t%{r}1, %{r}2, %{r}3",
+        "vhaddps\t%{r}1, %{r}2, %{r}3",
+        "vaddsubps\t%{r}1, %{r}2, %{r}3",
         "#\tvmulps\t%zmm1, %zmm2, %zmm3",
     ]
     for trial in range(60):
@@ -1041,7 +1078,7 @@ def hidden_read_loop():
             count = width[register] // (4 if kind == "s" else 8) if packed == "p" else 1
             source = rng.choice((f"%{register}{rng.randint(0, 15)}", "16(%rsi,%rax,4)", "(%rdi){1to8}"))
             gap = rng.choice(("\t", " ", "    "))
-            note = rng.choice(("", "  # vfmadd231ps %zmm0, %zmm1, %zmm2", "\t# again"))
+            note = rng.choice(("", "  # vfmadd231ps %zmm0, %zmm1, %zmm2", "\t# again", "  # loop: again"))
             lines.append(f"{rng.choice((chr(9), '    '))}{word}{gap}{source}, %{register}1, %{register}0{note}")
             lanes, num_fma, flops = max(lanes, count), num_fma + is_fused, flops + count * (1 + is_fused)
         got, case = read_loop("\n".join(lines)), f"loop {trial} of {len(lines)} lines"

@@ -22,9 +22,11 @@
 # One rule holds in every exercise: an argument that makes no sense raises `ValueError`, the message holds the value, and nothing has changed. The docstring says which arguments are meant. And whatever you are given (arrays, lists, dicts) stays as it is, unless the exercise says otherwise.
 
 # %% setup=True
+import functools
 import json
 import math
 import os
+import re
 import statistics
 import time
 
@@ -41,7 +43,7 @@ from mini_engine.weights import ModelUnavailable, load_smollm2, load_tiny, smoll
 
 
 class Replayable:
-    """What a cache needs beside its own work so that a recorded step can be replayed. Used by exercise 5."""
+    """What a cache needs beside its own work so that a recorded step can be replayed. Used by exercise 4."""
 
     def seek(self, position):
         """Write a position into the tensor `self.position`, as the owner of a recorded step does between replays."""
@@ -66,7 +68,7 @@ class Replayable:
 
 
 class Counted(torch.nn.Module):
-    """A module that can say what it keeps. Used by exercise 6."""
+    """A module that can say what it keeps. Used by exercise 5."""
 
     def num_bytes(self):
         """Bytes of every tensor kept, registered or not."""
@@ -76,6 +78,163 @@ class Counted(torch.nn.Module):
     def names(self):
         """Names of the registered tensors: those that move with the module to another device."""
         return sorted(self.state_dict())
+
+
+def result_row(name, seconds, num_bytes, bandwidth, batch=1):
+    """A row of the results, for a JSON file: median, spread, and the share of the bandwidth that a step reached."""
+    median, floor = float(statistics.median(seconds)), float(num_bytes / bandwidth)
+    row = {"name": name, "median_ms": 1e3 * median, "min_ms": 1e3 * min(seconds), "max_ms": 1e3 * max(seconds)}
+    return row | {"tokens_per_s": batch / median, "floor_ms": 1e3 * floor, "share": floor / median}
+
+
+# What belongs to your text in the kernels of exercises 7 to 10: it is put behind it.
+KERNELS = {
+    "int8_product": """
+struct Size { rows: u32, words: u32 }
+@group(0) @binding(0) var<storage, read> words: array<u32>;
+@group(0) @binding(1) var<storage, read> scales: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<uniform> size: Size;
+""",
+    "rms_norm": """
+struct Size { rows: u32, features: u32, eps: f32 }
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<uniform> size: Size;
+""",
+    "attention": """
+struct Size { heads: u32, kv_heads: u32, tokens: u32, features: u32 }
+@group(0) @binding(0) var<storage, read> q: array<f32>;
+@group(0) @binding(1) var<storage, read> keys: array<f32>;
+@group(0) @binding(2) var<storage, read> values: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<uniform> size: Size;
+
+struct State { most: f32, sum: f32, acc: f32 }
+var<workgroup> products: array<f32, 64>;
+
+fn score_of(query: u32, key: u32, lane: u32) -> f32 {
+  if (lane < size.features) { products[lane] = q[query + lane] * keys[key + lane]; }
+  workgroupBarrier();
+  var sum = 0.0;
+  for (var i = 0u; i < size.features; i += 1u) { sum += products[i]; }
+  workgroupBarrier();
+  return sum * inverseSqrt(f32(size.features));
+}
+
+fn pass_over(head: u32, first: u32, end: u32, lane: u32) -> State {
+  var state = State(-3.0e38, 0.0, 0.0);
+  for (var token = first; token < end; token += 1u) {
+    let kv_head = head / (size.heads / size.kv_heads);
+    let row = (kv_head * size.tokens + token) * size.features;
+    let value = values[row + min(lane, size.features - 1u)];
+    state = fold(state, score_of(head * size.features, row, lane), value);
+  }
+  return state;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>,
+        @builtin(local_invocation_id) local: vec3<u32>) {
+  let middle = size.tokens / 2u;
+  let early = pass_over(group.x, 0u, middle, local.x);
+  let state = join(early, pass_over(group.x, middle, size.tokens, local.x));
+  if (local.x < size.features) {
+    y[group.x * size.features + local.x] = state.acc / state.sum;
+  }
+}
+""",
+    "softmax": """
+struct Size { rows: u32, columns: u32 }
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<uniform> size: Size;
+""",
+}
+
+# The kernel of exercise 10: somewhere in it a barrier is missing.
+RACY_SOFTMAX = """
+var<workgroup> part: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>,
+        @builtin(local_invocation_id) local: vec3<u32>) {
+  let lane = local.x;
+  let start = group.x * size.columns;
+  var most = -3.0e38;
+  for (var i = lane; i < size.columns; i += 64u) {
+    most = max(most, x[start + i]);
+  }
+  part[lane] = most;
+  workgroupBarrier();
+  for (var half = 32u; half > 0u; half /= 2u) {
+    if (lane < half) { part[lane] = max(part[lane], part[lane + half]); }
+    workgroupBarrier();
+  }
+  most = part[0];
+  var sum = 0.0;
+  for (var i = lane; i < size.columns; i += 64u) {
+    sum += exp(x[start + i] - most);
+  }
+  part[lane] = sum;
+  workgroupBarrier();
+  for (var half = 32u; half > 0u; half /= 2u) {
+    if (lane < half) { part[lane] += part[lane + half]; }
+    workgroupBarrier();
+  }
+  for (var i = lane; i < size.columns; i += 64u) {
+    y[start + i] = exp(x[start + i] - most) / part[0];
+  }
+}
+"""
+
+
+def words_of(wgsl):
+    """The words and signs of a kernel's text, one blank between them, without comments."""
+    return " ".join(re.findall(r"\w+|\S", re.sub(r"//.*|/\*.*?\*/", " ", wgsl)))
+
+
+def has_barrier_in_branch(wgsl):
+    """Whether a barrier stands within an if or else, where some invocations may never reach it."""
+    inside, follows = [], False
+    for word in words_of(wgsl).split():
+        if word in ("if", "else"):
+            follows = True
+        elif word == "{":
+            inside.append(follows)
+            follows = False
+        elif word == "}" and inside:
+            inside.pop()
+        elif word.endswith("Barrier") and any(inside):
+            return True
+    return False
+
+
+@functools.cache
+def gpu():
+    """This machine's WebGPU device, a software one where there is no GPU. While a notebook is graded only tests run."""
+    from mini_engine.gpu.webgpu import device as webgpu
+
+    if "NBGRADER_EXECUTION" in os.environ:
+        raise webgpu.NoDevice("while a notebook is graded, kernels run in the tests only")
+    return webgpu.open_device()
+
+
+def run_kernel(name, wgsl, inputs, output, num_groups, sizes):
+    """Run your text together with KERNELS[name] and return the output array.
+
+    inputs: arrays. output: an array, what is in it at the start. num_groups: workgroups to start. sizes: the numbers
+    of Size, a float for f32. Raises TypeError where the text is none, ValueError (ShaderError) where it is no kernel.
+    """
+    if not isinstance(wgsl, str):
+        raise TypeError(f"your function returns the text of a kernel, a str, and not a {type(wgsl).__name__}")
+    if has_barrier_in_branch(wgsl):
+        raise ValueError("a barrier within an if: some invocations may never reach it, and a browser refuses that")
+    bits = [np.float32(n).view(np.uint32) if isinstance(n, float) else n for n in sizes]
+    uniform = np.array([*bits, 0, 0, 0, 0][:4], np.uint32)
+    return gpu().run(f"{wgsl}\n{KERNELS[name]}", inputs, [output], (num_groups,), uniform)[0]
 
 
 # %% [markdown]
@@ -601,131 +760,8 @@ def hidden_predicted_step_s():
 
 hidden_predicted_step_s()
 
-# %% [markdown] task="result_row" stars=1 minutes=15
-# ## 4. One row of the results
-#
-# Every measurement of this lab ends as a row that someone else can check: what was run, how long, how far the runs lay apart, and how near to the limit. Write `result_row(name, seconds, num_bytes, bandwidth, batch=1)` for the list of `seconds` that `measure` returned. It returns a dict:
-#
-# | key | what |
-# |---|---|
-# | `"name"` | as given |
-# | `"median_ms"`, `"min_ms"`, `"max_ms"` | of the list, in milliseconds; an even number of runs has the mean of the two in the middle as its median |
-# | `"tokens_per_s"` | `batch` tokens per median step |
-# | `"floor_ms"` | milliseconds to read `num_bytes` at `bandwidth` bytes per second |
-# | `"share"` | floor ÷ median: 1 at the limit, 0.1 where nine tenths of the time went elsewhere |
-#
-# Numbers are plain Python floats, because the rows go to a JSON file. Example: steps of 2, 4 and 9 ms that read 16 MB at 8 GB/s have a median of 4 ms, a floor of 2 ms and a share of 0.5; with batch 8 they write 2,000 tokens per second.
-#
-# <details><summary>Hint 1</summary>
-#
-# Which of mean, best and median would you believe after one of ten runs was disturbed? Where does a share come out above 1 if you divide the wrong way round?
-#
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# `statistics.median` sorts and handles even counts. `float(…)` around what NumPy gives.
-#
-# </details>
-
-
-# %% solution="result_row"
-def result_row(name, seconds, num_bytes, bandwidth, batch=1):
-    """A row of the results: {"name", "median_ms", "min_ms", "max_ms", "tokens_per_s", "floor_ms", "share"}.
-
-    seconds: of each measured step. num_bytes: read in a step. bandwidth: bytes per second. batch: tokens per step.
-    Raises ValueError for no seconds, seconds or a bandwidth that are not above 0, and a batch below 1.
-    """
-    ### BEGIN SOLUTION
-    if min(seconds) <= 0:  # of an empty list: a ValueError
-        raise ValueError(f"seconds must hold durations above 0, got {seconds}")
-    if bandwidth <= 0 or batch < 1:
-        raise ValueError(f"bandwidth must be above 0 and batch at least 1, got {bandwidth} and {batch}")
-    median, floor = float(statistics.median(seconds)), float(num_bytes / bandwidth)
-    return {
-        "name": name,
-        "median_ms": 1e3 * median,
-        "min_ms": 1e3 * float(min(seconds)),
-        "max_ms": 1e3 * float(max(seconds)),
-        "tokens_per_s": batch / median,
-        "floor_ms": 1e3 * floor,
-        "share": floor / median,
-    }
-    ### END SOLUTION
-
-
-# %% tryit="result_row"
-for key, value in result_row("example", [0.004, 0.002, 0.009], 16e6, 8e9, batch=8).items():
-    print(f"{key:13} {value}")
-
-
-# %% test="result_row" points=1
-def test_result_row():
-    got = result_row("x", [0.004, 0.002, 0.009], 16e6, 8e9, batch=8)
-    assert got is not None, "result_row returned None: is there a return statement?"
-    want = {"median_ms": 4, "min_ms": 2, "max_ms": 9, "tokens_per_s": 2000, "floor_ms": 2, "share": 0.5}
-    assert set(got) == {"name", *want}, f"missing or unknown keys: {sorted(set(got) ^ {'name', *want})}"
-    assert abs(got["median_ms"] - 5) > 1e-9, "5 ms is the mean: one slow run pulls it up, take the median"
-    assert abs(got["share"] - 2) > 1e-9, "the share is floor / median, at most about 1; yours is the other way round"
-    assert abs(got["tokens_per_s"] - 250) > 1e-9, "a step of batch 8 writes 8 tokens"
-    for key, value in want.items():
-        assert abs(got[key] - value) < 1e-9, f"{key} should be {value}, yours is {got[key]}"
-    try:
-        result_row("x", [], 1, 1)
-    except ValueError:
-        pass
-    else:
-        raise AssertionError("an empty list was accepted: raise ValueError")
-
-
-test_result_row()
-
-
-# %% hidden="result_row" points=2
-def hidden_result_row():
-    import json
-
-    import numpy as np
-
-    rng = np.random.default_rng(134)
-    for trial in range(12):
-        count, batch = int(rng.integers(1, 9)), int(rng.integers(1, 300))
-        seconds = [float(s) for s in rng.uniform(1e-4, 2.0, count)]
-        num_bytes, bandwidth = float(rng.uniform(0, 1e10)), float(rng.uniform(1e9, 5e12))
-        given = np.array(seconds) if trial % 3 == 0 else list(seconds)
-        got = result_row(f"run {trial}", given, np.float64(num_bytes), bandwidth, batch)
-        ordered = sorted(seconds)
-        middle = ordered[count // 2] if count % 2 else (ordered[count // 2 - 1] + ordered[count // 2]) / 2
-        want = {"median_ms": 1e3 * middle, "min_ms": 1e3 * ordered[0], "max_ms": 1e3 * ordered[-1]}
-        want |= {"tokens_per_s": batch / middle, "floor_ms": 1e3 * num_bytes / bandwidth}
-        want |= {"share": num_bytes / bandwidth / middle}
-        assert got["name"] == f"run {trial}", f"name should be 'run {trial}', yours is {got['name']!r}"
-        for key, value in want.items():
-            assert abs(got[key] - value) <= 1e-10 * abs(value), f"{count} runs: {key} is {value}, yours {got[key]}"
-            assert type(got[key]) in (float, int), f"{key} is a {type(got[key]).__name__}: plain floats go to JSON"
-        assert json.loads(json.dumps(got)) == got, "the row does not survive JSON"
-        assert list(given) == seconds, "your function changed the list (sorted it?)"
-    assert result_row("x", [2.0], 4, 2)["tokens_per_s"] == 0.5, "without a batch a step writes one token"
-    assert result_row("x", [2.0], 4, 0.5)["share"] == 4, "a bandwidth of half a byte per second is slow, and allowed"
-    bad = (
-        ([], 1, 1, 1),
-        ([1.0, 0.0], 1, 1, 1),
-        ([1.0, -2.0], 1, 1, 1),
-        ([1.0], 1, 0, 1),
-        ([1.0], 1, -1, 1),
-        ([1.0], 1, 1, 0),
-    )
-    for arguments in bad:
-        try:
-            result_row("x", *arguments)
-        except ValueError:
-            continue
-        raise AssertionError(f"seconds, bytes, bandwidth, batch = {arguments} was accepted")
-
-
-hidden_result_row()
-
 # %% [markdown] task="StaticCache" stars=3 minutes=40
-# ## 5. A cache that never changes its shape
+# ## 4. A cache that never changes its shape
 #
 # Starting kernels one by one is what costs, so a GPU can record the whole list of them once, a *CUDA graph*, and start the list with one call. A recording knows no Python: it holds kernels with the **addresses and shapes** of their tensors, and plays them again blindly. A cache that hands out longer views at each step cannot be recorded. A cache that counts tokens in a Python integer would write every token into the row of the first.
 #
@@ -1030,7 +1066,7 @@ if is_gpu:  # why: how much of a step the device is busy at all
         print(f"{name}: kernels run {busy_ms:.2f} ms of the step; for the rest the device waits")
 
 # %% [markdown] task="GroupedInt8Linear" stars=3 minutes=35
-# ## 6. A linear layer in int8
+# ## 5. A linear layer in int8
 #
 # In chapter 7 you rounded arrays. Here is the layer that drops into the real model. Write `class GroupedInt8Linear(Counted)`; `Counted` is a `torch.nn.Module` that can say what it keeps.
 #
@@ -1230,115 +1266,10 @@ def hidden_GroupedInt8Linear():
 
 hidden_GroupedInt8Linear()
 
-# %% [markdown] task="predicted_gain" stars=1 minutes=10
-# ## 7. What can fewer bytes bring?
-#
-# Half the bytes is twice as fast *where bytes are what takes the time*. Write `predicted_gain(bytes_before, bytes_after, bandwidth, num_kernels, launch_s, gap_s=0.0)`: how many times faster a step becomes by the two lines of exercise 3 when it reads fewer bytes and starts the same kernels. A `float`; 1 means that nothing is gained.
-#
-# Example: 269 MB → 143 MB at 4.8 TB/s. With 1,156 kernels started one by one in 5 µs each the gain is exactly 1, because the host needs 5,780 µs either way. In a graph with gaps of 1.3 µs it is $(56 + 1503) / (30 + 1503) = 1.02$. With neither it would be 1.88.
-#
-# <details><summary>Hint 1</summary>
-#
-# Two steps, before and after. What do they have in common?
-#
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# Exercise 3 twice, with other bytes, then divide before by after.
-#
-# </details>
-
-
-# %% solution="predicted_gain"
-def predicted_gain(bytes_before, bytes_after, bandwidth, num_kernels, launch_s, gap_s=0.0):
-    """Time of a step before over time after, by the two lines of predicted_step_s: above 1 is faster.
-
-    bytes_before, bytes_after: read in a step. bandwidth: bytes per second. num_kernels, launch_s, gap_s: of either
-    step. Raises ValueError for bytes or a bandwidth not above 0, and for negative kernels or seconds.
-    """
-    ### BEGIN SOLUTION
-    if min(bytes_before, bytes_after, bandwidth) <= 0 or min(num_kernels, launch_s, gap_s) < 0:
-        raise ValueError(f"{bytes_before=}, {bytes_after=}, {bandwidth=}, {num_kernels=}, {launch_s=}, {gap_s=}")
-    host, gaps = num_kernels * launch_s, num_kernels * gap_s
-    before, after = (max(host, num_bytes / bandwidth + gaps) for num_bytes in (bytes_before, bytes_after))
-    return before / after
-    ### END SOLUTION
-
-
-# %% tryit="predicted_gain"
-for name, before, after in (("135M", 269e6, 143e6), ("7B", 13.5e9, 6.9e9)):
-    gains = predicted_gain(before, after, 4.8e12, 1200, 5e-6), predicted_gain(before, after, 4.8e12, 1200, 0, 1.3e-6)
-    print("{:5} bf16 to int8, 1,200 kernels: {:.2f} times one by one, {:.2f} times as a graph".format(name, *gains))
-
-
-# %% test="predicted_gain" points=1
-def test_predicted_gain():
-    got = predicted_gain(200, 100, 10, 5, 0, 2)
-    assert got is not None, "predicted_gain returned None: is there a return statement?"
-    assert abs(got - 2) > 1e-12, "2 is the ratio of the bytes: the gaps cost the same before and after, add them"
-    assert abs(got - 2 / 3) > 1e-12, "yours is after / before: a gain is before / after"
-    assert abs(got - 1.5) < 1e-12, f"gaps: (20 + 10) / (10 + 10) = 1.5, you returned {got}"
-    got = predicted_gain(200, 100, 10, 5, 3)
-    assert abs(got - 35 / 25) > 1e-12, "launches are queued while the device reads: the slower side counts, no sum"
-    assert abs(got - 20 / 15) < 1e-12, f"launches take 15 s: 20 s of reading before, 15 s after, 1.33; yours is {got}"
-    assert predicted_gain(200, 100, 10, 5, 8) == 1, "where the host needs 40 s either way, nothing is gained: 1"
-    assert abs(predicted_gain(200, 100, 10, 0, 2) - 2) < 1e-12, "without kernels the bytes decide: 2"
-    try:
-        predicted_gain(200, 0, 10, 5, 2)
-    except ValueError as error:
-        assert "0" in str(error), f"the message should hold the bad value 0: {error}"
-    else:
-        raise AssertionError("0 bytes were accepted: raise ValueError")
-
-
-test_predicted_gain()
-
-
-# %% hidden="predicted_gain" points=2
-def hidden_predicted_gain():
-    from fractions import Fraction
-
-    import numpy as np
-
-    rng = np.random.default_rng(137)
-    for _ in range(30):
-        before, after = (int(n) for n in rng.integers(1, 2**36, 2))
-        bandwidth, num_kernels = int(rng.integers(2**30, 2**43)), int(rng.integers(0, 2000))
-        launch_s, gap_s = (float(s) for s in rng.uniform(0, 2e-5, 2))
-        for launch, gap in ((launch_s, 0.0), (0.0, gap_s), (launch_s, gap_s)):
-            times = []
-            for num_bytes in (before, after):
-                device = Fraction(num_bytes, bandwidth) + num_kernels * Fraction(gap)
-                times.append(max(device, num_kernels * Fraction(launch)))
-            want = times[0] / times[1]
-            got = predicted_gain(before, after, bandwidth, num_kernels, launch, *([gap] if gap else []))
-            assert abs(Fraction(got) - want) <= want / 10**11, (
-                f"{before} to {after} bytes at {bandwidth}/s, {num_kernels} kernels, {launch} s to start each, gaps of "
-                f"{gap} s: {float(want)}, not {got}"
-            )
-    assert predicted_gain(100, 200, 10, 0, 0) == 0.5, "more bytes are a gain below 1, no error"
-    good = [200, 100, 10, 5, 2]
-    for i, value in ((0, 0), (1, 0), (2, 0), (0, -9), (1, -9), (2, -9), (3, -9), (4, -0.5), (5, -0.5)):
-        arguments = [*good, 0.5]
-        arguments[i] = value
-        try:
-            predicted_gain(*arguments)
-        except ValueError as error:
-            assert str(value) in str(error), f"the message should hold {value}: {error}"
-            continue
-        raise AssertionError(f"{arguments} was accepted")
-    assert predicted_gain(8, 8, 1, 0, 5) == 1 and predicted_gain(8, 8, 1, 5, 0) == 1, (
-        "no kernels, or free ones, are fine"
-    )
-
-
-hidden_predicted_gain()
-
-
 # %% [markdown]
 # ## Lab step 3: int8 weights
 #
-# First what fewer bytes can bring at all, by your `predicted_gain`, on this device and on an H200 (NVIDIA's data sheet for the bandwidth; 1,156 kernels with gaps of 1.3 µs in a graph are an estimate until you have measured them). **At 135M parameters the answer for a GPU is: next to nothing.** Half of 56 µs is saved in a step of more than a millisecond. So why int8 here? Because the *quality* can be measured on a real model, and the next step shows where the speed is.
+# First what fewer bytes can bring at all, by your `predicted_step_s`, on this device and on an H200 (NVIDIA's data sheet for the bandwidth; 1,156 kernels with gaps of 1.3 µs in a graph are an estimate until you have measured them). **At 135M parameters the answer for a GPU is: next to nothing.** Half of 56 µs is saved in a step of more than a millisecond. So why int8 here? Because the *quality* can be measured on a real model, and the next step shows where the speed is.
 
 # %%
 import itertools
@@ -1363,12 +1294,17 @@ def rounded(symmetric):
     return lambda w: Linear(torch.from_numpy(fake_quantize(w.cpu().numpy(), 4, 32, symmetric)).to(device))
 
 
+def gain_of(before, after, *others):
+    """How many times faster a step becomes that reads other bytes."""
+    return predicted_step_s(before, *others) / predicted_step_s(after, *others)
+
+
 half, eighth = 2 * parameter_count(SMOLLM2_135M), parameter_count(SMOLLM2_135M)
 print(
-    f"predicted for 135M, 16 to 8 bits: H200 {predicted_gain(half, eighth, 4.8e12, 1156, 0, 1.3e-6):.2f} times,",
+    f"predicted for 135M, 16 to 8 bits: H200 {gain_of(half, eighth, 4.8e12, 1156, 0, 1.3e-6):.2f} times,",
     end=" ",
 )
-gain = predicted_gain(half, eighth, bandwidth, counts["recorded"], 0, graph_launch_s)
+gain = gain_of(half, eighth, bandwidth, counts["recorded"], 0, graph_launch_s)
 print(f"this device {gain:.2f} times faster, recorded")
 
 int8_model = with_linears(lambda w: GroupedInt8Linear(w, 64 if is_real else 32))
@@ -1427,7 +1363,7 @@ for row in quality:
 # %% [markdown]
 # ## Lab step 4: where int8 must pay
 #
-# Fifty times the parameters, about as many kernels: a model of 7B is bandwidth-bound, and a byte saved is time saved. On a GPU the cell below builds a stack of Llama-2-7B's layers with random weights and times it in bf16, int8 and int4, beside the floor. On a CPU it times one matrix of that size, and prints what your `predicted_gain` says of an H200.
+# Fifty times the parameters, about as many kernels: a model of 7B is bandwidth-bound, and a byte saved is time saved. On a GPU the cell below builds a stack of Llama-2-7B's layers with random weights and times it in bf16, int8 and int4, beside the floor. On a CPU it times one matrix of that size, and prints what your `predicted_step_s` says of an H200.
 #
 # Beside it: what it costs to *verify* several tokens in one pass, which is what speculative decoding lives from. On a large GPU 32 rows cost as much as one, because the weights are read once. **On two CPU cores the curve is not flat**: the arithmetic of a few rows already takes longer than the reading.
 
@@ -1437,7 +1373,7 @@ from mini_engine.config import LLAMA_2_7B
 
 num_weights = parameter_count(LLAMA_2_7B)
 for bits in (8, 4):
-    gain = predicted_gain(2 * num_weights, quantized_bytes(num_weights, bits, 128), 4.8e12, 1232, 0, 1.3e-6)
+    gain = gain_of(2 * num_weights, quantized_bytes(num_weights, bits, 128), 4.8e12, 1232, 0, 1.3e-6)
     print(f"Llama-2-7B on an H200, bf16 to int{bits}: {gain:.2f} times faster, predicted")
 
 if is_gpu:
@@ -1477,7 +1413,7 @@ show(
 print("ms:", [round(ms, 2) for ms in verify_ms], f"floor {floor_ms:.2f}")
 
 # %% [markdown] task="ridge_batch" stars=2 minutes=20
-# ## 8. The batch at which arithmetic takes over
+# ## 6. The batch at which arithmetic takes over
 #
 # A batch reads the weights once for all of its sequences. So the arithmetic grows with the batch and the reading of weights does not, and from some batch size on it takes at least as long as the reading. But every sequence also has a *cache of its own* that must be read:
 #
@@ -1649,6 +1585,637 @@ error = check_logits(on_cpu(ids, small)[0].numpy(), on_cpu(ids, plain)[0].numpy(
 print(
     f"KV cache of 64 tokens: {plain.num_bytes:,} bytes in float32, {small.num_bytes:,} in int8; logits off by {error:.1%}"
 )
+
+# %% [markdown]
+# ## Kernels of your own
+#
+# From here on you write what runs on the GPU itself, in WGSL, the language of WebGPU: the same text runs on every vendor's GPU, in a browser, and on a CPU that pretends to be one (on Debian: `pip install wgpu` and the package mesa-vulkan-drivers). What you need of it:
+#
+# - A *kernel* is the function `main`, run by many *invocations* at once. They come in *workgroups* of 64 here, `@workgroup_size(64)`. An invocation learns who it is from its arguments: `@builtin(workgroup_id) group: vec3<u32>`, `@builtin(local_invocation_id) local: vec3<u32>` (`local.x` from 0 to 63), `@builtin(global_invocation_id) id: vec3<u32>` (`id.x` is `64 * group.x + local.x`).
+# - Arrays of the host are *storage* buffers, and declarations give them names. Those lines are written for you: `KERNELS["int8_product"]` and its like are put behind your text. Print one.
+# - `var<workgroup> part: array<f32, 64>;` outside of a function is memory that the 64 invocations of one workgroup share. They do not run in step: `workgroupBarrier()` waits until all 64 have come there, and what was written before it can be read behind it.
+# - `let` names a value, `var` a variable; `u32`, `i32`, `f32` are never mixed, `f32(n)` converts; `1u` and `1.0` are a `u32` and an `f32`. `for (var i = 0u; i < n; i += 1u) { … }`.
+#
+# Your function returns the text. Checks run it by `run_kernel`, in several sizes, and look at numbers. On a software device the invocations of a workgroup run eight or so at a time, one batch after the other up to the next barrier, so that a missing barrier shows there every time; on your GPU it may show once in a thousand runs.
+
+# %% [markdown] task="int8_product" stars=2 minutes=25
+# ## 7. The int8 product
+#
+# A decode step is a row of products of a matrix and a vector, and its time is the reading of the matrices. In int8 they are a quarter of float32, but WGSL has no byte: a word of 32 bits, `u32`, holds **four weights**, the first in its lowest eight bits, each from −128 to 127 in two's complement.
+#
+# Write `int8_product()`, which returns the text of a kernel that computes for every row
+#
+# $$y_r = s_r \sum_{c} w_{r,c}\, x_c.$$
+#
+# One invocation computes one row, row `id.x`. `@workgroup_size(64)`; as many workgroups are started as the rows need, so in the last one some invocations have no row, and those write nothing. `KERNELS["int8_product"]` declares:
+#
+# | name | what |
+# |---|---|
+# | `words` | `array<u32>`, row after row, `size.words` words each |
+# | `scales` | `array<f32>`, one per row |
+# | `x` | `array<f32>`, 4 · `size.words` numbers; it may be longer |
+# | `y` | `array<f32>`, the output; it may be longer than `size.rows`, and what lies behind stays |
+# | `size` | `size.rows` and `size.words`, `u32` |
+#
+# Example: the word `0xFC030201` holds 1, 2, 3, −4. With x = (1, 10, 100, 1000) and a scale of 0.5 its row gives 0.5 · (1 + 20 + 300 − 4000) = −1839.5.
+#
+# <details><summary>Hint 1</summary>
+#
+# The largest byte, 0xFF, is −1 and not 255. What fills the upper bits when an `i32` is shifted to the right?
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `extractBits(i32(word), offset, 8u)` takes eight bits and keeps their sign. Two loops: over the words of the row, and over the four offsets 0, 8, 16, 24. The scale is the same for the whole row.
+#
+# </details>
+
+
+# %% solution="int8_product"
+def int8_product():
+    """WGSL text: y[r] = scales[r] * sum of weights[r, c] * x[c], one invocation per row, four int8 weights a word."""
+    ### BEGIN SOLUTION
+    return """
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let row = id.x;
+  if (row >= size.rows) { return; }
+  var sum = 0.0;
+  for (var i = 0u; i < size.words; i += 1u) {
+    let word = i32(words[row * size.words + i]);
+    for (var k = 0u; k < 4u; k += 1u) {
+      sum += f32(extractBits(word, 8u * k, 8u)) * x[4u * i + k];
+    }
+  }
+  y[row] = sum * scales[row];
+}
+"""
+    ### END SOLUTION
+
+
+# %% tryit="int8_product"
+one_row = [np.array([0xFC030201], np.uint32), np.array([0.5], np.float32), np.array([1, 10, 100, 1000], np.float32)]
+print(run_kernel("int8_product", int8_product(), one_row, np.zeros(1, np.float32), 1, [1, 1]))
+
+
+# %% test="int8_product" points=1
+def test_int8_product():
+    import numpy as np
+
+    weights = np.array([[1, 2, 3, -4], [-128, 0, 0, 127]], np.int8)
+    scales, x = np.array([0.5, 2], np.float32), np.array([1, 10, 100, 1000], np.float32)
+    start = np.full(4, -7, np.float32)
+    got = run_kernel("int8_product", int8_product(), [weights.view(np.uint32), scales, x], start, 1, [2, 1])
+    assert got[0] != -7, "nothing was written to y[0]: write y[row]"
+    assert abs(got[0] - 613) > 1e-2, "613 reads the bytes from the highest to the lowest: the first weight is lowest"
+    assert abs(got[0] + 3679) > 1e-2, "-3679 is without the scale of the row, 0.5"
+    assert abs(got[0] - 126160.5) > 1, "126160.5 takes the byte 0xFC for 252: it is -4"
+    assert abs(got[0] + 1839.5) < 1e-2, f"the row of 1, 2, 3, -4 gives -1839.5, you wrote {got[0]}"
+    assert abs(got[1] - 253744) < 1, f"the row of -128, 0, 0, 127 with scale 2 gives 253744, you wrote {got[1]}"
+    assert list(got[2:]) == [-7, -7], "y was written behind the last row: an invocation without a row returns"
+
+
+test_int8_product()
+
+
+# %% hidden="int8_product" points=3
+def hidden_int8_product():
+    import numpy as np
+
+    rng = np.random.default_rng(141)
+    text = int8_product()
+    for rows, words in ((1, 1), (3, 2), (64, 16), (65, 1), (70, 9), (200, 33)):
+        weights = rng.integers(-128, 128, (rows, 4 * words)).astype(np.int8)
+        weights.flat[: min(4, weights.size)] = [-128, 127, -1, 0][: min(4, weights.size)]
+        scales = rng.uniform(0.001, 3, rows).astype(np.float32)
+        x = rng.normal(size=4 * words).astype(np.float32)
+        # a row more of weights and some numbers more of x than the kernel may look at
+        given = [
+            np.vstack([weights, weights[:1] | 1]).view(np.uint32),
+            scales,
+            np.append(x, np.full(8, 1e3, np.float32)),
+        ]
+        start = np.full(rows + 3, -7, np.float32)
+        got = run_kernel("int8_product", text, given, start, -(-rows // 64), [rows, words])
+        terms = weights.astype(np.float64) * x.astype(np.float64)
+        # float32 sums in any order stay within a few roundings of their terms' magnitudes
+        room = 1e-5 * (1 + np.abs(terms).sum(axis=1)) * scales
+        wrong = np.flatnonzero(~(np.abs(got[:rows] - terms.sum(axis=1) * scales) <= room))
+        assert not len(wrong), f"{rows} rows of {words} words: {len(wrong)} rows are wrong, the first is row {wrong[0]}"
+        assert list(got[rows:]) == [-7] * 3, f"{rows} rows: y was written behind the last row"
+
+
+hidden_int8_product()
+
+# %% [markdown] task="rms_norm_kernel" stars=3 minutes=30
+# ## 8. A sum that 64 invocations make together
+#
+# The norm before every product needs the mean of the squares of a whole row:
+#
+# $$y_i = \frac{x_i\, w_i}{\sqrt{\frac{1}{n} \sum_j x_j^2 + \varepsilon}}.$$
+#
+# One invocation alone would read the row while 63 wait. Together they take turns over the features, each adds up its own squares, and then the 64 sums become one by a *tree*: 32 invocations each add the sum of the invocation 32 further on to their own, then 16 do, 8, 4, 2, 1. The sums lie in memory of the workgroup, and between two steps of the tree stands a barrier.
+#
+# Write `rms_norm_kernel()`, which returns the text of that kernel: **one workgroup of 64 for each row**, row `group.x`; the sum over the row is made in `var<workgroup>` memory. The number of features is any from 1 on, not always a multiple of 64. `KERNELS["rms_norm"]` declares:
+#
+# | name | what |
+# |---|---|
+# | `x` | `array<f32>`, row after row, `size.features` numbers each |
+# | `weight` | `array<f32>`, one per feature |
+# | `y` | `array<f32>`, the output, laid out as `x`; what lies behind the last row stays |
+# | `size` | `size.rows` and `size.features`, `u32`; `size.eps`, `f32` |
+#
+# Example: the row (3, 4) with weights (1, 2) and ε = 0 has the mean 12.5 and gives (0.849, 2.263).
+#
+# No barrier may stand in an `if`, since all 64 must come to it; a loop that all run equally often is fine.
+#
+# <details><summary>Hint 1</summary>
+#
+# Three parts: own sum, tree, output. Where is something written that another invocation reads next? There is a barrier.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Invocation `local.x` takes features `local.x`, `local.x + 64`, … in both loops over the row. The tree: `for (var half = 32u; half > 0u; half /= 2u)`, inside it an `if (local.x < half)` with the addition, and after the `if` a barrier. The sum then stands at index 0.
+#
+# </details>
+
+
+# %% solution="rms_norm_kernel"
+def rms_norm_kernel():
+    """WGSL text: RMSNorm of each row by one workgroup of 64 invocations, the sum of squares made in workgroup memory."""
+    ### BEGIN SOLUTION
+    return """
+var<workgroup> part: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>,
+        @builtin(local_invocation_id) local: vec3<u32>) {
+  let start = group.x * size.features;
+  var sum = 0.0;
+  for (var i = local.x; i < size.features; i += 64u) {
+    sum += x[start + i] * x[start + i];
+  }
+  part[local.x] = sum;
+  workgroupBarrier();
+  for (var half = 32u; half > 0u; half /= 2u) {
+    if (local.x < half) { part[local.x] += part[local.x + half]; }
+    workgroupBarrier();
+  }
+  let scale = inverseSqrt(part[0] / f32(size.features) + size.eps);
+  for (var i = local.x; i < size.features; i += 64u) {
+    y[start + i] = x[start + i] * scale * weight[i];
+  }
+}
+"""
+    ### END SOLUTION
+
+
+# %% tryit="rms_norm_kernel"
+two = [np.array([3, 4], np.float32), np.array([1, 2], np.float32)]
+print(run_kernel("rms_norm", rms_norm_kernel(), two, np.zeros(2, np.float32), 1, [1, 2, 0.0]))
+
+
+# %% test="rms_norm_kernel" points=1
+def test_rms_norm_kernel():
+    import numpy as np
+
+    text = rms_norm_kernel()
+    row, weight = np.array([3, 4], np.float32), np.array([1, 2], np.float32)
+    got = run_kernel("rms_norm", text, [row, weight], np.full(3, -7, np.float32), 1, [1, 2, 0.0])
+    assert abs(got[0] - 0.6) > 1e-3, "0.6 divides by the root of the sum, 5: take the mean of the squares"
+    assert abs(got[1] - 1.131) > 1e-3, "1.131 is without the weight of the feature, 2"
+    assert np.allclose(got[:2], [0.8485281, 2.2627418], atol=1e-4), f"(3, 4) gives (0.849, 2.263), you wrote {got[:2]}"
+    assert got[2] == -7, "y was written behind the last row"
+    got = run_kernel("rms_norm", text, [row, weight], np.full(2, -7, np.float32), 1, [1, 2, 3.5])
+    assert np.allclose(got, [0.75, 2], atol=1e-4), f"with eps = 3.5 the root is 4: (0.75, 2), you wrote {got}"
+    ones = np.ones(64, np.float32)
+    got = run_kernel("rms_norm", text, [2 * ones, ones], np.full(64, -7, np.float32), 1, [1, 64, 0.0])
+    assert np.allclose(got, 1, atol=1e-4), (
+        "a row of 64 equal numbers gives ones: is every sum in the tree, with a barrier before and within the tree?"
+    )
+    assert "var<workgroup>" in text.replace(" ", ""), "the sum is made together, in var<workgroup> memory"
+
+
+test_rms_norm_kernel()
+
+
+# %% hidden="rms_norm_kernel" points=3
+def hidden_rms_norm_kernel():
+    import numpy as np
+
+    rng = np.random.default_rng(142)
+    text = rms_norm_kernel()
+    for rows, features, eps, scale in (
+        (1, 1, 1e-5, 1.0),
+        (3, 5, 1e-5, 0.01),
+        (2, 64, 1e-6, 1.0),
+        (4, 65, 1e-5, 100.0),
+        (2, 130, 2.0, 1.0),
+        (5, 576, 1e-5, 3.0),
+    ):
+        x = (scale * rng.normal(size=(rows, features))).astype(np.float32)
+        weight = rng.uniform(-2, 2, features).astype(np.float32)
+        start = np.full(rows * features + 3, -7, np.float32)
+        got = run_kernel("rms_norm", text, [x, weight], start, rows, [rows, features, eps])
+        mean = np.square(x.astype(np.float64)).mean(axis=1, keepdims=True)
+        want = x / np.sqrt(mean + eps) * weight
+        wrong = np.abs(got[:-3].reshape(rows, features) - want).max(axis=1)
+        # float32: a sum of some hundred squares, a root and two products
+        assert np.all(wrong <= 1e-4), f"{rows} rows of {features} features, eps {eps}: off by {wrong.tolist()}"
+        assert list(got[-3:]) == [-7] * 3, f"{rows} rows of {features}: y was written behind the last row"
+
+
+hidden_rms_norm_kernel()
+
+# %% [markdown] task="fold_and_join" stars=3 minutes=35
+# ## 9. Softmax-attention in one pass
+#
+# Attention weighs the values of the cache by the softmax of their scores. The softmax wants the largest score first, and by the time you know it you have passed all tokens: that would be two passes over the cache. One is enough if what you have summed so far can be *rescaled* whenever a larger score comes (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"; FlashAttention rests on it).
+#
+# `KERNELS["attention"]` holds the whole kernel but for two functions. A workgroup computes one head of one query; each invocation keeps one feature of the output in a
+#
+# `struct State { most: f32, sum: f32, acc: f32 }`
+#
+# with the largest score so far $m$, $\sum e^{s - m}$, and $\sum e^{s - m} v$. Before the first token it is `State(-3.0e38, 0.0, 0.0)`. The kernel goes through the first half of the tokens and through the second, each with a state of its own, as if they were two workgroups; of one token the first half is empty. At the end it writes `acc / sum`.
+#
+# Write `fold_and_join()`, which returns the text of these two functions:
+#
+# - `fn fold(state: State, score: f32, value: f32) -> State`: the state after one more token with this score and this value.
+# - `fn join(a: State, b: State) -> State`: the state after the tokens of both.
+#
+# Scores of 10,000 and of −10,000 must come out as well as small ones: `exp` of a positive number never occurs.
+#
+# Example: after scores 0 and ln 3 with values 4 and 8 the state is $m = \ln 3$, sum $\tfrac13 + 1$, acc $\tfrac43 + 8$: the output is 7, a quarter of 4 and three quarters of 8.
+#
+# <details><summary>Hint 1</summary>
+#
+# A sum of $e^{s - m}$ becomes a sum of $e^{s - m'}$ by one factor, the same for all its terms. Which one? What is it when $m$ stays the largest?
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# New `most` first, by `max`. What was summed is multiplied by `exp(old - new)`, both `sum` and `acc`; the new token has the weight `exp(score - new)`. To join, both sides are rescaled to the larger of the two. `return State(most, sum, acc);`
+#
+# </details>
+
+
+# %% solution="fold_and_join"
+def fold_and_join():
+    """WGSL text of `fold(state, score, value) -> State` and `join(a, b) -> State`: softmax with a running maximum."""
+    ### BEGIN SOLUTION
+    return """
+fn fold(state: State, score: f32, value: f32) -> State {
+  let most = max(state.most, score);
+  let keep = exp(state.most - most);
+  let share = exp(score - most);
+  return State(most, state.sum * keep + share, state.acc * keep + share * value);
+}
+
+fn join(a: State, b: State) -> State {
+  let most = max(a.most, b.most);
+  let keep_a = exp(a.most - most);
+  let keep_b = exp(b.most - most);
+  return State(most, a.sum * keep_a + b.sum * keep_b, a.acc * keep_a + b.acc * keep_b);
+}
+"""
+    ### END SOLUTION
+
+
+# %% tryit="fold_and_join"
+tiny = [np.array(a, np.float32) for a in ([1.0], [0.0, math.log(3)], [4.0, 8.0])]
+print(run_kernel("attention", fold_and_join(), tiny, np.zeros(1, np.float32), 1, [1, 1, 2, 1]))
+
+
+# %% test="fold_and_join" points=2
+def test_fold_and_join():
+    import numpy as np
+
+    text = fold_and_join()
+
+    def attend(scores, values):
+        given = [np.array(a, np.float32) for a in ([1], scores, values)]
+        return float(run_kernel("attention", text, given, np.full(1, -7, np.float32), 1, [1, 1, len(scores), 1])[0])
+
+    got = attend([0.5], [4])
+    assert abs(got - 4) < 1e-4, f"one token with value 4 gives 4, you wrote {got}: the first half is an empty state"
+    log3 = float(np.log(3))
+    got = attend([0, log3], [4, 8])
+    assert abs(got - 6) > 1e-3, "6 gives both tokens the same weight: join must rescale both sides to the larger score"
+    assert abs(got - 7) < 1e-4, f"scores 0 and ln 3, values 4 and 8 give 7, you wrote {got}"
+    got = attend([log3, 0], [4, 8])
+    assert abs(got - 5) < 1e-4, (
+        f"scores ln 3 and 0, values 4 and 8 give 5, you wrote {got}: the larger score comes first"
+    )
+    got = attend([0, log3, 0, log3], [4, 8, 4, 8])
+    assert abs(got - 7) < 1e-4, (
+        f"two rising scores in each half give 7, you wrote {got}: does fold rescale sum and acc?"
+    )
+    got = attend([200, 201, 200, 201], [4, 8, 4, 8])
+    assert np.isfinite(got), f"scores of 200 give {got}: exp(200) is too large for float32, subtract the maximum first"
+
+
+test_fold_and_join()
+
+
+# %% hidden="fold_and_join" points=4
+def hidden_fold_and_join():
+    import numpy as np
+
+    rng = np.random.default_rng(143)
+    text = fold_and_join()
+    for heads, kv_heads, tokens, features, size in (
+        (1, 1, 1, 3, 1.0),
+        (2, 1, 2, 4, 1.0),
+        (4, 2, 3, 8, 1.0),
+        (9, 3, 50, 64, 1.0),
+        (3, 3, 17, 40, 1000.0),
+        (2, 2, 40, 16, 0.0),
+    ):
+        q = (size * rng.normal(size=(heads, features))).astype(np.float32)
+        keys, values = rng.normal(size=(2, kv_heads, tokens, features)).astype(np.float32)
+        for order in ("drawn", "rising", "falling"):
+            if order != "drawn":  # by the scores of the first head
+                ranks = np.argsort(keys[0] @ q[0]) if order == "rising" else np.argsort(-(keys[0] @ q[0]))
+                keys, values = np.ascontiguousarray(keys[:, ranks]), np.ascontiguousarray(values[:, ranks])
+            got = run_kernel(
+                "attention",
+                text,
+                [q, keys, values],
+                np.full(q.size, -7, np.float32),
+                heads,
+                [heads, kv_heads, tokens, features],
+            ).reshape(q.shape)
+            for head in range(heads):
+                kv = head // (heads // kv_heads)
+                scores = keys[kv].astype(np.float64) @ q[head] / np.sqrt(features)
+                shares = np.exp(scores - scores.max())
+                want = shares @ values[kv] / shares.sum()
+                # float32 scores of some thousands are off by 1e-3, and so are the weights
+                room = 1e-4 if size < 10 else 2e-2
+                error = np.abs(got[head] - want).max()
+                assert error <= room, (
+                    f"{heads} heads over {kv_heads}, {tokens} tokens, {features} features, {order} scores: off by {error}"
+                )
+    far = [np.array(a, np.float32) for a in ([1], [-1e4, -1e4 - 1, -1e4], [1, 2, 3])]
+    got = run_kernel("attention", text, far, np.full(1, -7, np.float32), 1, [1, 1, 3, 1])[0]
+    share = np.exp(-1.0)
+    assert abs(got - (4 + 2 * share) / (2 + share)) < 1e-3, (
+        "scores near -10000: where the maximum is taken for 0, all weights vanish"
+    )
+
+
+hidden_fold_and_join()
+
+# %% [markdown] task="mended_softmax" stars=2 minutes=25
+# ## 10. The missing barrier
+#
+# `RACY_SOFTMAX` (print it; it stands in the first code cell too) is a kernel that should compute the softmax of each row, $y_i = e^{x_i - m} / \sum_j e^{x_j - m}$ with the row's maximum $m$. One workgroup of 64 takes a row; by one tree in `part` it finds the maximum, by a second tree in the same `part` the sum. Its text compiles, and the arithmetic is right. But **a barrier is missing**: one invocation can write to a place of `part` that another has yet to read. On a GPU it may give right numbers a thousand times, and then, on another GPU or under load, wrong ones.
+#
+# Find the place. Write `mended_softmax()`, which returns the text with the race mended: the same rows, columns and arrays. `KERNELS["softmax"]` declares `x` and `y` (`array<f32>`, row after row) and `size` (`size.rows`, `size.columns`, `u32`).
+#
+# How to look for a race: between two barriers take every place of `part` that is written there. Who else reads or writes this place between the same two barriers? An invocation may be far ahead of another, but never past a barrier that the other has not reached.
+#
+# The checks run 64 invocations in turns on a software device, where this race shows in every row of more than a few columns. They also look whether a barrier stands in an `if` (all 64 must come to it), and a `storageBarrier()` is none for `part`: it orders storage buffers.
+#
+# <details><summary>Hint 1</summary>
+#
+# Within a tree all is well. What happens between the end of the first tree and the first write of the second?
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Every invocation reads the maximum at index 0. Invocation 0 also writes index 0, a few lines further down. What if it gets there before invocation 63 has read?
+#
+# </details>
+
+
+# %% solution="mended_softmax"
+def mended_softmax():
+    """WGSL text: RACY_SOFTMAX without its race."""
+    ### BEGIN SOLUTION
+    return """
+var<workgroup> part: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>,
+        @builtin(local_invocation_id) local: vec3<u32>) {
+  let lane = local.x;
+  let start = group.x * size.columns;
+  var most = -3.0e38;
+  for (var i = lane; i < size.columns; i += 64u) {
+    most = max(most, x[start + i]);
+  }
+  part[lane] = most;
+  workgroupBarrier();
+  for (var half = 32u; half > 0u; half /= 2u) {
+    if (lane < half) { part[lane] = max(part[lane], part[lane + half]); }
+    workgroupBarrier();
+  }
+  most = part[0];
+  workgroupBarrier();
+  var sum = 0.0;
+  for (var i = lane; i < size.columns; i += 64u) {
+    sum += exp(x[start + i] - most);
+  }
+  part[lane] = sum;
+  workgroupBarrier();
+  for (var half = 32u; half > 0u; half /= 2u) {
+    if (lane < half) { part[lane] += part[lane + half]; }
+    workgroupBarrier();
+  }
+  for (var i = lane; i < size.columns; i += 64u) {
+    y[start + i] = exp(x[start + i] - most) / part[0];
+  }
+}
+"""
+    ### END SOLUTION
+
+
+# %% tryit="mended_softmax"
+row = np.linspace(-3, 3, 64, dtype=np.float32)
+for title, text in (("as it was", RACY_SOFTMAX), ("mended", mended_softmax())):
+    y = run_kernel("softmax", text, [row], np.zeros(64, np.float32), 1, [1, 64])
+    print(f"{title}: largest error {abs(y - np.exp(row) / np.exp(row).sum()).max():.1e}")
+
+
+# %% test="mended_softmax" points=1
+def test_mended_softmax():
+    import numpy as np
+
+    text = mended_softmax()
+    assert isinstance(text, str), f"return the text of the kernel, not a {type(text).__name__}"
+    assert words_of(text) != words_of(RACY_SOFTMAX), "this is RACY_SOFTMAX as it was"
+    assert "storageBarrier" not in words_of(text).split(), (
+        "storageBarrier orders storage buffers: part is workgroup memory"
+    )
+    x = np.linspace(-3, 3, 64, dtype=np.float32)
+    got = run_kernel("softmax", text, [x], np.full(66, -7, np.float32), 1, [1, 64])
+    want = np.exp(x) / np.exp(x).sum()
+    error = np.abs(got[:64] - want).max()
+    assert error < 1e-6, f"a row of 64 from -3 to 3: the largest error is {error:.1e}, the race is still there"
+    assert list(got[64:]) == [-7, -7], "y was written behind the last row"
+
+
+test_mended_softmax()
+
+
+# %% hidden="mended_softmax" points=3
+def hidden_mended_softmax():
+    import numpy as np
+
+    rng = np.random.default_rng(144)
+    text = mended_softmax()
+    assert words_of(text) != words_of(RACY_SOFTMAX), "this is RACY_SOFTMAX as it was"
+    assert "storageBarrier" not in words_of(text).split(), "storageBarrier orders storage buffers, and part is none"
+    cases = []
+    for rows, columns, shift in ((1, 1, 0), (3, 5, 0), (2, 64, 300), (4, 65, -300), (5, 150, 0), (3, 576, 0)):
+        x = (3 * rng.normal(size=(rows, columns)) + shift).astype(np.float32)
+        cases += [("drawn", x), ("rising", np.sort(x)), ("falling", np.ascontiguousarray(np.sort(x)[:, ::-1]))]
+    for columns in (64, 150):  # one number far above the others, in each row at another place
+        cases.append(("one peak a row", (np.eye(columns) * 400 - 300 + rng.normal(size=columns)).astype(np.float32)))
+    for case, x in cases:
+        (rows, columns), start = x.shape, np.full(x.size + 3, -7, np.float32)
+        got = run_kernel("softmax", text, [x], start, rows, [rows, columns])
+        exact = np.exp(x.astype(np.float64) - x.max(axis=1, keepdims=True))
+        error = np.abs(got[:-3].reshape(x.shape) - exact / exact.sum(axis=1, keepdims=True)).max()
+        # float32: numbers up to 1, sums of at most some hundred terms
+        assert error <= 1e-5, f"{rows} rows of {columns} columns, {case}: off by {error}"
+        assert list(got[-3:]) == [-7] * 3, f"{rows} rows of {columns}: y was written behind the last row"
+
+
+hidden_mended_softmax()
+
+# %% [markdown] task="step_traffic" stars=1 minutes=20
+# ## 11. The bytes and the launches of a step
+#
+# What can a decode step with such kernels reach? That is decided before the first one is tuned: by the bytes it must read, and by how many kernels it starts. The engine's step on WebGPU (`mini_engine/gpu/webgpu`) has every matrix in int8, one float32 scale for each output, and all else in float32:
+#
+# | kernel | how often | reads |
+# |---|---|---|
+# | embedding row | once | one row of the embedding, `hidden_size` numbers in float32 |
+# | RMSNorm | 2 a layer, 1 before the head | its weights, `hidden_size` numbers |
+# | product | 4 a layer: q, k and v in one; o; gate and up in one; down | matrices of `outputs × inputs` bytes, and `outputs` scales |
+# | RoPE | 1 a layer, for queries and keys | – |
+# | attention | 1 a layer | keys and values of `context` positions |
+# | SwiGLU | 1 a layer | – |
+# | head | once | as a product with `vocab_size` outputs, tied to the embedding or not |
+# | argmax | once | – |
+#
+# The products o and down add to the residual themselves. Vectors that go from one kernel to the next are left out: they are small. Write `step_traffic(config, context)`: a dict of ints with `"launches"`, the number of kernels; `"weight_bytes"`, read of embedding row, norms, matrices and scales; and `"kv_bytes"`, read of the cache. `context` counts the positions that attention reads, the new token's among them. The results of q, and the inputs of o, are `num_attention_heads * head_dim` numbers; k and v have `num_key_value_heads * head_dim`.
+#
+# Example: SmolLM2-135M starts 274 kernels, and reads 135,441,408 bytes of weights and 46,080 bytes of cache per position.
+#
+# <details><summary>Hint 1</summary>
+#
+# Write down (outputs, inputs) of the seven matrices first. One of them has the intermediate size as its inputs. Two matrices in one product are read like two.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# A matrix and its scales are `outputs * (inputs + 4)` bytes. A norm reads `4 * hidden_size`. K **and** V, each `num_key_value_heads * head_dim` numbers of 4 bytes a position, in every layer.
+#
+# </details>
+
+
+# %% solution="step_traffic"
+def step_traffic(config, context):
+    """{"launches", "weight_bytes", "kv_bytes"} of one decode step with int8 matrices, ints.
+
+    config: a ModelConfig. context: cached positions that attention reads, the new one among them.
+    Raises ValueError for a context below 1.
+    """
+    ### BEGIN SOLUTION
+    if context < 1:
+        raise ValueError(f"a step attends to one position at least, context is {context}")
+    d, ff, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    q, kv = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
+    matrices = [(q, d), (kv, d), (kv, d), (d, q), (ff, d), (ff, d), (d, ff)]
+    layer = sum(outputs * (inputs + 4) for outputs, inputs in matrices) + 2 * 4 * d
+    head = config.vocab_size * (d + 4)
+    return {
+        "launches": 9 * layers + 4,
+        "weight_bytes": 4 * d + layers * layer + 4 * d + head,
+        "kv_bytes": layers * 2 * kv * 4 * context,
+    }
+    ### END SOLUTION
+
+
+# %% tryit="step_traffic"
+traffic = step_traffic(SMOLLM2_135M, 1024)
+reading_ms = 1e3 * (traffic["weight_bytes"] + traffic["kv_bytes"]) / 100e9
+print(traffic, f"at 100 GB/s {reading_ms:.2f} ms of reading; at 2 µs a launch {2e-3 * traffic['launches']:.2f} ms")
+
+
+# %% test="step_traffic" points=1
+def test_step_traffic():
+    from mini_engine.config import SMOLLM2_135M
+
+    got = step_traffic(SMOLLM2_135M, 1)
+    assert got is not None, "step_traffic returned None: is there a return statement?"
+    missing = {"launches", "weight_bytes", "kv_bytes"} ^ set(got)
+    assert not missing, f"missing or unknown keys: {sorted(missing)}"
+    assert got["launches"] != 270, "270 are the layers' alone: embedding row, last norm, head and argmax are four more"
+    assert got["launches"] == 274, f"30 layers of 9 kernels and 4 more are 274, you counted {got['launches']}"
+    assert got["kv_bytes"] != 23040, "23,040 bytes is K or V alone, or 2 bytes a number: both are read, in float32"
+    assert got["kv_bytes"] == 46080, f"a position of the cache is 46,080 bytes, you returned {got['kv_bytes']}"
+    assert got["weight_bytes"] != 134622720, "134,622,720 is without the scales: 4 bytes for each output"
+    assert got["weight_bytes"] == 135441408, f"the weights are 135,441,408 bytes, you returned {got['weight_bytes']}"
+    try:
+        step_traffic(SMOLLM2_135M, 0)
+    except ValueError as error:
+        assert "0" in str(error), f"the message should hold the bad value 0: {error}"
+    else:
+        raise AssertionError("a context of 0 was accepted: raise ValueError")
+
+
+test_step_traffic()
+
+
+# %% hidden="step_traffic" points=2
+def hidden_step_traffic():
+    import numpy as np
+
+    from mini_engine.config import ModelConfig
+
+    rng = np.random.default_rng(145)
+    for tied in (True, False) * 4:
+        kv_heads, group, head_dim = (int(n) for n in rng.integers(1, 6, 3))
+        d, ff, layers, vocab, context = (int(n) for n in rng.integers(1, 50, 5))
+        config = ModelConfig(
+            name="drawn",
+            vocab_size=vocab,
+            hidden_size=d,
+            intermediate_size=ff,
+            num_hidden_layers=layers,
+            num_attention_heads=kv_heads * group,
+            num_key_value_heads=kv_heads,
+            head_dim=2 * head_dim,
+            tie_word_embeddings=tied,
+        )
+        q, kv = config.num_attention_heads * 2 * head_dim, kv_heads * 2 * head_dim
+        read, kv_bytes = [4 * d], 0  # by each kernel, the first is the embedding row's
+        for _ in range(layers):
+            read += [4 * d, (q + kv + kv) * d + 4 * (q + kv + kv), 0, 0, d * q + 4 * d]
+            read += [4 * d, 2 * ff * d + 4 * 2 * ff, 0, d * ff + 4 * d]
+            kv_bytes += 2 * kv * context * 4
+        read += [4 * d, vocab * d + 4 * vocab, 0]
+        launches, weight_bytes = len(read), sum(read)
+        got = step_traffic(config, context)
+        case = f"{layers} layers, hidden {d}, intermediate {ff}, queries {q}, keys {kv}, vocabulary {vocab}, context {context}"
+        for key, want in (("launches", launches), ("weight_bytes", weight_bytes), ("kv_bytes", kv_bytes)):
+            assert got[key] == want, f"{key} of {case}: {want}, you returned {got[key]}"
+            assert isinstance(got[key], int), f"{key} is a {type(got[key]).__name__}, not an int"
+    for context in (0, -7):
+        try:
+            step_traffic(config, context)
+        except ValueError as error:
+            assert str(context) in str(error), f"the message should hold the bad value {context}: {error}"
+            continue
+        raise AssertionError(f"a context of {context} was accepted")
+
+
+hidden_step_traffic()
 
 # %% [markdown]
 # ## Lab step 6: the engine

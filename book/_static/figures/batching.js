@@ -94,7 +94,13 @@
     return place;
   }
 
+  // The moments at which something changes in one of the runs, as parts of the longest, in percent.
+  const moments = (r) => [...new Set(NAMES.flatMap(([key]) => r[key].steps.map((step) => (100 * step.end) / r.most)))].sort((a, b) => a - b);
+  const after = (r, value, by) => (by > 0 ? moments(r).find((m) => m > value + 1e-9) : moments(r).findLast((m) => m < value - 1e-9)) ?? (by > 0 ? 100 : 0);
+
   const NAMES = [["static", "Static batch"], ["continuous", "Continuous, whole prompts"], ["chunked", "Continuous, chunked prefill"]];
+  const doneBy = (run, now) => run.times.filter((times) => times[times.length - 1] <= now + 1e-9).length;
+  const tokensOut = (run, now) => run.times.flat().filter((time) => time <= now + 1e-9).length;
   const letter = (id) => String.fromCharCode(97 + id);
   const units = (n) => Figure.digits(n, 3);
   const ROW = 18;
@@ -107,34 +113,39 @@
       places: { kind: "range", label: "Places", min: 1, max: 6, value: 3 },
       budget: { kind: "range", label: "Token budget of a chunked step", min: 1, max: 64, value: 12 },
       flat: { kind: "range", label: "Tokens that a step computes in its least time", min: 1, max: 32, value: 8 },
+      until: { kind: "range", label: "Shown until", min: 0, max: 100, step: "any", value: 100, format: (n) => (n >= 100 ? "the end" : `${Math.round(n)}%`) },
+    },
+    play: {
+      of: "until", axis: "x", ms: 350, most: () => 100,
+      next: (value, by, r) => (r.valid ? after(r, value, by) : value),
+      at: (x, y, r, state, width) => Math.round((100 * x) / (width - 2)),
     },
     changed(name, state) {
       if (name === "preset" && PRESETS[state.preset]) state.requests = PRESETS[state.preset];
       if (name === "requests") state.preset = Object.keys(PRESETS).find((key) => PRESETS[key] === state.requests) || "custom";
     },
-    compute({ requests: text, places, budget, flat }) {
+    compute({ requests: text, places, budget, flat, until }) {
       const requests = parse(text);
       if (typeof requests === "string") return { valid: false, problem: requests };
-      return {
-        valid: true, requests,
-        budget: Math.max(budget, places),
+      const runs = {
         static: simulate(requests, places, Infinity, flat, true),
         continuous: simulate(requests, places, Infinity, flat, false),
         chunked: simulate(requests, places, Math.max(budget, places), flat, false),
       };
+      const most = Math.max(...Object.values(runs).map((run) => run.end));
+      return { valid: true, requests, budget: Math.max(budget, places), most, now: (most * (until ?? 100)) / 100, ...runs };
     },
     height: (r, state) => (r.valid ? 3 * (ROW * state.places + 44) + 8 : 40),
     draw(r, state, svg) {
       if (!r.valid) { svg.text(0, 24, "No picture for this workload.", { fill: "var(--fig-muted)" }); return; }
-      const most = Math.max(...NAMES.map(([key]) => r[key].end));
-      const x = (time) => (time * (svg.width - 2)) / most;
+      const x = (time) => (time * (svg.width - 2)) / r.most;
       NAMES.forEach(([key, title], panel) => {
         const run = r[key], place = placesOf(run), top = panel * (ROW * state.places + 44) + 20;
         const bottom = top + ROW * state.places;
-        const facts = svg.width < 400 ? `${units(run.end)} units, gap ${units(run.longest_gap)}` : `done at ${units(run.end)}, longest gap ${units(run.longest_gap)}, first tokens after ${units(run.mean_ttft)} on average`;
+        const facts = run.end > r.now ? `${tokensOut(run, r.now)} tokens out at ${units(r.now)}` : svg.width < 400 ? `${units(run.end)} units, gap ${units(run.longest_gap)}` : `done at ${units(run.end)}, longest gap ${units(run.longest_gap)}, first tokens after ${units(run.mean_ttft)} on average`;
         svg.text(0, top - 6, svg.width < 400 ? `${title.replace("Continuous, ", "")}: ${facts}` : `${title}: ${facts}`, { fill: "var(--fig-ink)" });
-        svg.rect(0, top, x(run.end), bottom - top, { fill: "var(--fig-line)", opacity: 0.3 });
-        for (const step of run.steps) {
+        svg.rect(0, top, x(Math.min(run.end, r.now)), bottom - top, { fill: "var(--fig-line)", opacity: 0.3 });
+        for (const step of run.steps.filter(({ end }) => end <= r.now + 1e-9)) {
           for (const [id, count, isPrefill] of step.rows) {
             const width = x(step.end) - x(step.start), y = top + ROW * place[id];
             const fill = `var(--fig-${(id % 6) + 1})`;
@@ -148,6 +159,7 @@
           }
           svg.line(x(step.end), top, x(step.end), bottom, { "stroke-width": 0.5 });
         }
+        if (r.now < r.most) svg.line(x(r.now), top - 2, x(r.now), bottom + 5, { stroke: "var(--fig-ink)" });
         r.requests.forEach(({ arrival }) => svg.line(x(arrival), bottom, x(arrival), bottom + 5, { stroke: "var(--fig-ink)" }));
         if (panel === 2) svg.text(0, bottom + 18, svg.width < 400 ? "solid: prompt · pale: decode · tick: arrival" : "solid: prompt tokens, with their number · pale: one token · empty: nobody · tick: arrival", { fill: "var(--fig-muted)", "font-size": 12 });
       });
@@ -155,6 +167,7 @@
     say(r, state) {
       if (!r.valid) return r.problem;
       const held = state.budget < state.places ? ` (the budget is raised to ${state.places}: every place may decode)` : "";
+      if (r.now < r.most) return `${NAMES.map(([key, title]) => `${title}: ${tokensOut(r[key], r.now)} tokens and ${doneBy(r[key], r.now)} of ${r.requests.length} requests`).join("; ")}, at time ${units(r.now)}.${held}`;
       return NAMES.map(([key, title]) => `${title}: done at ${units(r[key].end)}, ${units(100 * r[key].used)}% of the places used, longest gap ${units(r[key].longest_gap)}, first token after ${units(r[key].mean_ttft)} on average.`).join(" ") + held;
     },
     table(r) {

@@ -5,6 +5,15 @@
   const NAMES = ["A", "B", "C", "D"];
   const NUM_BLOCKS = 8, BLOCK_SIZE = 4;
 
+  // What Play shows: a fork and its copy-on-write, an end, a prompt found in the cache, and evictions by another text.
+  const STORY = [
+    { op: "add", seq: "A", n: 6, text: "same" }, { op: "fork", seq: "A" }, { op: "add", seq: "B", n: 1, text: "same" },
+    { op: "add", seq: "A", n: 3, text: "same" }, { op: "end", seq: "B" }, { op: "add", seq: "C", n: 10, text: "same" },
+    { op: "end", seq: "A" }, { op: "end", seq: "C" }, { op: "add", seq: "D", n: 12, text: "own" },
+    { op: "add", seq: "D", n: 12, text: "own" }, { op: "end", seq: "D" },
+  ];
+  const isStory = (ops) => ops.every((op, i) => op === STORY[i]);
+
   // The pool after a list of operations: [{ op: "add", seq, n, text } | { op: "fork" | "end", seq } | { op: "evict" }].
   function replay(ops, numBlocks, size, caching) {
     const refs = Array(numBlocks).fill(0), tokens = refs.map(() => Array(size).fill(null)), free = refs.map((_, i) => i);
@@ -128,14 +137,19 @@
       text: { kind: "select", label: "A new sequence begins with", options: { same: "the common prompt s1, s2, …", own: "words of its own" }, value: "same" },
       caching: { kind: "check", label: "prefix cache keeps full blocks", value: true },
     },
-    state: { ops: [{ op: "add", seq: "A", n: 6, text: "same" }, { op: "fork", seq: "A" }] },
+    state: { ops: STORY.slice(0, 2) },
+    // Step goes on with the story; behind operations of one's own it begins it again.
+    play: {
+      get: (state) => state.ops.length,
+      set(state, n) { state.ops = n <= state.ops.length ? state.ops.slice(0, n) : STORY.slice(0, isStory(state.ops) ? n : 1); },
+      most: (r, state) => (isStory(state.ops) ? STORY.length : state.ops.length + 1),
+      ms: 1800,
+    },
     buttons: {
       "Add tokens": push((s) => ({ op: "add", seq: s.seq, n: s.n, text: s.text })),
       Fork: push((s) => ({ op: "fork", seq: s.seq })),
       "End sequence": push((s) => ({ op: "end", seq: s.seq })),
       "Evict one": push(() => ({ op: "evict" })),
-      Undo: (state, figure) => { state.ops = state.ops.slice(0, -1); figure.update(); },
-      "Start again": (state, figure) => { state.ops = []; figure.update(); },
     },
     compute: (state) => replay(state.ops, state.num_blocks || NUM_BLOCKS, state.block_size || BLOCK_SIZE, state.caching),
     height: (r, state, width) => (width < 480 ? 4 : 2) * 66 + 26 * NAMES.length + 6,

@@ -3,8 +3,7 @@
 (function () {
   "use strict";
   const WORDS = ["Why", "there", "is", "always", "so", "much", "to", "learn", "?", "The", "world", "keeps", "changing", "."];
-  const DONE = WORDS.length;
-  const STEP_MS = 1000;
+  const DONE = WORDS.length, ROW = 21;
 
   // Pass number p (1 is prefill): which rows are kept from before, which are computed, which are still empty.
   const passAt = (prompt, pass, cached) => {
@@ -19,26 +18,7 @@
     return sum;
   };
 
-  const stop = (figure) => { window.clearInterval(figure.timer); figure.timer = null; };
-
   const last = (state) => DONE - state.prompt + 1;
-
-  const step = (state, by) => { state.pass = Math.max(0, Math.min(last(state), state.pass + by)); };
-
-  // Where the reader asked for less motion, Play is one step.
-  const play = (state, figure) => {
-    if (figure.timer) return stop(figure);
-    if (state.pass >= last(state)) state.pass = 0;
-    step(state, 1);
-    figure.update();
-    if (!Figure.mayMove()) return undefined;
-    figure.timer = window.setInterval(() => {
-      if (!figure.isConnected || state.pass >= last(state)) return stop(figure);
-      step(state, 1);
-      return figure.update();
-    }, STEP_MS);
-    return undefined;
-  };
 
   Figure.define("kv-grid", {
     title: "A cache fills: prefill writes many rows at once, decode adds one",
@@ -47,21 +27,20 @@
       pass: { kind: "range", label: "Pass", min: 0, max: DONE, value: 1, format: (p) => (p === 0 ? "not started" : p === 1 ? "1 (prefill)" : `${p} (decode)`) },
       cached: { kind: "check", label: "Keep K and V (a cache)", value: true },
     },
-    buttons: {
-      "Play or pause": play,
-      Back: (state, figure) => { stop(figure); step(state, -1); figure.update(); },
-      Step: (state, figure) => { stop(figure); step(state, 1); figure.update(); },
-      "From the start": (state, figure) => { stop(figure); state.pass = 0; figure.update(); },
+    play: {
+      of: "pass",
+      most: (r, state) => last(state),
+      at: (x, y, r, state) => Math.floor((y - 28) / ROW) - state.prompt + 2,
     },
-    changed(name, state) { step(state, 0); },
+    changed(name, state) { state.pass = Math.min(state.pass, last(state)); },
     compute(state) {
       const { prompt, pass, cached } = state;
       return { ...passAt(prompt, pass, cached), prompt, pass, total: total(prompt, pass, cached), other: total(prompt, pass, !cached) };
     },
-    height: 46 + 21 * DONE + 12,
+    height: 46 + ROW * DONE + 12,
     draw(r, state, svg) {
       const narrow = svg.width < 500;
-      const cell = narrow ? 17 : 22, left = narrow ? 84 : 130, gap = narrow ? 26 : 60, rows = 21;
+      const cell = narrow ? 17 : 22, left = narrow ? 84 : 130, gap = narrow ? 26 : 60, rows = ROW;
       const second = left + 4 * cell + gap;
       const ink = { fill: "var(--fig-ink)", "font-size": 13 }, muted = { fill: "var(--fig-muted)", "font-size": 12 };
       svg.text(left - 8, 18, "token", { ...muted, "text-anchor": "end" });

@@ -11,6 +11,7 @@
 //       gib:    { kind: "check", label: "GiB in place of GB", value: false },
 //     },
 //     buttons: { "Step": (state, figure) => { state.step += 1; figure.update(); } },   // optional
+//     play: { of: "step", most: (result, state) => 9 },   // optional: Play, Back, Step, From the start over state.step; see Player
 //     compute(state) { return { ... }; },            // pure: numbers in, numbers out. Tests call it:
 //                                                    //   Figure.compute("kv-calculator", { layers: 32, ... })
 //     changed(name, state) { ... },                  // optional: one control moves others; edit state in place
@@ -144,6 +145,74 @@
     return { node: html("label", { class: "fig-control", for: id }, html("span", {}, spec.label, output), input), set };
   }
 
+  // Playing -------------------------------------------------------------------------------------------------------------
+  const clamp = (value, least, most) => Math.max(least, Math.min(most, value));
+
+  /** Moves one number of a figure's state: by a timer, by buttons, and by the pointer on the picture.
+   *
+   * spec.of names it (or spec.get and spec.set reach it); it runs from 0 to spec.most(result, state). spec.next(value, by,
+   * result) is where a step leads, value + by unless given. spec.at(x, y, result, state, width) is the value under the
+   * pointer, in the drawing's units; spec.axis "x" lets a finger drag too, since a page is scrolled along y.
+   */
+  class Player {
+    constructor(figure, spec) {
+      Object.assign(this, { figure, spec, timer: null });
+    }
+
+    get value() { return this.spec.get ? this.spec.get(this.figure.state) : this.figure.state[this.spec.of]; }
+
+    get most() { return this.spec.most(this.figure.result, this.figure.state); }
+
+    show(value) {
+      const { figure, spec } = this, wanted = clamp(value, 0, this.most);
+      if (spec.set) spec.set(figure.state, wanted);
+      else figure.state[spec.of] = wanted;
+      figure.update();
+    }
+
+    step(by) { this.show(this.spec.next ? this.spec.next(this.value, by, this.figure.result) : this.value + by); }
+
+    stop() { window.clearInterval(this.timer); this.timer = null; }
+
+    // Where the reader asked for less motion, Play is one step.
+    play() {
+      if (this.timer) return this.stop();
+      if (this.value >= this.most) this.show(0);
+      this.step(1);
+      if (!mayMove()) return undefined;
+      this.timer = window.setInterval(() => {
+        if (!this.figure.isConnected || this.value >= this.most) this.stop();
+        else this.step(1);
+      }, this.spec.ms || 1000);
+      return undefined;
+    }
+
+    buttons() {
+      const still = (act) => () => { this.stop(); act(); };
+      return {
+        "Play or pause": () => this.play(),
+        Back: still(() => this.step(-1)),
+        Step: still(() => this.step(1)),
+        "From the start": still(() => this.show(0)),
+      };
+    }
+
+    listenOn(picture) {
+      const { spec, figure } = this;
+      if (!spec.at) return;
+      const isX = spec.axis === "x";
+      picture.style.cursor = isX ? "ew-resize" : "ns-resize";
+      picture.style.touchAction = isX ? "pan-y" : "auto";
+      const to = (event) => {
+        const box = picture.getBoundingClientRect(), scale = figure.drawnWidth / box.width;
+        const value = spec.at((event.clientX - box.left) * scale, (event.clientY - box.top) * scale, figure.result, figure.state, figure.drawnWidth);
+        if (Number.isFinite(value) && value !== this.value) this.show(value);
+      };
+      picture.addEventListener("pointerdown", (event) => { this.stop(); to(event); });
+      picture.addEventListener("pointermove", (event) => { if (event.buttons && (isX || event.pointerType === "mouse")) to(event); });
+    }
+  }
+
   // The element ---------------------------------------------------------------------------------------------------------
   let made = 0;
 
@@ -168,7 +237,8 @@
           panel.append(this.controls[key].node);
         }
         const buttons = html("div", { class: "fig-buttons" });
-        for (const [label, act] of Object.entries(definition.buttons || {})) {
+        this.player = definition.play ? new Player(this, definition.play) : null;
+        for (const [label, act] of Object.entries({ ...(this.player ? this.player.buttons() : {}), ...definition.buttons })) {
           const button = html("button", { type: "button" }, label);
           button.addEventListener("click", () => act(this.state, this));
           buttons.append(button);
@@ -179,11 +249,12 @@
         this.setAttribute("role", "group");
         this.setAttribute("aria-labelledby", title.id);
         this.replaceChildren(title, panel);
-        if (definition.buttons) this.append(buttons);
+        if (buttons.firstChild) this.append(buttons);
         if (this.picture) this.append(this.picture);
         this.append(this.sentence);
         if (definition.table) this.append(this.data);
         this.update();
+        if (this.player && this.picture) this.player.listenOn(this.picture);
         if (this.picture) new ResizeObserver(() => this.redraw()).observe(this);
       }
 

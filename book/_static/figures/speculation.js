@@ -66,8 +66,12 @@
       seed: { kind: "range", label: "Chance (seed)", min: 1, max: 60, value: 7 },
       shown: { kind: "range", label: "Steps shown", min: 0, max: 4, value: 4 },
     },
+    play: {
+      of: "shown",
+      most: (r) => r.places.length + (r.last.kind === "bonus"),
+      at: (x, y) => Math.floor((y - 26) / 92) + 1,
+    },
     buttons: {
-      "Next step": (state, figure) => { state.shown = (state.shown + 1) % 5; figure.update(); },
       "Another draw": (state, figure) => { state.seed = (state.seed % 60) + 1; figure.update(); },
     },
     compute(state) {
@@ -106,14 +110,14 @@
       if (state.shown <= r.places.length - 1) return;
       const y = 26 + 92 * r.places.length;
       const bonus = r.last.kind === "bonus";
-      if (!bonus && state.shown < r.places.length) return;
+      if (state.shown < r.places.length + bonus) return;
       bars(y, [[[0, 0, 0, 0], "none"], [r.last.law, bonus ? "var(--fig-1)" : "var(--fig-3)"]], r.last.token);
       note(y, [bonus ? "bonus, from p" : narrow ? "max(p − q, 0)" : "residual max(p − q, 0)", bonus ? "all were accepted" : "scaled to sum 1", `u = ${fixed(r.last.u)}: ${WORDS[r.last.token]}`]);
     },
     say(r, state) {
       const told = r.places.slice(0, state.shown).map((place) => `${WORDS[place.token]} is ${place.kept ? "accepted" : "rejected"} (chance ${fixed(place.chance)}, u = ${fixed(place.u)})`);
       const begin = told.length ? `${told.join("; ")}.` : `Drafted: ${r.draft.map((t) => WORDS[t]).join(" ")}.`;
-      if (state.shown < r.places.length) return begin;
+      if (state.shown < r.places.length + (r.last.kind === "bonus")) return begin;
       const how = r.last.kind === "bonus" ? "All drafts were accepted, so the target adds a bonus token" : "The residual gives the replacement";
       return `${begin} ${how}: ${WORDS[r.last.token]}. Out come ${r.output.length} token${r.output.length > 1 ? "s" : ""}: ${r.output.map((t) => WORDS[t]).join(" ")}.`;
     },

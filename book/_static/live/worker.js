@@ -1,4 +1,7 @@
 // Python of one page: Pyodide in a module worker. Messages in: {id, request} (JSON for live_runner.run), first {start}.
+import { runKernel } from "./kernels.js";
+
+globalThis.runKernel = runKernel;
 let run;
 
 async function start({ pyodide, course, lock }) {
@@ -14,7 +17,9 @@ async function start({ pyodide, course, lock }) {
   ]);
   python.unpackArchive(archive, "zip", { extractDir: "/course" });
   python.runPython("import sys; sys.path.insert(0, '/course'); import live_runner; live_runner.install_stand_ins()");
-  run = python.pyimport("live_runner").run;
+  const { run: whole } = python.pyimport("live_runner");
+  // a kernel's result comes later: where WebAssembly can wait for it (JSPI), Python is called so that it can
+  run = "Suspending" in WebAssembly ? whole.callPromising.bind(whole) : whole;
 }
 
 let started;
@@ -30,7 +35,7 @@ onmessage = async ({ data }) => {
     return; // said already
   }
   try {
-    postMessage({ id: data.id, answer: JSON.parse(run(data.request)) });
+    postMessage({ id: data.id, answer: JSON.parse(await run(data.request)) });
   } catch (error) {
     postMessage({ broken: String(error.message || error).split("\n").slice(-2).join(" ") });
   }

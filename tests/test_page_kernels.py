@@ -1,0 +1,103 @@
+"""Exercises in WGSL in the page: Python in a worker runs kernels on the browser's WebGPU device, a software one."""
+
+import functools
+import http.server
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from autograder.auditor.candidates import load_topic
+from book._ext import live
+from book.tools import vendor
+from book.tools.print_book import find_chromium
+
+ROOT = Path(__file__).resolve().parents[1]
+TOPIC = "14_gpu_lab"
+SLOW_MS = 180_000  # starting Python on a busy machine
+FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run"]
+SOFTWARE = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
+START = """async () => {
+  window.worker = new Worker("worker.js", { type: "module" });
+  const answer = new Promise((done) => { worker.onmessage = ({ data }) => done(data); });
+  const at = (place) => location.origin + "/" + place;
+  const start = { pyodide: at("vendor/pyodide/"), course: at("course.zip"), lock: at("pyodide-lock.json") };
+  worker.postMessage({ start });
+  return answer;
+}"""
+ASK = """(request) => new Promise((done) => {
+  worker.onmessage = ({ data }) => done(data.answer || data);
+  worker.postMessage({ id: 1, request });
+})"""
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {".wasm": "application/wasm"}
+
+    def log_message(self, *_):
+        """The log is nobody's."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The address of what a page's worker needs, without the rest of the book."""
+    if not vendor.python_is_present():
+        pytest.skip(
+            "book/_static/vendor has no Pyodide: kernels in the page are NOT checked. python -m book.tools.vendor"
+        )
+    folder = tmp_path_factory.mktemp("site")
+    for name in ("worker.js", "kernels.js", "pyodide-lock.json"):
+        shutil.copy(ROOT / "book" / "_static" / "live" / name, folder)
+    (folder / "vendor").symlink_to(ROOT / "book" / "_static" / "vendor")
+    (folder / "index.html").write_text("<!doctype html><title>worker</title>")
+    live.write_course_zip(ROOT, folder / "course.zip")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/index.html"
+    server.shutdown()
+    server.server_close()
+
+
+def answers(site, flags, attempts):
+    """What the page says of each (exercise, code), in one browser."""
+    program, topic = find_chromium(), live.topic_data(ROOT, TOPIC)
+    if program is None:
+        pytest.skip("no Chromium: kernels in the page are NOT checked. As root on Debian: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *flags])
+        page = browser.new_page()
+        page.set_default_timeout(SLOW_MS)
+        page.goto(site)
+        assert page.evaluate(START) == {"ready": True}
+        asked = [
+            {"topic": topic, "name": name, "code": code, "action": "check", "answers": {}} for name, code in attempts
+        ]
+        found = [page.evaluate(ASK, json.dumps(request)) for request in asked]
+        browser.close()
+    return found
+
+
+def test_the_page_judges_kernels_as_the_visible_tests_do(site):
+    _, banks, _ = load_topic(TOPIC, ROOT)
+    entries = [entry for entry in live.topic_data(ROOT, TOPIC)["exercises"] if entry["live"]]
+    names = [entry["name"] for entry in entries]
+    assert names == ["int8_product", "rms_norm_kernel", "fold_and_join", "mended_softmax"]
+    right = [(entry["name"], entry["solution"]) for entry in entries]
+    right += [(name, answer.source) for name in names for answer in banks[name].right.values()]
+    # a browser does not end a kernel that never ends; the page's Stop does
+    caught = [(name, key, answer) for name in names for key, answer in banks[name].wrong.items() if key != "endless"]
+    wrong = [(name, answer.source) for name, _, answer in caught if answer.check == "test"]
+    unknown = "int8_product", right[0][1].replace("size.rows", "size.nosuch")
+    *found, broken = answers(site, SOFTWARE, [*right, *wrong, unknown])
+    assert not [answer["reason"] for answer in found[: len(right)] if not answer["passed"]]
+    assert not [code for (_, code), answer in zip(wrong, found[len(right) :], strict=True) if answer["passed"]]
+    assert broken["reason"].startswith("ShaderError: line 5: ") and "nosuch" in broken["reason"]
+
+
+def test_without_webgpu_the_page_names_the_notebook(site):
+    code = live.topic_data(ROOT, TOPIC)["exercises"][6]["solution"]
+    (found,) = answers(site, ["--disable-gpu", "--disable-features=WebGPU"], [("int8_product", code)])
+    assert not found["passed"] and "open the notebook" in found["reason"]
