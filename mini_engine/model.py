@@ -39,13 +39,16 @@ class Llama(nn.Module):
         self.layers = nn.ModuleList(layer(i, w) for i, w in enumerate(weights["layers"]))
         self.final_norm = norm(weights["final_norm"])
         self.lm_head = Linear(self.embedding.T if config.tie_word_embeddings else tensor(weights["lm_head"]))
-        self.cos, self.sin = rope_tables(
-            config.head_dim, config.max_position_embeddings, config.rope_theta, dtype, self.device
-        )
+        angles = config.head_dim, config.max_position_embeddings, config.rope_theta
+        self.cos, self.sin = rope_tables(*angles, dtype, self.device)
 
     def new_cache(self, max_tokens, batch=1):
         """An empty contiguous cache of this model's shape, dtype and device."""
         return KVCache(self.config, max_tokens, batch, self.dtype, self.device)
+
+    def embed(self, token_ids):
+        """The rows [B, N, d] of the embedding for token_ids [B, N]."""
+        return nn.functional.embedding(token_ids, self.embedding)
 
     def hidden_states(self, token_ids, cache=None):
         """What the last layer gives for each new token, normed: [B, N, d] for token_ids [B, N].
@@ -55,11 +58,10 @@ class Llama(nn.Module):
         Raises IndexError for an id outside the vocabulary, ValueError when the cache is full.
         """
         batch, num_new = token_ids.shape
-        if cache is None:
-            cache = self.new_cache(num_new, batch)
+        cache = self.new_cache(num_new, batch) if cache is None else cache
         positions = cache.positions(num_new)
         cos, sin = self.cos[positions].unsqueeze(2), self.sin[positions].unsqueeze(2)
-        x = nn.functional.embedding(token_ids, self.embedding)
+        x = self.embed(token_ids)
         for layer in self.layers:
             x = layer(x, cos, sin, cache)
         cache.advance(num_new)

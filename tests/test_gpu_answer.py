@@ -19,7 +19,8 @@ from mini_engine.weights import load_tiny
 
 STATIC = Path(__file__).parents[1] / "book" / "_static"
 PAGE = """<!doctype html><html data-content_root="./"><title>t</title><link rel="icon" href="data:,">
-<div class="gpu-answer"></div><script src="gpu-decoder.js"></script><script src="gpu-answer.js"></script>"""
+<div class="gpu-answer"></div><svg><text data-rate="memory"></text></svg>
+<script src="gpu-decoder.js"></script><script src="gpu-answer.js"></script>"""
 SOFTWARE_GPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"]
 # the weights never come, until the reader cancels
 STUCK = """() => {
@@ -104,6 +105,7 @@ def test_the_page_writes_what_the_cpu_engine_writes(panel):
     panel.get_by_role("button", name="Load").click()
     panel.locator("form").wait_for()
     assert "22 kernels a step" in panel.locator(".gpu-say").inner_text()
+    assert "yours: " in panel.page.locator("[data-rate]").text_content(), "the drawing shows no number of this GPU"
     for question in ("Why does a cache help, and what does it cost?", "Why?"):
         panel.locator("input").fill(question)
         panel.get_by_role("button", name="Ask").click()
@@ -111,7 +113,7 @@ def test_the_page_writes_what_the_cpu_engine_writes(panel):
         panel.page.wait_for_function(written, arg=expected(question, 64))
         panel.get_by_text("64 tokens on").wait_for()
         table = panel.locator(".gpu-figures").inner_text()
-        for words in ("copies of 64 MiB", "predicted", "measured", "tokens/s", "recording one step"):
+        for words in ("copies of 64 MiB", "to the GPU", "predicted", "measured", "tokens/s", "recording one step"):
             assert words in table
 
 

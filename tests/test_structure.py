@@ -28,6 +28,7 @@ LAYERS = (
     ("model",),
     ("beyond",),
     ("sequence", "scheduler", "speculative", "generate", "loading"),
+    ("parallel",),
     ("model_runner", "engine", "trace"),
     ("serve",),
     ("bench", "transformer"),

@@ -24,15 +24,16 @@ PARTS = {
     5: ("Attention", "fewer heads, tiles", (340, 180, 110, 62)),
     7: ("Quantization", "8 and 4 bits", (470, 180, 120, 62)),
     11: ("Speculation", "draft, then verify", (610, 180, 150, 62)),
-    4: ("Roofline", "what limits a step", (0, 278, 140, 62)),
-    6: ("Capacity", "how many users fit", (155, 278, 140, 62)),
-    13: ("CPU lab", "compiled kernels", (310, 278, 140, 62)),
-    14: ("GPU lab", "from slow to the limit", (465, 278, 140, 62)),
-    16: ("Devices", "split over many", (620, 278, 140, 62)),
+    4: ("Roofline", "what limits a step", (0, 278, 122, 62)),
+    6: ("Capacity", "how many users fit", (134, 278, 122, 62)),
+    13: ("CPU lab", "compiled kernels", (268, 278, 112, 62)),
+    14: ("GPU lab", "from slow to the limit", (392, 278, 138, 62)),
+    17: ("Variants", "after LLaMA", (542, 278, 102, 62)),
+    16: ("Devices", "split over many", (656, 278, 104, 62)),
 }
 WIDE = 760, 340
 # the narrow drawing: its rows, and () for a gap; parts whose chapter is missing leave no room behind
-NARROW_ROWS = ((12,), (1, 10), (2, 8), (3, 15), (7, 5), (9, 11), (), (4, 6), (13, 14), (16,))
+NARROW_ROWS = ((12,), (1, 10), (2, 8), (3, 15), (7, 5), (9, 11), (), (4, 6), (13, 14), (16, 17))
 NARROW_WIDTH, NARROW_GAP, NARROW_HEIGHT = 360, 12, 56
 # the way of a token through the wide drawing, as SVG paths that end in an arrow
 ARROWS = (

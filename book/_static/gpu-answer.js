@@ -6,6 +6,7 @@
   const MAX_NEW = 64;
   const BASE = new URL(`${document.documentElement.dataset.content_root || "./"}_model/`, location.href).href;
   const megabytes = (bytes) => `${Math.round(bytes / 1e6)} MB`;
+  const gigabytes = (rate) => `${(rate / 1e9).toPrecision(3)} GB/s`;
   const size = (bytes) => (bytes >= 1 << 20 ? `${bytes >> 20} MiB` : `${bytes >> 10} KiB`);
   const make = (tag, attributes, ...children) => {
     const node = document.createElement(tag);
@@ -56,6 +57,10 @@
         },
       });
       say.textContent = `${decoder.plan.model} is on ${decoder.name}: ${decoder.layers.length + decoder.head.length} kernels a step.`;
+      const [, [, cache], [, memory]] = decoder.copies;
+      for (const [name, rate] of Object.entries({ cache, memory, host: decoder.upload })) {
+        for (const label of document.querySelectorAll(`[data-rate="${name}"]`)) label.textContent = `yours: ${gigabytes(rate)}`;
+      }
     }
 
     async function answerQuestion(signal) {
@@ -77,7 +82,8 @@
     function report(rate) {
       const [, bandwidth] = decoder.copies[decoder.copies.length - 1];
       const predicted = bandwidth / decoder.plan.weight_bytes;
-      const rows = decoder.copies.map(([bytes, each]) => [`copies of ${size(bytes)}`, `${(each / 1e9).toPrecision(3)} GB/s`]);
+      const rows = decoder.copies.map(([bytes, each]) => [`copies of ${size(bytes)}`, gigabytes(each)]);
+      rows.push(["from the page's memory to the GPU", gigabytes(decoder.upload)]);
       rows.push(["predicted: bandwidth of the largest, over the weights' bytes", `${predicted.toPrecision(3)} tokens/s`]);
       rows.push(["measured", `${rate.toPrecision(3)} tokens/s`], ["share of the bandwidth", `${(100 * rate / predicted).toPrecision(2)}%`]);
       rows.push(["recording one step", `${decoder.encodingMs.toFixed(2)} ms`]);

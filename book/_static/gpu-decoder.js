@@ -69,6 +69,21 @@
     return found;
   }
 
+  /** Bytes per second from the page's memory to the GPU. */
+  async function measureUpload(device) {
+    const data = new Uint8Array(COPY_SIZES[COPY_SIZES.length - 1]).fill(1);
+    const buffer = device.createBuffer({ size: data.length, usage: GPUBufferUsage.COPY_DST });
+    let best = Infinity;
+    for (let round = 0; round < 3; round += 1) {
+      const start = performance.now();
+      device.queue.writeBuffer(buffer, 0, data);
+      await device.queue.onSubmittedWorkDone();
+      best = Math.min(best, (performance.now() - start) / 1000);
+    }
+    buffer.destroy();
+    return data.length / best;
+  }
+
   class GpuDecoder {
     /** Fetch plan and weights from `base` and put them on the GPU. progress(received, total) in bytes. */
     static async load(base, { progress, signal }) {
@@ -79,7 +94,8 @@
       if (largest > room) throw new Error(`This GPU binds buffers of ${room} bytes at most, and one of the model's has ${largest}.`);
       const requiredLimits = { maxBufferSize: Math.max(largest, 1 << 28), maxStorageBufferBindingSize: largest };
       const self = new GpuDecoder(plan, await adapter.requestDevice({ requiredLimits }));
-      self.name = [adapter.info.vendor, adapter.info.architecture || adapter.info.description].filter(Boolean).join(" ") || "your GPU";
+      const info = adapter.info || {};  // older browsers have none
+      self.name = [info.vendor, info.architecture || info.description].filter(Boolean).join(" ") || "your GPU";
       try {
         const total = plan.tensors.reduce((sum, [, size]) => sum + size, 0);
         self.pieces = await (await get(`${base}vocabulary.json`, signal)).json();
@@ -90,6 +106,7 @@
         }, (received) => progress(received, total));
         await self.prepare();
         self.copies = await measureCopies(self.device);
+        self.upload = await measureUpload(self.device);
       } catch (error) {
         self.device.destroy();
         throw error;

@@ -138,7 +138,7 @@ def hidden_route():
     import numpy as np
 
     rng = np.random.default_rng(171)
-    for num_tokens, num_experts, scale in ((1, 1, 1), (5, 8, 1), (7, 4, 30), (3, 16, 0.1), (6, 3, 1000)):
+    for num_tokens, num_experts, scale in ((1, 1, 1), (5, 8, 1), (7, 4, 30), (3, 16, 0.1), (6, 3, 300)):
         logits = scale * rng.standard_normal((num_tokens, num_experts))
         copy = logits.copy()
         for top_k in range(1, num_experts + 1):
@@ -607,7 +607,7 @@ hidden_absorbed_attention()
 # - the tokens at positions 0 … `num_first` − 1 lie in the slots of the same number, and stay;
 # - all later tokens go round and round through the `window` slots behind: position `num_first` into slot `num_first`, the next into the next, and after the last slot again into slot `num_first`.
 #
-# Write two functions. `slot_of(position, num_first, window)`: the slot of a token (an `int`). `text_order(length, num_first, window)`: when `length` tokens have come (positions 0 … `length` − 1), the **slots** of all tokens that are still held, as a list in the order of the text, oldest first. Attention reads the cache in this order, `k[text_order(…)]`.
+# Write two functions. `slot_of(position, num_first, window)`: the slot of a token (an `int`). `text_order(length, num_first, window)`: when `length` tokens have come (positions 0 … `length` − 1), the **slots** of all tokens that are still held, as a list in the order of the text, oldest first. Attention reads the cache in this order, `k[text_order(…)]`. The text may have a billion tokens: do not walk through all of its positions.
 #
 # Example: `num_first=2, window=3`. Positions 0 to 7 go into slots 0, 1, 2, 3, 4, 2, 3, 4. After 7 tokens, positions 0, 1 and 4, 5, 6 are held, in the slots 0, 1, 4, 2, 3: `text_order(7, 2, 3)` is `[0, 1, 4, 2, 3]`. After 3 tokens it is `[0, 1, 2]`, after none `[]`. With `num_first=0` it is the plain ring of chapter 5.
 #
@@ -881,7 +881,7 @@ hidden_yarn_frequencies()
 # - `quadratic(q, k, v, decay)`: all tokens at once, by the sum. `q` and `k` are `[N, d_k]`, `v` is `[N, d_v]`, the result `[N, d_v]`. It may build the `[N, N]` matrix of weights, as a prefill does.
 # - `state_step(state, q, k, v, decay)`: one token. `state` is `[d_k, d_v]`, all zeros before the first token; `q` and `k` are `[d_k]`, `v` is `[d_v]`. Returns `(output [d_v], new state [d_k, d_v])`. The old state fades first, then the new token is written, then the query reads: a token sees itself undiminished. The given state stays as it is.
 #
-# `decay` is $\gamma$, a number above 0 and at most 1; anything else raises `ValueError`, in both functions. There is no division by a root and no softmax.
+# `decay` is $\gamma$, a number above 0 and at most 1; anything else raises `ValueError`, in both functions. There is no division by a root and no softmax. The sum must stay finite for hundreds of tokens and a decay of 0.01.
 #
 # Example: two tokens with $d_k = d_v = 1$, $q = (1, 1)$, $k = (2, 3)$, $v = (5, 7)$, $\gamma = 0.5$. The first output is $1 \cdot 2 \cdot 5 = 10$ and the state is 10. Then the state is $0.5 \cdot 10 + 3 \cdot 7 = 26$, and so is the output. (Katharopoulos et al. 2020, 2006.16236; the fading is that of lightning attention and of gated models.)
 #
