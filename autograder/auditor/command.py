@@ -10,7 +10,7 @@ import json
 import sys
 from dataclasses import asdict
 
-from autograder.outside import devices, shaders
+from autograder.outside import devices, shader_server
 
 from . import compare, end_to_end
 from .audit import audit_topic
@@ -48,7 +48,7 @@ def run(options):
     rows, known = [], {line.get("stamp") for line in saved_lines(ROOT)} if options.changed else ()
     for name in topics:
         limits = {"wrappers_too": options.wrappers, "known": known}
-        with shaders.served(devices.is_needed(name)):
+        with shader_server.served(devices.is_needed(name)):
             rows += audit_topic(name, ROOT, options.exercise, options.jobs, progress_of(name), **limits)
     if options.exercise and not rows:
         print(f"no exercise {', '.join(options.exercise)} in {', '.join(topics)}", file=sys.stderr)

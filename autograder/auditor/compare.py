@@ -7,7 +7,7 @@ import random
 import sys
 from dataclasses import dataclass, field
 
-from autograder.outside import shaders
+from autograder.outside import shader_server, shaders
 
 from .candidates import ROOT, candidates_of, load_topic, scratch_folder
 from .children import score_all, score_references
@@ -55,7 +55,7 @@ def compare(name, exercises=None, root=ROOT, jobs=2, progress=None, **sizes):
         topic, banks, _ = load_topic(name, root)
         wanted = [exercise for exercise in topic.exercises if not exercises or exercise in exercises]
         work = list(answers_of(topic, banks, wanted, **sizes))
-        with shaders.served(shaders.wanted(topic)):
+        with shader_server.served(shaders.wanted(topic)):
             references = score_references(topic, jobs, wanted, LIMIT_S)
             inside = {("reference", exercise, ""): run for exercise, run in references.items()}
             inside |= score_all(topic, jobs, [candidate for candidate in work if candidate[0] not in inside])

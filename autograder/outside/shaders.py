@@ -2,17 +2,18 @@
 
 A test cell's `open_device()` gives a RemoteDevice, which sends the text and the arrays to the worker. That holds no
 student's Python, is confined as the tester is, and ends itself where a kernel does not end. A tester forks its own
-worker before it is confined; the audit has one server for all its children.
+worker before it is confined; the audit has one server for all its children,
+see shader_server.py.
 """
 
 import contextlib
 import ctypes
+import functools
 import glob
 import json
 import os
 import signal
 import socket
-import tempfile
 
 import numpy as np
 
@@ -23,7 +24,6 @@ from . import rounds
 
 DRIVERS = "/usr/share/vulkan"
 CPU_S, WALL_S = 8, 30  # of one kernel, on all cores; a busy machine's clock is not the student's fault
-CONNECT_S = 20
 PACKAGES = "sudo apt-get install mesa-vulkan-drivers libvulkan1, and pip install wgpu in the course's environment"
 ENDLESS = f"the kernel ran longer than {CPU_S} s on a software device, or ended it: does every loop end?"
 MOST_HEADER_BYTES, MOST_ARRAY_BYTES = 1 << 20, 1 << 28
@@ -67,25 +67,37 @@ def receive(stream):
     return header["words"], arrays
 
 
+open_once = functools.cache(webgpu.open_device)
+
+
 def serve(connection):
-    """The worker's life with one other end: opens the device at the first kernel, and runs kernels until the end."""
-    device = None
+    """The worker's life with one other end: says whether there is a device, then runs kernels. True while it has it."""
     with connection, connection.makefile("rwb") as stream, contextlib.suppress(EOFError, OSError):
+        receive(stream)  # the other end wants a device now
+        try:
+            device, said = open_once(), {}
+        except Exception as error:
+            send(stream, {"missing": str(error)}, [])
+            return False
+        results = []
         while True:
-            words, arrays = receive(stream)
-            results = []
-            try:
-                device = device or webgpu.open_device()
-                results, said = run(device, words, arrays), {}
-            except webgpu.ShaderError as error:
-                said = {"shader": str(error), "line": error.line}
-            except KernelLost as error:
-                said = {"lost": str(error)}
-            except webgpu.NoDevice as error:
-                said = {"lost" if device else "missing": str(error)}
-            except Exception as error:  # arguments that no kernel takes
-                said = {"error": f"{type(error).__name__}: {error}"}
             send(stream, said, results)
+            if "lost" in said:
+                return False
+            said, results = answer(device, *receive(stream))
+    return True
+
+
+def answer(device, words, arrays):
+    """(what is wrong, a dict with one entry, or {}; the outputs) of one kernel."""
+    try:
+        return {}, run(device, words, arrays)
+    except webgpu.ShaderError as error:
+        return {"shader": str(error), "line": error.line}, []
+    except webgpu.NoDevice as error:
+        return {"lost": str(error)}, []
+    except Exception as error:  # too many rounds, or arguments that no kernel takes
+        return {"error": str(error)}, []
 
 
 def run(device, words, arrays):
@@ -156,8 +168,9 @@ class RemoteDevice:
         arrays = [*inputs, *outputs, *([] if uniform is None else [uniform])]
         words = {"wgsl": wgsl, "workgroups": list(workgroups), "entry": entry_point}
         words |= {"num_inputs": len(inputs), "num_outputs": len(outputs)}
+        if self.stream is None:
+            self.begin()
         try:
-            self.stream = self.stream or self.connect().makefile("rwb")
             send(self.stream, words, arrays)
             said, results = receive(self.stream)
         except (EOFError, OSError):
@@ -165,9 +178,20 @@ class RemoteDevice:
         if "shader" in said:
             raise webgpu.ShaderError(said["shader"], said["line"])
         if said:
-            self.missing = said.get("missing", "")
             raise KernelLost(*said.values())
         return results
+
+    def begin(self):
+        """Finds a worker that has a device; what is wrong with one that has none is no kernel's fault."""
+        try:
+            self.stream = self.connect().makefile("rwb")
+            send(self.stream, {}, [])
+            said, _ = receive(self.stream)
+            self.missing = said.get("missing", "")
+        except (EOFError, OSError):
+            self.missing = "the worker ended before it had a device"
+        if self.missing:
+            raise KernelLost(self.missing)
 
 
 installed = RemoteDevice(None)  # where no kernels are run: nothing of it is missing
@@ -182,52 +206,5 @@ def install(device):
 
 
 def connection(confined):
-    """A tester's connection: to the server where there is one (see `served`), else to a worker of its own."""
+    """A tester's connection: to the server where there is one (see shader_server), else to a worker of its own."""
     return installed.connect() if installed.connect else fork_worker(confined)[0]
-
-
-@contextlib.contextmanager
-def served(is_wanted):
-    """While the block runs, this process and its children open a device that one worker at a time serves.
-
-    For answers that are trusted: the worker is not confined, and one answer's follows another's.
-    """
-    if not is_wanted:
-        yield
-        return
-    stock = webgpu.open_device
-    with tempfile.TemporaryDirectory(prefix="shaders-") as folder, socket.socket(socket.AF_UNIX) as listener:
-        path = os.path.join(folder, "s")
-        listener.bind(path)
-        listener.listen(64)
-        keeper = os.fork()
-        if keeper == 0:
-            with contextlib.suppress(BaseException):
-                keep_serving(listener)
-            os._exit(0)
-
-        def connect():
-            connection = socket.socket(socket.AF_UNIX)
-            connection.connect(path)
-            return connection
-
-        try:
-            install(RemoteDevice(connect))
-            yield
-        finally:
-            webgpu.open_device, installed.connect = stock, None
-            os.killpg(keeper, signal.SIGKILL)
-            os.waitpid(keeper, 0)
-
-
-def keep_serving(listener):
-    """Forks a worker, and another whenever one has ended; the group that it makes is killed as one."""
-    os.setpgid(0, 0)
-    settle()
-    while True:
-        child = os.fork()
-        if child == 0:
-            ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            while True:
-                serve(listener.accept()[0])
-        os.waitpid(child, 0)

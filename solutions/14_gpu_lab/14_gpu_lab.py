@@ -193,7 +193,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>,
 
 def words_of(wgsl):
     """The words and signs of a kernel's text, one blank between them, without comments."""
-    return " ".join(re.findall(r"\w+|\S", re.sub(r"//.*|/\*.*?\*/", " ", wgsl)))
+    return " ".join(re.findall(r"\w+|\S", re.sub(r"//.*|/\*[\s\S]*?\*/", " ", wgsl)))
 
 
 def has_barrier_in_branch(wgsl):
