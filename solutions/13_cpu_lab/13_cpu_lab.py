@@ -791,7 +791,7 @@ def hidden_split_sum():
     before, values = sys.getswitchinterval(), np.ones(3000, np.float32)
     sys.setswitchinterval(1e-6)  # the threads take turns after every few lines
     try:
-        sums = {float(split_sum(values, 500, 3, at_once)) for _ in range(4)}
+        sums = {float(split_sum(values, 500, 3, at_once)) for _ in range(20)}
     finally:
         sys.setswitchinterval(before)
     assert sums == {3000.0}, f"threads at the same time: 3000 expected, yours {sums}: they write to the same place"
