@@ -40,7 +40,7 @@ class LanesModel(models.PrimitiveModel):
 
 
 # outputs computed at once, and rows that share each loaded weight: as many sums as the registers hold
-LANES, MAX_ROWS = (64, 4) if vector_bits() == 512 else (32, 3)
+LANES, MAX_ROWS = (64, 6) if vector_bits() == 512 else (32, 3)
 
 
 def pointer(context, builder, array_type, array, index, width):

@@ -62,12 +62,34 @@ def four_rows(w, at, num_in, x0, x1, x2, x3):
 
 
 @kernel
+def six_rows(w, at, num_in, x0, x1, x2, x3, x4, x5):
+    a = b = c = d = e = f = splat(np.float32(0), LANES)
+    for k in range(num_in):
+        prefetch(w, at + k * LANES, LANES)
+        weights = load(w, at + k * LANES, LANES)
+        a = fma(weights, splat(x0[k], LANES), a)
+        b = fma(weights, splat(x1[k], LANES), b)
+        c = fma(weights, splat(x2[k], LANES), c)
+        d = fma(weights, splat(x3[k], LANES), d)
+        e = fma(weights, splat(x4[k], LANES), e)
+        f = fma(weights, splat(x5[k], LANES), f)
+    return a, b, c, d, e, f
+
+
+@kernel
 def all_rows(w, at, m, tile, x, num_in, y, column, add):
     """One tile times every row of x [rows, in], into y[:, column : column + LANES]; w and at as in one_row."""
     r = 0
     while r < len(x):
         left = len(x) - r
-        if left >= 4 and MAX_ROWS == 4:
+        if left >= 6 and MAX_ROWS == 6:
+            a, b, c, d, e, f = six_rows(w, at, num_in, x[r], x[r + 1], x[r + 2], x[r + 3], x[r + 4], x[r + 5])
+            put(y[r + 2], column, scaled(m, tile, c), add)
+            put(y[r + 3], column, scaled(m, tile, d), add)
+            put(y[r + 4], column, scaled(m, tile, e), add)
+            put(y[r + 5], column, scaled(m, tile, f), add)
+            done = 6
+        elif left >= 4 and MAX_ROWS == 6:
             a, b, c, d = four_rows(w, at, num_in, x[r], x[r + 1], x[r + 2], x[r + 3])
             put(y[r + 2], column, scaled(m, tile, c), add)
             put(y[r + 3], column, scaled(m, tile, d), add)
