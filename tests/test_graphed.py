@@ -181,6 +181,20 @@ def test_buckets():
     assert [graphed.bucket(n) for n in (1, 2, 3, 4, 5, 8, 9, 64, 65)] == [1, 2, 4, 4, 8, 8, 16, 64, 128]
 
 
+def test_what_was_recorded_at_the_start_serves_every_request(model):
+    options = {"num_blocks": 40, "block_size": 4, "max_num_seqs": 3}
+    prompts, params = [PROMPT, PROMPT[:3], PROMPT[2:]], SamplingParams(max_tokens=9)
+    plain = Engine(model, **options).generate(prompts, params)
+    engine = Engine(model, graphs=True, **options)
+    with torch.inference_mode():
+        assert engine.runner.graphs.record(3, 40) == 3 * 5  # 1, 2 and 4 rows; 1 to 16 blocks
+    before = set(engine.runner.graphs._recorded)
+    recorded = engine.generate(prompts, params)
+    assert [seq.output_token_ids for seq in recorded] == [seq.output_token_ids for seq in plain]
+    assert set(engine.runner.graphs._recorded) == before
+    engine.check_invariants()
+
+
 def test_recorded_inputs_keep_their_addresses(model):
     engine = Engine(model, graphs=True, num_blocks=50)
     engine.generate([PROMPT, PROMPT[:3]], SamplingParams(max_tokens=4))

@@ -34,7 +34,7 @@ def make_engine(args):
     compiled = False if args.graphs else KERNELS[args.kernels]  # graphs are recorded from torch's operators
     model, tokenizer = load(args.model, args.quant, device, dtype, compiled)
     model(torch.zeros(1, 1, dtype=torch.long, device=device))  # so that what has to be compiled is, before a request
-    return Engine(
+    engine = Engine(
         model,
         tokenizer,
         num_blocks=args.num_blocks,
@@ -44,6 +44,10 @@ def make_engine(args):
         graphs=args.graphs,
         draft=NgramDraft(args.num_draft_tokens) if args.num_draft_tokens else None,
     )
+    if args.graphs and device.type == "cuda":  # elsewhere nothing is recorded
+        with torch.inference_mode():
+            engine.runner.graphs.record(args.max_num_seqs, engine.max_model_len)
+    return engine
 
 
 def bind(host, port):

@@ -176,6 +176,16 @@ class PagedGraphs:
         cache.use_inputs(inputs[1:])
         return replay.replay()[:num_rows]
 
+    def record(self, max_rows, max_tokens):
+        """Record every bucket up to so many rows and tokens a row now, so that no request waits for it later."""
+        cache, most = self.cache, bucket(-(-max_tokens // self.cache.block_size))
+        for rows in (1 << i for i in range(bucket(max_rows).bit_length())):
+            for columns in (1 << i for i in range(most.bit_length())):
+                table = [cache.num_blocks] * columns  # the spare block, which belongs to nobody
+                computed = [(columns - 1) * cache.block_size] * rows
+                self.hidden_states(torch.zeros(rows, 1, dtype=torch.long), [table] * rows, computed)
+        return len(self._recorded)
+
     def _record(self, key, tokens):
         inputs = (tokens.clone(), *self.cache.inputs())
         replay = capture(lambda: self.model.hidden_states(inputs[0], self.cache), self.model.device, pool=self._pool)
