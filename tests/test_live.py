@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 import yaml
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from autograder.auditor.candidates import load_topic
 from autograder.auditor.children import score_all
@@ -100,7 +101,12 @@ def check(box, press="Control+Enter"):
         box.page.keyboard.press(press)
     else:
         box.get_by_role("button", name="Check", exact=True).click()
-    box.locator(".live-status[data-reason]").wait_for()
+    try:
+        box.locator(".live-status[data-reason]").wait_for(
+            timeout=10 * 60 * 1000
+        )  # the first start of Python beside other tests
+    except PlaywrightTimeout:
+        raise AssertionError(f"no verdict; the page says {box.locator('.live-status').inner_text()!r}") from None
     return box.locator(".live-status").inner_text()
 
 

@@ -655,8 +655,10 @@ def hidden_speculative_step():
 
     import numpy as np
 
-    num_cells = 12  # every threshold below is a multiple of 1/12: 12 equal stretches of [0, 1) give the law exactly
-    laws = [(2, 1, 1), (4, 0, 0), (0, 3, 1), (1, 2, 1), (1, 0, 3), (2, 2, 0)]
+    # every threshold is a multiple of 1/12, or 1/4: so many equal stretches of [0, 1) give the law exactly
+    fine = 12, [(2, 1, 1), (4, 0, 0), (0, 3, 1), (1, 2, 1), (1, 0, 3), (2, 2, 0)]
+    coarse = 4, [(2, 1, 1), (4, 0, 0), (0, 2, 2), (2, 2, 0), (2, 0, 2)]  # three numbers are 64 cases, not 1,728
+    num_cells, laws = fine
 
     def law(who, prefix):
         index = sum((i + 2) * (token + 1) for i, token in enumerate(prefix)) + who
@@ -683,8 +685,8 @@ def hidden_speculative_step():
                 total[out] = total.get(out, 0.0) + weight / num_cells
         return total
 
-    for k, target, who in ((0, 0, 1), (1, 0, 1), (1, 3, 1), (2, 0, 1), (2, 2, 3), (2, 0, 0)):
-        got = {}
+    for k, target, who in ((0, 0, 1), (1, 0, 1), (1, 3, 1), (2, 0, 1), (2, 2, 3), (2, 1, 4), (2, 0, 0)):
+        (num_cells, laws), got = coarse if k == 2 else fine, {}
         for draft, weight in extended({(): 1.0}, who, k).items():
             p = np.array([law(target, draft[:i]) for i in range(k + 1)])
             q = np.array([law(who, draft[:i]) for i in range(k)]).reshape(k, 3)
