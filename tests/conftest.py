@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # test_book builds the book, which takes minutes: the other readers of it come later
 LONG_FIRST = (
     "test_hostile", "test_book", "test_audit", "test_sandbox", "test_outside_grading", "test_intake", "test_grade",
-    "test_outside", "test_formgrader", "test_live", "test_feedback", "test_regrade", "test_instructor_guide",
-    "test_grading",
+    "test_outside", "test_formgrader", "test_live", "test_axe", "test_feedback", "test_regrade",
+    "test_instructor_guide", "test_grading",
 )  # fmt: skip
 
 
@@ -85,6 +86,18 @@ def book():
         done = subprocess.run(command, cwd=ROOT, env=threads_as_for_a_reader, capture_output=True, text=True)
     assert done.returncode == 0, f"the book does not build: {done.stdout[-3000:]}{done.stderr[-3000:]}"
     return ROOT / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def site(book):
+    """The address at which the built book is served."""
+    from book.tools import serve
+
+    server = serve.make_server(book, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(scope="module")

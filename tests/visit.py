@@ -1,0 +1,45 @@
+"""A tab on the served book, for the tests that open its pages."""
+
+SLOW_MS = 180_000  # starting Python on a busy machine
+
+
+class Visit:
+    """One tab on the served book, cut off from everything else."""
+
+    def __init__(self, browser, site, **options):
+        self.context = browser.new_context(accept_downloads=True, **options)
+        self.context.set_default_timeout(SLOW_MS)
+        self.page = self.context.new_page()
+        self.site, self.outside, self.complaints, self.loaded = site, [], [], []
+        self.context.route(lambda url: not url.startswith((site, "blob:", "data:")), self.refuse)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda line: self.complaints.append(line.text) if line.type == "error" else None)
+        self.page.on("response", lambda answer: self.loaded.append(answer.url))
+
+    def refuse(self, route):
+        self.outside.append(route.request.url)
+        route.abort()
+
+    def open(self, name):
+        self.page.goto(f"{self.site}/{name}.html", wait_until="load")
+        return self.page
+
+    def exercise(self, topic, name):
+        """The exercise's box on its page, with its editor open."""
+        self.open(f"book/{topic}")
+        box = self.page.locator(f'.exercise[data-name="{name}"]')
+        box.evaluate("card => { card.open = true; }")
+        box.locator(".cm-content").wait_for()
+        return box
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.context.close()
+        if not any(error):
+            self.assert_clean()
+
+    def assert_clean(self):
+        assert not self.outside, f"requests leave the site: {self.outside}"
+        assert not self.complaints, f"console errors: {self.complaints}"
