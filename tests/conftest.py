@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from visit import serving
 
 settings.register_profile("course", deadline=None, derandomize=True)  # no clock and no draw of luck fails a test
 settings.load_profile("course")
@@ -67,7 +67,6 @@ def smollm2_tokenizer(smollm2):
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
-    "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -93,16 +92,16 @@ def site(book):
     """The address at which the built book is served."""
     from book.tools import serve
 
-    server = serve.make_server(book, 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+    with serving(serve.make_server(book, 0)) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium, of the system; for one file, because its event loop stands in the way of others."""
+def start_chromium():
+    """A function that starts headless Chromium, of the system, with flags; all are closed at the end of the file.
+
+    For one file, because its event loop stands in the way of others.
+    """
     from book.tools.print_book import find_chromium
 
     program = find_chromium()
@@ -111,6 +110,18 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=CHROMIUM_FLAGS)
-        yield chromium
-        chromium.close()
+        started = []
+
+        def start(*flags):
+            started.append(playwright.chromium.launch(executable_path=program, args=[*CHROMIUM_FLAGS, *flags]))
+            return started[-1]
+
+        yield start
+        for each in started:
+            each.close()
+
+
+@pytest.fixture(scope="module")
+def browser(start_chromium):
+    """Headless Chromium without a GPU."""
+    return start_chromium("--disable-gpu")

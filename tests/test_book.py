@@ -6,7 +6,6 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.request
 import zipfile
@@ -16,6 +15,7 @@ from xml.etree import ElementTree
 import nbformat
 import pytest
 import yaml
+from visit import serving
 
 from book._ext.assignment import course_config, exercise_efforts, read_exercise
 from book.tools import build_book, one_file, print_book, serve, vendor
@@ -516,19 +516,13 @@ def small_site(tmp_path):
 
 
 def test_serve_gives_the_types_that_python_in_the_page_needs(small_site):
-    server = serve.make_server(small_site, 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    base = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(serve.make_server(small_site, 0)) as base:
         wanted = {"a.mjs": "text/javascript", "a.wasm": "application/wasm", "a.js": "text/javascript"}
         for name, kind in wanted.items():
             assert urllib.request.urlopen(f"{base}/{name}").headers.get_content_type() == kind
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(f"{base}/nowhere")
         assert caught.value.code == 404 and b"lost" in caught.value.read()
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_serve_refuses_a_taken_port_and_an_unbuilt_book(small_site, tmp_path, capsys):

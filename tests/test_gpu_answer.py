@@ -1,16 +1,15 @@
 """The model on the reader's GPU, in the page: Chromium's software device, and the small model from the server."""
 
 import shutil
-import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
+from visit import serving
 
 from book.tools import serve, served_model
-from book.tools.print_book import find_chromium
 from book.tools.served_model import MAX_TOKENS, ServedModel
 from mini_engine.cpu.model import CompiledLlama
 from mini_engine.generate import generate
@@ -44,36 +43,13 @@ def address(tmp_path_factory):
     (folder / "index.html").write_text(PAGE)
     for name in ("gpu-decoder.js", "gpu-answer.js"):
         shutil.copyfile(STATIC / name, folder / name)
-    server = serve.make_server(folder, 0, model="tiny")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/"
-    server.shutdown()
-    server.server_close()
+    with serving(serve.make_server(folder, 0, model="tiny")) as address:
+        yield f"{address}/"
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    """A function that starts Chromium with flags; they are all closed at the end."""
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium: the panel is NOT checked. As root on Debian: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browsers = []
-
-        def start(*flags):
-            browsers.append(playwright.chromium.launch(executable_path=program, args=["--no-sandbox", *flags]))
-            return browsers[-1]
-
-        yield start
-        for each in browsers:
-            each.close()
-
-
-@pytest.fixture(scope="module")
-def with_gpu(chromium):
-    return chromium(*SOFTWARE_GPU)
+def with_gpu(start_chromium):
+    return start_chromium(*SOFTWARE_GPU)
 
 
 @pytest.fixture
@@ -151,8 +127,8 @@ def test_a_lost_gpu_is_one_sentence_and_can_be_loaded_again(panel):
     panel.locator("form").wait_for()
 
 
-def test_without_a_gpu_the_panel_says_why(chromium, address):
-    page = chromium("--disable-gpu", "--disable-features=WebGPU").new_page()
+def test_without_a_gpu_the_panel_says_why(start_chromium, address):
+    page = start_chromium("--disable-gpu", "--disable-features=WebGPU").new_page()
     page.goto(address)
     page.get_by_text("recorded answer").wait_for()
     assert not page.get_by_role("button", name="Load").is_visible()
@@ -177,11 +153,7 @@ def test_the_server_hands_out_the_whole_model(address):
 def test_without_the_model_the_server_says_so_and_asks_no_network(tmp_path, monkeypatch):
     monkeypatch.setattr(served_model, "smollm2_is_cached", lambda: False)
     monkeypatch.setattr(served_model, "load_parts", lambda name: pytest.fail("it would be fetched"))
-    server = serve.make_server(tmp_path, 0)
     serve.served_model.cache_clear()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"http://127.0.0.1:{server.server_address[1]}/_model/plan.json")
-    server.shutdown()
-    server.server_close()
+    with serving(serve.make_server(tmp_path, 0)) as address, pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"{address}/_model/plan.json")
     assert caught.value.code == 503 and b"generate Hello fetches it" in caught.value.read()

@@ -6,6 +6,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from visit import serving
 
 from mini_engine.__main__ import main
 from mini_engine.bench.load_test import RequestResult, load_test, make_prompts, summarize, table
@@ -60,11 +61,8 @@ class OtherServer(BaseHTTPRequestHandler):
 @pytest.fixture
 def other_server():
     handler = type("Handler", (OtherServer,), {"lock": threading.Lock()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", handler
-    server.shutdown()
-    server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as address:
+        yield address, handler
 
 
 @pytest.mark.parametrize("chat", [False, True])

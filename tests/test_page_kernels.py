@@ -1,24 +1,18 @@
 """Exercises in WGSL in the page: Python in a worker runs kernels on the browser's WebGPU device, a software one."""
 
-import functools
-import http.server
 import json
 import shutil
-import threading
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from visit import SLOW_MS, serving
 
 from autograder.auditor.candidates import load_topic
 from book._ext import live
-from book.tools import vendor
-from book.tools.print_book import find_chromium
+from book.tools import serve, vendor
 
 ROOT = Path(__file__).resolve().parents[1]
 TOPIC = "14_gpu_lab"
-SLOW_MS = 180_000  # starting Python on a busy machine
-FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run"]
 SOFTWARE = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
 START = """async () => {
   window.worker = new Worker("worker.js", { type: "module" });
@@ -34,13 +28,6 @@ ASK = """(request) => new Promise((done) => {
 })"""
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {".wasm": "application/wasm"}
-
-    def log_message(self, *_):
-        """The log is nobody's."""
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The address of what a page's worker needs, without the rest of the book."""
@@ -54,33 +41,21 @@ def site(tmp_path_factory):
     (folder / "vendor").symlink_to(ROOT / "book" / "_static" / "vendor")
     (folder / "index.html").write_text("<!doctype html><title>worker</title>")
     live.write_course_zip(ROOT, folder / "course.zip")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=folder))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/index.html"
-    server.shutdown()
-    server.server_close()
+    with serving(serve.make_server(folder, 0)) as address:
+        yield f"{address}/index.html"
 
 
-def answers(site, flags, attempts):
+def answers(start_chromium, site, flags, attempts):
     """What the page says of each (exercise, code), in one browser."""
-    program, topic = find_chromium(), live.topic_data(ROOT, TOPIC)
-    if program is None:
-        pytest.skip("no Chromium: kernels in the page are NOT checked. As root on Debian: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *flags])
-        page = browser.new_page()
-        page.set_default_timeout(SLOW_MS)
-        page.goto(site)
-        assert page.evaluate(START) == {"ready": True}
-        asked = [
-            {"topic": topic, "name": name, "code": code, "action": "check", "answers": {}} for name, code in attempts
-        ]
-        found = [page.evaluate(ASK, json.dumps(request)) for request in asked]
-        browser.close()
-    return found
+    topic, page = live.topic_data(ROOT, TOPIC), start_chromium(*flags).new_page()
+    page.set_default_timeout(SLOW_MS)
+    page.goto(site)
+    assert page.evaluate(START) == {"ready": True}
+    asked = [{"topic": topic, "name": name, "code": code, "action": "check", "answers": {}} for name, code in attempts]
+    return [page.evaluate(ASK, json.dumps(request)) for request in asked]
 
 
-def test_the_page_judges_kernels_as_the_visible_tests_do(site):
+def test_the_page_judges_kernels_as_the_visible_tests_do(start_chromium, site):
     _, banks, _ = load_topic(TOPIC, ROOT)
     entries = [entry for entry in live.topic_data(ROOT, TOPIC)["exercises"] if entry["live"]]
     names = [entry["name"] for entry in entries]
@@ -91,13 +66,13 @@ def test_the_page_judges_kernels_as_the_visible_tests_do(site):
     caught = [(name, key, answer) for name in names for key, answer in banks[name].wrong.items() if key != "endless"]
     wrong = [(name, answer.source) for name, _, answer in caught if answer.check == "test"]
     unknown = "int8_product", right[0][1].replace("size.rows", "size.nosuch")
-    *found, broken = answers(site, SOFTWARE, [*right, *wrong, unknown])
+    *found, broken = answers(start_chromium, site, SOFTWARE, [*right, *wrong, unknown])
     assert not [answer["reason"] for answer in found[: len(right)] if not answer["passed"]]
     assert not [code for (_, code), answer in zip(wrong, found[len(right) :], strict=True) if answer["passed"]]
     assert broken["reason"].startswith("ShaderError: line 5: ") and "nosuch" in broken["reason"]
 
 
-def test_without_webgpu_the_page_names_the_notebook(site):
+def test_without_webgpu_the_page_names_the_notebook(start_chromium, site):
     code = live.topic_data(ROOT, TOPIC)["exercises"][6]["solution"]
-    (found,) = answers(site, ["--disable-gpu", "--disable-features=WebGPU"], [("int8_product", code)])
+    (found,) = answers(start_chromium, site, ["--disable-gpu", "--disable-features=WebGPU"], [("int8_product", code)])
     assert not found["passed"] and "open the notebook" in found["reason"]

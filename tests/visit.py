@@ -1,6 +1,20 @@
-"""A tab on the served book, for the tests that open its pages."""
+"""A served folder and a tab on it, for the tests that open pages."""
+
+import contextlib
+import threading
 
 SLOW_MS = 180_000  # starting Python on a busy machine
+
+
+@contextlib.contextmanager
+def serving(server):
+    """The address, without a slash at its end, at which a server of http.server answers while the block runs."""
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 class Visit:
