@@ -16,7 +16,7 @@ from autograder.auditor.bank import read_bank
 from autograder.auditor.candidates import ROOT
 from autograder.auditor.children import score_all
 from autograder.auditor.mutants import mutants
-from autograder.auditor.stamp import AUDITOR, reached, stamp
+from autograder.auditor.stamp import AUDITOR, reached, stamps
 from autograder.auditor.table import table
 from autograder.scoring import Topic
 
@@ -296,9 +296,9 @@ def test_only_what_changed_since_the_counts_were_saved_is_scored_whole(tmp_path)
     [changed] = audit_topic("01_x", root=folder, known={first.stamp})
     assert changed.faults and not changed.is_sampled
     for path in ("solutions/01_x/01_x.py", "solutions/01_x/data.csv"):
-        before = stamp("01_x", "half", folder)
+        before = stamps("01_x", ["half"], folder)
         (folder / path).write_text(TOPIC.replace("HIDDEN", "True") + path)
-        assert stamp("01_x", "half", folder) != before
+        assert stamps("01_x", ["half"], folder) != before
 
 
 def test_a_stamp_follows_our_modules_as_far_as_they_import():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from .candidates import ROOT, candidates_of, load_topic, scratch_folder
 from .children import score_all, score_references
-from .stamp import stamp
+from .stamp import stamps
 from .wrappers import recorded_kinds, wrappers
 
 REFERENCE_CPU_S = 2.0  # a test cell ends within two seconds on one core
@@ -53,9 +53,8 @@ def audit_topic(name, root=ROOT, exercises=None, jobs=2, progress=None, wrappers
             for exercise in topic.exercises
             if not exercises or exercise in exercises
         }
-        for row in rows.values():
-            row.stamp = stamp(name, row.exercise, root)
-            row.is_sampled = row.stamp in known
+        for exercise, stamp in stamps(name, rows, root).items():
+            rows[exercise].stamp, rows[exercise].is_sampled = stamp, stamp in known
         if stray and rows and not exercises:
             next(iter(rows.values())).faults.append(f"the bank has no exercise for: {', '.join(stray)}")
         judge_references(topic, rows, jobs)

@@ -1,7 +1,7 @@
 """What an exercise's verdicts depend on, as a checksum: where it is that of the saved audit, they cannot be others.
 
 It covers the assignment, the exercise's bank, the modules of ours that either imports, the auditor itself with what it
-imports, the pinned packages and the version of Python.
+imports, the worker that runs kernels where the tests have some, the pinned packages and the version of Python.
 """
 
 import ast
@@ -10,21 +10,27 @@ import hashlib
 import sys
 from pathlib import Path
 
+from autograder.outside import devices, shader_server
+
 from .candidates import ROOT
 
 AUDITOR = Path(__file__).with_name("audit.py")
 
 
-def stamp(name, exercise, root=ROOT):
-    """Checksum of everything that the audit of one exercise reads."""
-    folder, bank = root / "solutions" / name, root / "autograder" / "audit" / name / f"{exercise}.txt"
+def stamps(name, exercises, root=ROOT):
+    """{exercise: checksum of everything that its audit reads}; what the exercises share is read once."""
+    read = functools.cache(Path.read_bytes)
+    folder = root / "solutions" / name
     own = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix not in (".ipynb", ".pyc")]
-    digest = hashlib.sha256(repr((*sys.version_info[:2], exercise)).encode())
-    for path in (*own, *([bank] if bank.exists() else [])):
-        digest.update(path.read_bytes())
-    for path in sorted({ROOT / "constraints.txt", *reached([AUDITOR, *own, bank])}):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    worker = [Path(shader_server.__file__)] if devices.is_needed(name) else []
+    shared, found = reached([AUDITOR, *worker, *own]) | {*worker, ROOT / "constraints.txt"}, {}
+    for exercise in exercises:
+        bank = root / "autograder" / "audit" / name / f"{exercise}.txt"
+        digest = hashlib.sha256(repr((*sys.version_info[:2], exercise)).encode())
+        for path in (*own, *([bank] if bank.exists() else []), *sorted(shared | reached([bank]))):
+            digest.update(read(path))
+        found[exercise] = digest.hexdigest()[:16]
+    return found
 
 
 def reached(paths):

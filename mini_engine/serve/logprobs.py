@@ -20,7 +20,7 @@ class TokenReport:
         self.num_told = len(token_ids)
         if token_ids and token_ids[-1] == self.tokenizer.eos_token_id and not seq.params.ignore_eos:
             token_ids = token_ids[:-1]
-        rows = list(zip(token_ids, seq.logprobs, strict=False))[start:]
+        rows = list(zip(token_ids[start:], seq.logprobs[start:], strict=False))
         return self._chat(rows) if self.is_chat else self._completion(rows)
 
     def _chat(self, rows):
