@@ -40,7 +40,11 @@ def create_front(fleet, silence_s=600.0, connect_s=5.0):
 
     app = FastAPI(title="fleet", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.counts = counts
+    _add_routes(app, fleet, counts)
+    return app
 
+
+def _add_routes(app, fleet, counts):
     @app.get("/health")
     async def health():
         replicas = {r.name: {"url": r.url, "num_starts": r.num_starts} for r in fleet.replicas.values()}
@@ -69,8 +73,6 @@ def create_front(fleet, silence_s=600.0, connect_s=5.0):
         work.cancel()  # so that the replica hears of it and frees what the request holds
         await asyncio.gather(work, return_exceptions=True)
         return Response(status_code=499)
-
-    return app
 
 
 class Ask:

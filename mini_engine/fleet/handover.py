@@ -1,8 +1,7 @@
 """Prefill in one process, decode in another: the full blocks of a prompt travel, under the names they have anyway.
 
 The receiver puts them into its prefix cache and then serves the prompt like any other. So a block that is missing,
-never sent or evicted in between, costs time and never the answer. vLLM's connectors and Mooncake (Qin et al. 2024,
-2407.00079) hand over blocks by the hash of their prefix too.
+never sent or evicted in between, costs time and never the answer.
 """
 
 import queue

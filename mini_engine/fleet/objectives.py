@@ -89,7 +89,7 @@ def dollars_per_million(num_replicas, dollars_per_hour, tokens_per_s):
 def mm1_rate(service_rate, limit_s, share):
     """Requests per second at which `share` of an M/M/1 queue's requests are done within limit_s, or 0.0.
 
-    The time in the system is exponential with the rate that is left over, service_rate - rate (Kleinrock 1975).
+    The time in the system is exponential with the rate that is left over, service_rate - rate.
     """
     need_positive(service_rate=service_rate, limit_s=limit_s, share=share * (1 - share))
     return max(0.0, service_rate + math.log(1 - share) / limit_s)

@@ -1,7 +1,7 @@
 """Which replica gets a request: the one with least to do for it, cached prefixes and open work together.
 
 The cost is that of NVIDIA Dynamo's router (docs.nvidia.com/dynamo, router design): weight x blocks to compute + blocks
-in work. What a replica has cached is guessed from what was sent to it, as in SGLang's router: nobody reports it.
+in work. What a replica has cached is guessed from what was sent to it: nobody reports it.
 """
 
 from collections import OrderedDict

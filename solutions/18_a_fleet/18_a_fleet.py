@@ -169,7 +169,7 @@ hidden_choose_replica()
 #
 # `num_held`: how many of the first blocks the receiver has. `ValueError` names the value where `num_tokens`, `block_size` or `bytes_per_token` is below 1, or where `num_held` is negative or more than the full blocks of the prompt.
 #
-# Example: a prompt of 39 tokens in blocks of 16 has 2 full blocks and 7 tokens behind them. The receiver has block 0. Block 1 travels, 16 tokens; with 100 bytes a token that is 1,600 bytes. The receiver computes 7 + 1 = 8 tokens: `([1], 1600, 8)`. (Mooncake, 2407.00079, and vLLM's connectors hand over caches by such names.)
+# Example: a prompt of 39 tokens in blocks of 16 has 2 full blocks and 7 tokens behind them. The receiver has block 0. Block 1 travels, 16 tokens; with 100 bytes a token that is 1,600 bytes. The receiver computes 7 + 1 = 8 tokens: `([1], 1600, 8)`. (DistServe, 2401.09670, and Mooncake, 2407.00079, run the two phases apart.)
 #
 # <details><summary>Hint 1</summary>
 #
@@ -587,7 +587,7 @@ hidden_goodput()
 #
 # `ValueError` names `lowest` where it is not above 0 or is above `highest`, and `within` where it is not above 1.
 #
-# Example: rates up to 5 pass, `lowest` 1, `highest` 64, `within` 1.1. Doubling tries 1, 2, 4, 8; 8 does not pass. Between 4 and 8 you halve the gap on a scale of ratios: √(4 · 8) ≈ 5.66 does not pass, √(4 · 5.66) ≈ 4.76 does, then 5.19 does not. 5.19 / 4.76 is below 1.1: the result is 4.76, after 7 tries. (DistServe searches its goodput in this way, by a binary search over simulated rates.)
+# Example: rates up to 5 pass, `lowest` 1, `highest` 64, `within` 1.1. Doubling tries 1, 2, 4, 8; 8 does not pass. Between 4 and 8 you halve the gap on a scale of ratios: √(4 · 8) ≈ 5.66 does not pass, √(4 · 5.66) ≈ 4.76 does, then 5.19 does not. 5.19 / 4.76 is below 1.1: the result is 4.76, after 7 tries.
 #
 # <details><summary>Hint 1</summary>
 #
