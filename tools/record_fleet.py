@@ -32,6 +32,7 @@ from mini_engine.loading import load
 
 TARGET = Path(__file__).resolve().parents[1] / "book" / "data" / "fleet.json"
 TIMEOUT_S = 600
+OUTCOMES = ("answered", "refused", "broken", "cut")  # broken: ended with an error event; cut: without a word
 OBJECTIVES = Objectives(ttft_s=2.0, tpot_s=0.2, share=0.9)
 PROMPTS = (
     "A ship needs three things: a hull that floats, a crew that agrees, and a chart. The captain began with the",
@@ -102,8 +103,11 @@ def record_routing(num_turns=80, num_replicas=2, concurrency=6):
 
 
 def ended(url, number):
-    """ "answered", "refused" or "broken": what became of one of many requests; half of them stream."""
-    reply = post(url, f"Question {number}: what is the number of days in", 48, number % 2 == 0)
+    """What became of one of many requests, half of them streams: one of OUTCOMES."""
+    try:
+        reply = post(url, f"Question {number}: what is the number of days in", 48, number % 2 == 0)
+    except httpx.HTTPError:
+        return "cut"
     if reply.status_code != 200:
         return "refused"
     return "answered" if number % 2 or "[DONE]" in reply.text else "broken"
@@ -130,7 +134,7 @@ def record_killed(num_requests=60, concurrency=12):
         counts = health(url)["counts"]
     return {
         "num_requests": num_requests,
-        **{name: outcomes.count(name) for name in ("answered", "refused", "broken")},
+        **{name: outcomes.count(name) for name in OUTCOMES},
         "retried": counts["retried"],
         "after_restart": after,
     }
@@ -189,7 +193,7 @@ def record_ray(num_requests=40):
         os.kill(min(pids), signal.SIGKILL)
         for thread in threads:
             thread.join()
-        found = {name: outcomes.count(name) for name in ("answered", "refused", "broken")}
+        found = {name: outcomes.count(name) for name in OUTCOMES}
         return {"version": ray.__version__, "num_workers": len(pids), "num_requests": num_requests, **found}
     finally:
         serve.shutdown()
