@@ -51,9 +51,11 @@ def build_book_once():
     """Build the book where it is missing or older than its sources, one process for all. Returns the ended command."""
     (ROOT / "_build").mkdir(exist_ok=True)
     with FileLock(ROOT / "_build" / ".lock"):
-        threads_as_for_a_reader = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+        # threads as for a reader, but beside busy neighbours: those that wait must not turn in a loop
+        environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+        environment["OMP_WAIT_POLICY"] = "passive"
         command = [sys.executable, "book/tools/build_book.py", "--if-stale"]
-        return subprocess.run(command, cwd=ROOT, env=threads_as_for_a_reader, capture_output=True, text=True)
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="session")
