@@ -58,7 +58,7 @@ class Bank:
 # - Return `(chosen, weights)`, two arrays `[T, top_k]`: the indices of the chosen experts (integers), the most probable first, and how much each counts. Of experts with equal scores the one with the lower index comes first.
 # - With `renormalise=True` the weights of a token are its chosen probabilities divided by their sum, so they add up to 1 (Mixtral, Qwen3). With `False` they are the probabilities themselves (DeepSeek-V2).
 #
-# Scores may be as large as ±1000: nothing may overflow. `top_k` outside 1 … E raises `ValueError`.
+# Scores may be as large as ±1000: nothing may overflow, and where two probabilities round to 0 their scores still decide. `top_k` outside 1 … E raises `ValueError`.
 #
 # Example: the probabilities 0.5, 0.1, 0.3, 0.1 and `top_k=2` choose experts 0 and 2. Their weights are 0.5 and 0.3, renormalised 0.625 and 0.375.
 #
@@ -160,6 +160,9 @@ def hidden_route():
     chosen, weights = route(ties, 2)
     assert chosen.tolist() == [[1, 2], [0, 1]], "of experts with equal scores the lower index comes first"
     np.testing.assert_allclose(weights, 0.5, atol=1e-12, err_msg="equal scores count equally")
+    assert route(np.array([[0.0, -1000, -900]]), 2)[0].tolist() == [[0, 2]], (
+        "two probabilities that round to 0: their scores still say which expert comes first"
+    )
     wide = rng.integers(0, 3, (4, 400)).astype(float)
     want = [sorted(range(400), key=lambda e: (-row[e], e))[:390] for row in wide]  # noqa: B023
     assert route(wide, 390)[0].tolist() == want, (
