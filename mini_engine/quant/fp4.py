@@ -1,7 +1,7 @@
 """Weights as 4-bit floats with a shared scale: MXFP4 (OCP Microscaling Formats 1.0) and NVFP4 (NVIDIA Blackwell).
 
-A number is an E2M1 float: a sign, two bits of exponent, one of mantissa, so 0, 0.5, 1, 1.5, 2, 3, 4 or 6. Bytes are laid
-out as in GGUF files, so what is made here can be written into one. NumPy only.
+A number is an E2M1 float: a sign, two bits of exponent, one of mantissa, so 0, 0.5, 1, 1.5, 2, 3, 4 or 6. Bytes are
+laid out as in GGUF files, so what is made here can be written into one. NumPy only.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ def round_e2m1(x, scales):
 
 
 def pack_halves(codes):
-    """Codes [..., n] in n / 2 bytes: number i of the first half in the low four bits, of the second in the high ones."""
+    """Codes [..., n] in n / 2 bytes: number i of the first half in the low bits, of the second in the high."""
     low, high = np.split(codes, 2, axis=-1)
     return low | high << 4
 
@@ -85,7 +85,7 @@ def bytes_of(stored, size):
 
 
 def round_e4m3(x):
-    """The nearest E4M3 codes of numbers of 0 and above, uint8: halves to the even code, beyond 448 the code of 448."""
+    """The nearest E4M3 codes of numbers from 0 on, uint8: halves to the even code, beyond 448 the code of 448."""
     above = np.minimum(np.searchsorted(E4M3, x), 126)
     below = np.maximum(above - 1, 0)
     low, high = x - E4M3[below], E4M3[above] - x
@@ -99,7 +99,7 @@ def nvfp4_tensor_scale(x):
 
 
 def nvfp4_encode(x, tensor_scale=1.0):
-    """Floats [..., n] as NVFP4 bytes [..., 36 n / 64]: for each 64 numbers four E4M3 scales, then 8 bytes of codes each.
+    """Floats [..., n] as NVFP4 bytes [..., 36 n / 64]: for 64 numbers four E4M3 scales, then 8 bytes of codes each.
 
     A block of 16 has the scale that turns its largest number into 6. tensor_scale multiplies every block's scale; it is
     not stored here. Raises ValueError as blocks_of, and for a tensor_scale that is not positive.
@@ -115,7 +115,7 @@ def nvfp4_encode(x, tensor_scale=1.0):
 
 
 def nvfp4_decode(stored, tensor_scale=1.0):
-    """Floats [..., n] of the bytes that nvfp4_encode makes. Raises ValueError for a scale that E4M3 has no number for."""
+    """Floats [..., n] of the bytes that nvfp4_encode makes. Raises ValueError where a scale is none of E4M3."""
     rows = bytes_of(stored, 4 + NV_ROW // 2)
     if (rows[..., :4] >= len(E4M3)).any():
         raise ValueError("a scale is no E4M3 number of 0 or above")
