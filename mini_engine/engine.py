@@ -7,8 +7,8 @@ import torch
 
 from mini_engine.block_manager import BlockManager, check_owners, require
 from mini_engine.model_runner import ModelRunner
-from mini_engine.paged_cache import PagedKVCache
 from mini_engine.prefix_cache import PrefixCache
+from mini_engine.quant.pages import new_paged_cache
 from mini_engine.sampler import Sampler
 from mini_engine.scheduler import Scheduler
 from mini_engine.sequence import SamplingParams, Sequence
@@ -42,12 +42,12 @@ class Engine:
     """Serves many requests with one model; `step` moves all of them on.
 
     model: a Llama. tokenizer: encode, stream and eos_token_id; without one, prompts are token ids and there is no text.
-    num_blocks, block_size: the KV pool. Further keywords go to Scheduler (max_num_seqs, max_num_batched_tokens,
-    chunked_prefill, watermark). graphs: decode passes as recorded CUDA graphs, one for each bucket of shapes.
+    num_blocks, block_size, kv_dtype: the KV pool, in the model's dtype, "int8" or "int4". Further keywords go to
+    Scheduler (max_num_seqs, max_num_batched_tokens, chunked_prefill, watermark). graphs: decode passes as recorded
+    CUDA graphs, one for each bucket of shapes.
 
-    Every part can be replaced: block_manager (protocol in BlockManager), scheduler (in Scheduler; built over the same
-    block_manager, which is passed too), sampler (in Sampler), draft (in NgramDraft; None: no speculation) and
-    speculative_step (in speculative_step).
+    Every part can be replaced: block_manager (protocol in BlockManager), scheduler (in Scheduler; over the same
+    block_manager, which is passed too), sampler, draft (in NgramDraft; None: no speculation) and speculative_step.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Engine:
         *,
         num_blocks=256,
         block_size=16,
+        kv_dtype=None,
         prefix_caching=True,
         block_manager=None,
         scheduler=None,
@@ -74,7 +75,7 @@ class Engine:
             scheduler = Scheduler(self.block_manager, block_size, prefix_cache=prefix_cache, **scheduler_options)
         self.scheduler = scheduler
         self.draft = draft
-        self.cache = PagedKVCache(model.config, self.block_manager.num_blocks, block_size, model.dtype, model.device)
+        self.cache = new_paged_cache(model, self.block_manager.num_blocks, block_size, kv_dtype)
         sampler = Sampler() if sampler is None else sampler
         self.runner = ModelRunner(model, self.cache, sampler, speculative_step, graphs)
         self.eos_token_id = getattr(tokenizer, "eos_token_id", None)

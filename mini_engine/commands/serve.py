@@ -9,6 +9,7 @@ import uvicorn
 from mini_engine.device import choose_device
 from mini_engine.engine import Engine
 from mini_engine.loading import KERNELS, add_kernels_argument, add_model_argument, load
+from mini_engine.quant.pages import FORMATS
 from mini_engine.serve.app import create_app
 from mini_engine.speculative import NgramDraft
 
@@ -21,6 +22,7 @@ def add_engine_arguments(parser):
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of the numbers")
     parser.add_argument("--graphs", action="store_true", help="record decode steps as CUDA graphs, where there is CUDA")
     parser.add_argument("--num-blocks", type=int, default=1024, help="blocks of the KV pool (default 1024)")
+    parser.add_argument("--kv-dtype", choices=FORMATS, help="KV cache in 8 or 4 bits, blocks of 32 with a scale each")
     parser.add_argument("--block-size", type=int, default=16, help="tokens per block (default 16)")
     parser.add_argument("--max-num-seqs", type=int, default=32, help="requests computed together (default 32)")
     parser.add_argument("--max-num-batched-tokens", type=int, default=512, help="token budget of a step (default 512)")
@@ -39,6 +41,7 @@ def make_engine(args):
         tokenizer,
         num_blocks=args.num_blocks,
         block_size=args.block_size,
+        kv_dtype=args.kv_dtype,
         max_num_seqs=args.max_num_seqs,
         max_num_batched_tokens=args.max_num_batched_tokens,
         graphs=args.graphs,
