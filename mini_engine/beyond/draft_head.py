@@ -50,6 +50,7 @@ class DraftHead(torch.nn.Module):
     def forward(self, hidden, token_ids, cache, positions):
         """Guesses of the next hidden states [B, N, d] from hidden [B, N, d] and the tokens after them [B, N]."""
         size, eps = (self.config.hidden_size,), self.config.rms_norm_eps
+        hidden = hidden.to(self.fuse.dtype)
         token = F.rms_norm(F.embedding(token_ids, self.embedding), size, self.embedding_norm, eps)
         x = torch.cat([token, F.rms_norm(hidden, size, self.hidden_norm, eps)], dim=-1) @ self.fuse
         cos, sin = self.body.cos[positions].unsqueeze(-2), self.body.sin[positions].unsqueeze(-2)
