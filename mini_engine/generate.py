@@ -22,6 +22,8 @@ def generate(model, prompt_ids, max_new_tokens, eos_token_id=None, use_cache=Tru
     than the model has positions; before the first token, so nothing is half done.
     """
     ids = check_request(model.config, prompt_ids, max_new_tokens)
+    if kv_dtype and not use_cache:
+        raise ValueError(f"a cache in {kv_dtype} was asked for, and to use none")
     # the last token is never fed back, so it needs no room
     cache = new_cache(model, max(len(ids), len(ids) + max_new_tokens - 1), kv_dtype) if use_cache else None
     new = ids

@@ -1,5 +1,6 @@
 """KV caches in 8 and 4 bits: the bytes of GGUF's blocks, and no text depends on batch, chunk, page or draft."""
 
+import argparse
 from dataclasses import replace
 from functools import cache
 
@@ -8,12 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from mini_engine.__main__ import main
 from mini_engine.accounting import kv_bytes_per_token
 from mini_engine.bench.random_model import random_weights
 from mini_engine.commands.capacity import main as capacity
+from mini_engine.commands.serve import add_engine_arguments, make_engine
 from mini_engine.cpu.model import CompiledLlama
 from mini_engine.engine import Engine
 from mini_engine.generate import generate
+from mini_engine.loading import add_model_argument
 from mini_engine.model import Llama
 from mini_engine.quant.pages import (
     FORMATS,
@@ -136,6 +140,21 @@ def test_fewer_bytes_hold_more_tokens(capsys):
         assert capacity(["--model", "llama-3-8b", "--kv-bytes", kv_bytes]) == 0
         batches.append(int(capsys.readouterr().out.split("max batch")[1].split()[0]))
     assert batches == [59, 112, 190]
+
+
+def test_the_command_line_has_one_option_for_it(capsys):
+    argv = ["generate", "ab", "--model", "tiny", "--max-tokens", "8", "--kernels", "torch"]
+    ids = list(generate(Llama(*load_tiny()), [97, 98], 8, kv_dtype="int4"))
+    assert main([*argv, "--kv-dtype", "int4"]) == 0
+    assert capsys.readouterr().out == "ab" + "".join(map(chr, ids)) + "\n"
+    for more, words in (("--kernels compiled", "head_dim is 16; torch's can"), ("--no-cache", "and to use none")):
+        assert main([*argv, "--kv-dtype", "int4", *more.split()]) != 0
+        assert words in capsys.readouterr().err
+    args = argparse.ArgumentParser()
+    add_model_argument(args)
+    add_engine_arguments(args)
+    engine = make_engine(args.parse_args("--model tiny --kernels torch --kv-dtype int8".split()))
+    assert engine.cache.kv_dtype == "int8" and engine.cache.keys[0].dtype == torch.uint8
 
 
 def test_what_is_refused(capsys):

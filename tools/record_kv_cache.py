@@ -20,7 +20,7 @@ from mini_engine.loading import load
 from mini_engine.quant.pages import decode, encode
 
 TARGET = Path(__file__).resolve().parents[1] / "book" / "data" / "kv_cache.json"
-NUM_TOKENS, NUM_PROMPTS, PROMPT, NUM_NEW = 1024, 6, 32, 32
+NUM_TOKENS, NUM_PROMPTS, PROMPT, NUM_NEW = 2048, 8, 32, 48
 
 
 def stored_as(kv_dtype):

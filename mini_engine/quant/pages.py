@@ -151,4 +151,6 @@ def check_compiled(model):
     """Raise ValueError for a compiled model whose vectors are not whole blocks."""
     head_dim = model.config.head_dim
     if not isinstance(model, torch.nn.Module) and head_dim % GROUP:
-        raise ValueError(f"the compiled kernels read a KV cache in blocks of {GROUP}, and head_dim is {head_dim}")
+        raise ValueError(
+            f"the compiled kernels read a KV cache in blocks of {GROUP}, and head_dim is {head_dim}; torch's can"
+        )
