@@ -226,12 +226,13 @@ def counted(rounds):
 def counts(head, rows):
     """What the look-up and the head save on the held-out answers, by length of draft."""
     hits, texts = hits_by_place(head, rows), [(r["ids"].tolist(), r["num_prompt"]) for r in rows]
+    known = set(head.ids.tolist())
     lookup = {k: [ngram_rounds(ids[:n], ids[n:], k) for ids, n in texts] for k in KS}
     flat = np.array([hit for row in hits for hit in row])
     reached = [flat[flat[:, :i].all(1), i].mean() for i in range(NUM_MEASURED)]
     return {
         "acceptance_by_place": [float(share) for share in reached],
-        "in_vocabulary": float(np.mean([token in set(head.ids.tolist()) for ids, n in texts for token in ids[n:]])),
+        "in_vocabulary": float(np.mean([token in known for ids, n in texts for token in ids[n:]])),
         "head": {str(k): counted([head_rounds(row, k) for row in hits]) for k in KS},
         "n-gram": {str(k): counted(row) for k, row in lookup.items()},
     }
