@@ -33,19 +33,42 @@ document.addEventListener("DOMContentLoaded", () => {
 // What scrolls in a box of its own must scroll by keyboard, too: also where a fold or a narrower window makes it overflow later.
 (() => {
   const boxes = "article pre, article div.math, article table, .pst-scrollable-table-container, .fig-scroll";
-  const mark = () => {
-    // all is measured before anything is written: the page is laid out once
+  const idle = window.requestIdleCallback || setTimeout;
+  const marked = new WeakSet();
+  const later = ".in-parts .bd-article > section > section:not([style])";
+  const mark = (place) => {
+    // All is measured before anything is written, so that the page is laid out once; what is not laid out yet is not measured.
+    const shown = [...place.querySelectorAll(boxes)].filter((box) => !box.closest(`details:not([open]), ${later}`) && (marked.has(box) || !box.hasAttribute("tabindex")));
     const overflows = (box) => box.clientWidth && (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight + 1);
-    for (const box of [...document.querySelectorAll(boxes)].filter(overflows)) box.tabIndex = 0;
+    for (const [box, is] of shown.map((box) => [box, overflows(box)])) {
+      if (is) {
+        marked.add(box);
+        box.tabIndex = 0;
+      } else if (marked.delete(box)) box.removeAttribute("tabindex");
+    }
   };
+
+  // The parts of a page are laid out one after the other, from the top, when nothing else is to be done.
+  function layOut(part) {
+    if (!part) return document.documentElement.classList.remove("in-parts");
+    part.style.contentVisibility = "visible";
+    return requestAnimationFrame(() => idle(() => {
+      mark(part);
+      layOut(document.querySelector(later));
+    }));
+  }
+  addEventListener("load", () => idle(() => {
+    mark(document);
+    layOut(document.querySelector(later));
+  }));
+
   let soon;
-  const later = () => { clearTimeout(soon); soon = setTimeout(mark, 150); };
-  addEventListener("load", () => (window.requestIdleCallback || setTimeout)(mark));
+  const again = () => { clearTimeout(soon); soon = setTimeout(() => mark(document), 150); };
+  addEventListener("resize", again);
+  document.addEventListener("toggle", again, true);
   // There the arrow keys scroll; the theme would turn the page.
   document.querySelector("article")?.addEventListener("keydown", (event) => {
     const sideways = event.key === "ArrowLeft" || event.key === "ArrowRight";
     if (sideways && event.target.closest(`${boxes}, .figure-live, .exercise, .predict`)) event.stopPropagation();
   });
-  addEventListener("resize", later);
-  document.addEventListener("toggle", later, true);
 })();
