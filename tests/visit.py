@@ -25,8 +25,8 @@ def drawn(figure):
 
 
 def laid_out(page):
-    """A page of which every part is laid out: its height is the true one."""
-    page.locator("html:not(.in-parts)").wait_for(state="attached")
+    """A page of which every part is laid out, also those far below: its height is the true one."""
+    page.evaluate("document.documentElement.classList.remove('in-parts')")
     return page
 
 

@@ -33,12 +33,12 @@ document.addEventListener("DOMContentLoaded", () => {
 // What scrolls in a box of its own must scroll by keyboard, too: also where a fold or a narrower window makes it overflow later.
 (() => {
   const boxes = "article pre, article div.math, article table, .pst-scrollable-table-container, .fig-scroll";
-  const idle = window.requestIdleCallback || setTimeout;
   const marked = new WeakSet();
-  const later = ".in-parts .bd-article > section > section:not([style])";
   const mark = (place) => {
-    // All is measured before anything is written, so that the page is laid out once; what is not laid out yet is not measured.
-    const shown = [...place.querySelectorAll(boxes)].filter((box) => !box.closest(`details:not([open]), ${later}`) && (marked.has(box) || !box.hasAttribute("tabindex")));
+    // All is measured before anything is written, so that the page is laid out once; what is folded away or not laid
+    // out yet is not measured.
+    const isShown = (box) => (box.checkVisibility ? box.checkVisibility({ contentVisibilityAuto: true }) : !box.closest("details:not([open])"));
+    const shown = [...place.querySelectorAll(boxes)].filter((box) => (marked.has(box) || !box.hasAttribute("tabindex")) && isShown(box));
     const overflows = (box) => box.clientWidth && (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight + 1);
     for (const [box, is] of shown.map((box) => [box, overflows(box)])) {
       if (is) {
@@ -48,19 +48,12 @@ document.addEventListener("DOMContentLoaded", () => {
     }
   };
 
-  // The parts of a page are laid out one after the other, from the top, when nothing else is to be done.
-  function layOut(part) {
-    if (!part) return document.documentElement.classList.remove("in-parts");
-    part.style.contentVisibility = "visible";
-    return requestAnimationFrame(() => idle(() => {
-      mark(part);
-      layOut(document.querySelector(later));
-    }));
-  }
-  addEventListener("load", () => idle(() => {
-    mark(document);
-    layOut(document.querySelector(later));
-  }));
+  // A part of the page is laid out when it comes near, and its boxes are looked at then.
+  const idle = window.requestIdleCallback || setTimeout;
+  addEventListener("load", () => idle(() => mark(document)));
+  document.addEventListener("contentvisibilityautostatechange", ({ target, skipped }) => {
+    if (!skipped) idle(() => mark(target));
+  }, true);
 
   let soon;
   const again = () => { clearTimeout(soon); soon = setTimeout(() => mark(document), 150); };
