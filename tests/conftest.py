@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from jailed import need_jail
 from visit import serving
 
 settings.register_profile("course", deadline=None, derandomize=True)  # no clock and no draw of luck fails a test
@@ -16,9 +17,9 @@ settings.load_profile("course")
 ROOT = Path(__file__).resolve().parents[1]
 # test_book builds the book, which takes minutes: the other readers of it come later
 LONG_FIRST = (
-    "test_hostile", "test_book", "test_audit", "test_sandbox", "test_outside_grading", "test_intake", "test_grade",
-    "test_outside", "test_formgrader", "test_live", "test_axe", "test_feedback", "test_regrade",
-    "test_instructor_guide", "test_grading",
+    "test_hostile", "test_book", "test_audit", "test_sandbox", "test_doctor", "test_outside_late", "test_outside_early",
+    "test_intake", "test_grade", "test_outside_grading", "test_outside", "test_formgrader", "test_live", "test_axe",
+    "test_feedback", "test_regrade", "test_instructor_guide", "test_grading",
 )  # fmt: skip
 
 
@@ -63,6 +64,13 @@ def smollm2_tokenizer(smollm2):
     from mini_engine.tokenizer import load_smollm2_tokenizer
 
     return load_smollm2_tokenizer()
+
+
+@pytest.fixture(scope="module", params=["bubblewrap", "landlock"])
+def mode(request):
+    """Each kind of jail that this machine can make."""
+    need_jail(request.param)
+    return request.param
 
 
 CHROMIUM_FLAGS = [
