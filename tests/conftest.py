@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from jailed import need_jail
 from visit import serving
 
 settings.register_profile("course", deadline=None, derandomize=True)  # no clock and no draw of luck fails a test
@@ -16,9 +17,9 @@ settings.load_profile("course")
 
 ROOT = Path(__file__).resolve().parents[1]
 LONG_FIRST = (
-    "test_outside_grading", "test_sandbox", "test_audit", "test_hostile", "test_intake", "test_live", "test_axe",
-    "test_book", "test_grade", "test_regrade", "test_instructor_guide", "test_grading", "test_formgrader",
-    "test_feedback", "test_outside",
+    "test_outside_late", "test_outside_early", "test_hostile", "test_sandbox", "test_audit", "test_intake",
+    "test_live", "test_axe", "test_book", "test_grade", "test_grading", "test_doctor", "test_regrade",
+    "test_instructor_guide", "test_outside_grading", "test_formgrader", "test_feedback", "test_outside",
 )  # fmt: skip
 
 
@@ -82,6 +83,13 @@ def smollm2_tokenizer(smollm2):
     from mini_engine.tokenizer import load_smollm2_tokenizer
 
     return load_smollm2_tokenizer()
+
+
+@pytest.fixture(scope="module", params=["bubblewrap", "landlock"])
+def mode(request):
+    """Each kind of jail that this machine can make."""
+    need_jail(request.param)
+    return request.param
 
 
 CHROMIUM_FLAGS = [
