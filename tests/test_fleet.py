@@ -359,6 +359,15 @@ def outcome(url, number, texts):
     return "answered"
 
 
+def vanish(url):
+    """Two clients that leave before their answer is whole, one of them in the middle of a stream."""
+    body = {"model": "tiny", "prompt": "long", "max_tokens": 900, "temperature": 0, "ignore_eos": True}
+    with httpx.stream("POST", f"{url}/v1/completions", json=body | {"stream": True}, timeout=TIMEOUT_S) as reply:
+        next(reply.iter_lines())
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{url}/v1/completions", json=body, timeout=0.2)
+
+
 def test_a_replica_killed_under_load_leaves_no_request_hanging():
     """Real servers: every request ends as answered (with the right text), refused or broken off with an error."""
     alone = Engine(*loading.load("tiny"), num_blocks=400)
@@ -386,6 +395,9 @@ def test_a_replica_killed_under_load_leaves_no_request_hanging():
         counts = httpx.get(f"{url}/health").json()["counts"]
         assert [counts[name] for name in ("refused", "broken")] == [results.count(n) for n in ("refused", "broken")]
         assert counts["answered"] == results.count("answered") + 1
+        vanish(url)
+        wait_for(lambda: not any(fleet.router.load.values()))
+        assert httpx.get(f"{url}/health").json()["counts"] == counts, "nobody was there to be answered"
         httpx.get(f"{url}/v1/models").raise_for_status()
         bad = httpx.post(f"{url}/v1/completions", json={"model": "tiny", "prompt": ""}, timeout=TIMEOUT_S)
         assert bad.status_code == 400 and bad.json()["error"]["param"] == "prompt", "a replica's own 400 is handed on"

@@ -22,7 +22,7 @@ from book.tools import vendor
 
 logger = logging.getLogger(__name__)
 NOT_IN_THE_PAGE = {"torch", "tokenizers", "transformers", "triton", "fastapi", "uvicorn", "pydantic", "httpx", "openai"}
-NUMPY_TOPICS = {*range(1, 12), 15, 16, 17}  # 14 has kernels for the page beside what needs torch
+NUMPY_TOPICS = {*range(1, 12), 15, 16, 17, 18}  # 14 has kernels for the page beside what needs torch
 
 
 def imports(tree):
