@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from mini_engine.block_manager import BlockManager, check_owners, require
+from mini_engine.generate import check_request
 from mini_engine.model_runner import ModelRunner
 from mini_engine.prefix_cache import PrefixCache
 from mini_engine.quant.pages import new_paged_cache
@@ -98,19 +99,14 @@ class Engine:
     def add_request(self, prompt, params=None):
         """Queue a prompt (text or token ids) and return its Sequence.
 
-        Raises ValueError, naming the limit, for an empty prompt, an id outside the vocabulary, or more tokens than the
-        model has positions or the pool has slots.
+        Raises ValueError, naming the limit, for an empty prompt, an id outside the vocabulary, more tokens than the
+        model has positions or the pool has slots, or an adapter that is not loaded.
         """
         params = SamplingParams() if params is None else params
-        token_ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else [int(t) for t in prompt]
-        config = self.model.config
-        if token_ids and not 0 <= min(token_ids) <= max(token_ids) < config.vocab_size:
-            raise ValueError(f"prompt has a token id outside 0 … {config.vocab_size - 1}")
-        if len(token_ids) + params.max_tokens > config.max_position_embeddings:
-            raise ValueError(
-                f"prompt ({len(token_ids)} tokens) and max_tokens ({params.max_tokens}) exceed the context of "
-                f"{config.max_position_embeddings} tokens"
-            )
+        token_ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
+        token_ids = check_request(self.model.config, token_ids, params.max_tokens)
+        if params.adapter and params.adapter not in (known := getattr(self.model, "adapters", ())):
+            raise ValueError(f"no adapter {params.adapter!r} is loaded; loaded: {', '.join(known) or 'none'}")
         seq = Sequence(self._next_id, token_ids, params, self.clock())
         self.scheduler.add(seq)
         self._next_id += 1
