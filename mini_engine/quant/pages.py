@@ -1,8 +1,8 @@
 """KV caches in 8 and 4 bits: a head's vector of a token becomes blocks of 32 numbers, each with a scale of its own.
 
 The blocks are those of GGUF files (Q8_0 and Q4_1 of ggml-quants.c), byte for byte. The bytes of a vector depend on that
-vector and on nothing else, so it is stored the same in any batch, chunk, page or draft, and text stays equal. Scales
-per channel of the keys, as in KIVI (2402.02750), would need the neighbours in time, which are not there yet.
+vector and on nothing else, so equal vectors are stored alike in any batch, chunk, page or draft. Scales per channel of
+the keys, as in KIVI (2402.02750), would need the neighbours in time, which are not there yet.
 """
 
 from types import SimpleNamespace
