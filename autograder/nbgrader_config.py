@@ -28,6 +28,7 @@ from nbgrader.preprocessors import (  # noqa: E402
     SaveAutoGrades,
 )
 
+from autograder.grading import schema  # noqa: E402
 from autograder.grading.execute import CourseExecute  # noqa: E402
 from autograder.intake import hooks  # noqa: E402
 from autograder.intake.collect import CourseCollect, CourseCollector, CourseExtractor  # noqa: E402
@@ -60,6 +61,7 @@ c.ExchangeFactory.collect = CourseCollect
 
 # What arrives is rebuilt from the release with only the student's own cells, see autograder/intake/.
 hooks.install()
+schema.install()
 provisioner.install()  # the jail: autograder/sandbox
 c.CourseExecute.kernel_name = provisioner.NAME
 c.CourseExecute.shutdown_kernel = "immediate"  # no farewell to wait for

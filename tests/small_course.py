@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from autograder.assignment import notebooks
+from autograder.auditor.compare import compare
 from autograder.grading import course
 from autograder.outside import devices
 
 TOPIC = "01_x"
+TOPICS = sorted(path.stem for path in (course.ROOT / "solutions").glob("*/*.py"))  # of the course itself
+SHARE = 8  # of the starters and wrong answers; `python -m autograder audit --outside` takes them all
 HEADER = """# ---
 # jupyter:
 #   kernelspec:
@@ -108,6 +111,13 @@ def needs_device(assignment):
     why = devices.objection_to(assignment)
     if why:
         pytest.skip(why)
+
+
+def agrees_outside(assignment):
+    """Compares the tester outside with the same tests in the answer's process, on a sample of a topic's bank."""
+    needs_device(assignment)
+    found = compare(assignment, share=SHARE, mutants=1)
+    assert found.answers > 20 and not found.differences, "\n".join(found.differences)
 
 
 def write_script(root, text):

@@ -14,8 +14,9 @@ import pytest
 
 from autograder.assignment.script import read_script
 from autograder.auditor import end_to_end
-from autograder.grading import course, demo, execute
+from autograder.grading import course, demo, execute, running
 from autograder.intake import collect, folders, graft, reading
+from autograder.results import feedback
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-unique cell id")  # one of the made submissions has them
 TOPIC = "03_kv_cache"
@@ -200,6 +201,9 @@ def test_free_cells_stay_in_place_and_locked_cells_are_ours(tmp_path, release):
     ), "a free cell of the release is run twice"
 
 
+MARKS = {"grade": False, "solution": True, "locked": False, "schema_version": 3}
+
+
 def code(source, **metadata):
     return nbformat.v4.new_code_cell(source, metadata=metadata)
 
@@ -211,6 +215,32 @@ def test_untouched_tryit_cells_are_not_run_unless_something_needs_them():
     assert execute.idle_cells([tryit, code("print(result")]) == set()
     assert execute.idle_cells([code("import os", as_released=True), code("def g():\n    os._exit(0)")]) == set()
     assert execute.idle_cells([code("print(1)")]) == set()
+
+
+def test_tests_of_what_nobody_wrote_are_not_run_unless_it_could_have_a_name():
+    starter = code("def half(x):\n    raise NotImplementedError", unwritten=True, nbgrader=MARKS | {"grade_id": "half"})
+    tryit = code("print(half(1))", as_released=True)
+    given = {"half": ["half", "Halver"]}
+    assert running.unwritten([code("x = 1"), starter, tryit], given) == {"half"}
+    for text in (
+        "def half(x): return x",
+        "class Halver: pass",
+        "from mine import *",
+        "globals()['ha' + 'lf'] = len",
+        "exec('def ha' + 'lf(): pass')",
+        "  %run mine.py",
+        "def ｈａｌｆ(x): return x",  # the same name to Python
+        "import sys; sys.modules['__main__'].__setattr__('ha' + 'lf', len)",
+    ):
+        assert running.unwritten([starter, tryit, code(text)], given) == set(), text
+    assert running.unwritten([code("\n" * 10**6), starter], given) == {"half"}, "and it takes no time to see"
+
+
+def test_a_message_without_end_is_cut():
+    error = nbformat.v4.new_output("error", ename="E", evalue="Cell " * 10**6, traceback=["Cell " * 10**6, "the end"])
+    [kept] = execute.trim([error])
+    assert len(json.dumps(kept)) < 10**5 and kept.traceback[0].endswith("the end")
+    assert feedback.line_of(kept, []) == ""
 
 
 def test_a_doubled_solution_cell_keeps_both_in_order(tmp_path, release):

@@ -1,4 +1,4 @@
-"""The whole way: the bank of answers, processes that misbehave, and nbgrader, with the tests outside."""
+"""The whole way with the tests outside: processes that misbehave, and nbgrader. The bank of answers: test_outside_*."""
 
 import nbformat
 import pytest
@@ -6,23 +6,10 @@ import small_course
 
 from autograder.assignment.cells import split_cells
 from autograder.auditor import end_to_end
-from autograder.auditor.candidates import ROOT
 from autograder.auditor.children import score_all
-from autograder.auditor.compare import compare
 from autograder.auditor.pairs import Pair
 from autograder.grading import course
 from autograder.scoring import Topic
-
-TOPICS = sorted(path.stem for path in (ROOT / "solutions").glob("*/*.py"))
-SHARE = 8  # of the starters and wrong answers; `python -m autograder audit --outside` takes them all
-
-
-@pytest.mark.parametrize("name", TOPICS)
-def test_every_cell_says_outside_what_it_says_inside(name):
-    small_course.needs_device(name)
-    found = compare(name, share=SHARE, mutants=1)
-    assert found.answers > 20 and not found.differences, "\n".join(found.differences)
-
 
 SCRIPT = '''\
 # %% setup=True
@@ -167,7 +154,6 @@ class ShortPair(Pair):
 
 # Through nbgrader.
 
-NOTEBOOK = "06_capacity_planning"
 STUBBORN = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)"
 PATCHED = "import json, sys\nsys.displayhook = lambda *_: print(10)\njson.dumps = lambda *a, **k: '{}'"
 TRICKS = {
@@ -178,40 +164,39 @@ TRICKS = {
 }
 
 
+FIRST, OTHER = small_course.NAMES
+
+
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
     """A class of tricksters beside one who did the work; a test cell may take five seconds."""
-    folder = tmp_path_factory.mktemp("class")
-    reference = course.reference_answers(NOTEBOOK)
-    first, *others = [name for name in reference if not name.startswith("answer_")]
-    course.hand_in(folder, "honest", NOTEBOOK, course.submission(NOTEBOOK, reference))
+    root, folder = small_course.make_course(tmp_path_factory.mktemp("course")), tmp_path_factory.mktemp("class")
+    answers = {name: small_course.right(name) for name in small_course.NAMES}
+    course.hand_in(folder, "honest", small_course.TOPIC, course.submission(small_course.TOPIC, answers, root))
     for student, (before, body) in TRICKS.items():
-        source = f"{before}\ndef {first}(*arguments, **named):\n    {body}\n"
-        made = course.submission(NOTEBOOK, reference | {first: source})
-        course.hand_in(folder, student, NOTEBOOK, made)
-    course.nbgrader("autograde", NOTEBOOK, "--CourseExecute.timeout=5", work=folder)
-    return folder, first, others
+        source = f"{before}\ndef {FIRST}(*arguments, **named):\n    {body}\n"
+        made = course.submission(small_course.TOPIC, answers | {FIRST: source}, root)
+        course.hand_in(folder, student, small_course.TOPIC, made)
+    course.nbgrader("autograde", small_course.TOPIC, "--CourseExecute.timeout=5", work=folder, root=root)
+    return folder
 
 
 def points_of(folder, student, name):
-    scores = course.grades(folder, NOTEBOOK)[student]
+    scores = course.grades(folder, small_course.TOPIC)[student]
     return sum(scores.get(f"{kind}_{name}") or 0 for kind in ("test", "hidden"))
 
 
 def test_the_one_who_did_the_work_has_all_points(graded):
-    folder, first, others = graded
-    worth = course.max_scores(folder, NOTEBOOK)
-    for name in (first, *others):
-        assert points_of(folder, "honest", name) == worth[f"test_{name}"] + worth[f"hidden_{name}"]
+    assert [points_of(graded, "honest", name) for name in small_course.NAMES] == [3, 3]
 
 
 @pytest.mark.parametrize("student", TRICKS)
 def test_tricks_earn_nothing(graded, student):
-    folder, first, _ = graded
-    assert points_of(folder, student, first) == 0
+    assert points_of(graded, student, FIRST) == 0
     if student == "sleeps":  # interrupted, and alive: what does not call the sleeper counts
-        assert points_of(folder, student, "littles_law") > 0
-    notebook = nbformat.read(folder / "autograded" / student / NOTEBOOK / f"{NOTEBOOK}.ipynb", as_version=4)
+        assert points_of(graded, student, OTHER) == 3
+    path = graded / "autograded" / student / small_course.TOPIC / f"{small_course.TOPIC}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
     said = [o for cell in notebook.cells for o in cell.get("outputs", []) if o.output_type == "error"]
     assert said and not [o for o in said if "Traceback" in str(o.traceback) or "course_agent" in str(o)]
 

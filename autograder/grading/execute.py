@@ -21,12 +21,12 @@ from nbformat.v4 import new_output
 from nbgrader import utils
 from nbgrader.preprocessors import Execute
 
-from autograder.grading.running import PART_OF, idle_cells, tests_together
+from autograder.grading.running import PART_OF, idle_cells, tests_together, unwritten
 from autograder.outside import master, package
 from autograder.outside.tester import GONE, Tester
 from autograder.sandbox import modes
 
-MAX_OUTPUT_CHARS = 100_000
+MAX_OUTPUT_CHARS, MAX_ERROR_CHARS = 100_000, 20_000
 CELL_S = 25  # for a cell of the student's; the course's own have Execute.timeout
 TEST_S, AGAIN_S = 20, 5  # for a test, and for one after another of its exercise ran out of time
 TESTS_S = 300  # for all tests of a notebook
@@ -53,6 +53,7 @@ class CourseExecute(Execute):
         order = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in nb.cells]
         marks = resources["nbgrader"]
         self._topic = master.load_topic(marks["db_url"], marks["assignment"], marks["notebook"], order)
+        self._unwritten = unwritten(nb.cells, self._topic.names)
         self._own_exchange = None
         try:
             return super().preprocess(nb, resources, km)
@@ -84,6 +85,8 @@ class CourseExecute(Execute):
         cell = self._topic.exercises.get(found[2], {}).get(found[1]) if found else None
         if cell is None:
             return [error_output("KeyError", f"The gradebook has no test {grade_id}: generate the assignment again.")]
+        if found[2] in self._unwritten:
+            return [error_output("NotImplementedError", "")]
         if grade_id not in self._found:
             tests = self._topic.exercises[found[2]]
             self.run_tests(found[2], [tests[part] for part in self._together[grade_id] if part in tests])
@@ -210,9 +213,12 @@ def error_output(name, message, tried=""):
 
 
 def trim(outputs):
-    """The outputs without what exceeds MAX_OUTPUT_CHARS; errors always stay."""
+    """The outputs without what exceeds MAX_OUTPUT_CHARS; errors always stay, with a message of MAX_ERROR_CHARS."""
     kept, size = [], 0
     for output in outputs:
+        if output.output_type == "error" and len(json.dumps(output, default=str)) > MAX_OUTPUT_CHARS:
+            output.ename, output.evalue = output.ename[:100], output.evalue[:MAX_ERROR_CHARS]
+            output.traceback = ["\n".join(output.traceback)[-MAX_ERROR_CHARS:]]
         size += len(json.dumps(output, default=str))
         if size <= MAX_OUTPUT_CHARS or output.output_type == "error":
             kept.append(output)

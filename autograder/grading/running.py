@@ -1,11 +1,18 @@
-"""Which cells of a submission need not run, and which of its tests run together."""
+"""Which cells of a submission need not run, nor which tests, and which of its tests run together."""
 
 import re
 import symtable
+import unicodedata
 
 from nbgrader import utils
 
 PART_OF = re.compile(r"(test|hidden)_(\w+)")
+# what can give a function its name without the name standing in the cell
+UNSEEN_NAMES = re.compile(
+    r"import\s*\*|^[ \t]*[%!]|\b(?:exec|eval|compile|globals|locals|vars|setattr|get_ipython|runpy|import_module|"
+    r"__(?:main|dict|import|builtins|globals|getattr|getattribute|setattr|setitem)__)\b",
+    re.M,
+)
 
 
 def idle_cells(cells):
@@ -40,6 +47,27 @@ def tests_together(cells, idle):
         last = cell.metadata.nbgrader.grade_id
         groups[last] = group
     return groups
+
+
+def unwritten(cells, given):
+    """Exercises whose cell is as it was released, and that no other cell of the student's names or could name unseen.
+
+    given: {exercise: names that its cell defines}. Their tests get nothing (the audit holds every starter to that), so
+    they need not run.
+    """
+    own = [
+        cell.source
+        for cell in cells
+        if cell.cell_type == "code"
+        and not utils.is_locked(cell)
+        and not cell.metadata.keys() & {"as_released", "unwritten"}
+    ]
+    text = unicodedata.normalize("NFKC", "\n".join(own))  # as Python reads names
+    if UNSEEN_NAMES.search(text):
+        return set()
+    words = set(re.findall(r"\w+", text))
+    starters = {cell.metadata.nbgrader.grade_id for cell in cells if cell.metadata.get("unwritten")}
+    return {name for name in starters if name in given and not words & {name, *given[name]}}
 
 
 def names_of(source):

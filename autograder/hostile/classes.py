@@ -18,7 +18,7 @@ from autograder.hostile.canaries import Canaries
 from autograder.intake.graft import NOTES_HEADING
 from autograder.results.wording import ANSI
 
-CELL_SECONDS = 12  # the set-up imports torch: 2 s on a quiet machine
+CELL_SECONDS = 6  # an honest cell takes milliseconds; who was too slow gets a second look, see command.py
 CASE_SECONDS = 60  # the whole of one submission, on a busy machine
 CONFIG = "load_subconfig({config!r})\n"
 # What grading was before there was a jail and before the tests left the student's process.
@@ -114,11 +114,12 @@ def autograde(canaries, topic, stock, cell_seconds):
     stand on the command line: nbgrader reads the course's configuration after that of the folder it is started in.
     """
     environment = canaries.environment | ({"COURSE_JAIL": "trusted"} if stock else {})
-    command = [sys.executable, "-m", "nbgrader", "autograde", topic, "--JailProvisioner.patience_s=3"]
+    command = [*course.NBGRADER, "autograde", topic, "--JailProvisioner.patience_s=3"]
     command += [f"--Execute.timeout={cell_seconds}", f"--Execute.iopub_timeout={cell_seconds}"]
-    command += [f"--JailProvisioner.wall_s={6 * cell_seconds}"]
+    command += [f"--JailProvisioner.wall_s={12 * cell_seconds}"]
     log, started, tried = [], {}, -1
-    while len(started) > tried:
+    students = {path.parent.name for path in canaries.work.glob(f"submitted/*/{topic}")}
+    while len(started) > tried and not students <= started.keys():
         tried = len(started)
         process = subprocess.Popen(
             command, cwd=canaries.work, env=environment, stderr=subprocess.PIPE, text=True, errors="replace",
@@ -145,7 +146,7 @@ def show_feedback(outcomes, canaries, topic):
     """Generates the feedback of these and notes what a page shows that it must not."""
     if not outcomes:
         return
-    command = [sys.executable, "-m", "nbgrader", "generate_feedback", topic]
+    command = [*course.NBGRADER, "generate_feedback", topic]
     subprocess.run(command, cwd=canaries.work, env=canaries.environment, capture_output=True, check=False)
     for outcome in outcomes:
         folder = canaries.work / "feedback" / outcome.case.student

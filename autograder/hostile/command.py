@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from autograder.hostile import bank
 from autograder.hostile.classes import CELL_SECONDS, grade_class
 
-PATIENT = 3  # times as long in the second look at a case that only lacks points or a note: was the machine busy?
+FEW = 8  # cases that one class grades alone
+PATIENT = 6  # times as long in the second look at a case that only lacks points or a note: was the machine busy?
 
 
 def grade_bank(cases, jobs=2, stock=False):
@@ -34,12 +35,13 @@ def grade_bank(cases, jobs=2, stock=False):
 
 
 def grade_classes(cases, jobs, stock, cell_seconds):
-    """As grade_bank, once; a class has one topic."""
+    """As grade_bank, once; a class has one topic, and a topic of few cases one class: each start takes seconds."""
     parts = []
     for topic in sorted({case.topic for case in cases}):
         found = [case for case in cases if case.topic == topic]
-        parts += [found[start::jobs] for start in range(jobs) if found[start::jobs]]
-    with ThreadPoolExecutor(jobs) as pool:
+        number = min(jobs, -(-len(found) // FEW))
+        parts += [found[start::number] for start in range(number)]
+    with ThreadPoolExecutor(max(jobs, len(parts))) as pool:
         results = list(pool.map(lambda part: grade_class(part, stock, cell_seconds), parts))
     outcomes = [outcome for part, _ in results for outcome in part]
     order = {case.name: number for number, case in enumerate(cases)}

@@ -99,6 +99,8 @@ def put_together(release, solutions, free, notes):
         if marks:
             if solutions.get(marks.grade_id, cell.source) != cell.source:
                 cell.source = solutions[marks.grade_id]
+            elif utils.is_solution(cell) and cell.cell_type == "code":
+                cell.metadata["unwritten"] = True
             built += free_cells(marks.grade_id)
     notebook.cells = built
     return notebook

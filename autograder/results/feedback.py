@@ -188,7 +188,7 @@ def own_errors(cell, cells, hidden_ran):
 
 def line_of(error, cells):
     """The last line of the student's code that a traceback names."""
-    places = re.findall(r"(?:Cell |In ?\[)[^\n]*?\[?(\d+)\], line (\d+)", ANSI.sub("", "\n".join(error.traceback)))
+    places = re.findall(r"(?:Cell |In ?\[)[^\n]{0,40}?\[?(\d+)\], line (\d+)", ANSI.sub("", "\n".join(error.traceback)))
     line = ""
     for count, number in places:
         source = next((c.source for c in cells if c.get("execution_count") == int(count) and not utils.is_grade(c)), "")
