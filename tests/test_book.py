@@ -47,7 +47,7 @@ class Reader:
 
     def open(self, path):
         self.page.goto(Path(path).as_uri(), wait_until="load")
-        return self.page
+        return laid_out(self.page)
 
     def __enter__(self):
         return self
@@ -168,7 +168,7 @@ ONE_TEXT = re.compile(r"""\s*(?:\w+=)?[fr]{0,2}(?:".*"|'.*'),?""")  # nothing bu
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_chapter_is_not_too_tall_and_cuts_no_line_of_code(book, browser, chapter):
     with Reader(browser) as reader:
-        page, tallest = laid_out(reader.open(book / f"{chapter}.html")), TALLER.get(Path(chapter).name[:2], TALLEST)
+        page, tallest = reader.open(book / f"{chapter}.html"), TALLER.get(Path(chapter).name[:2], TALLEST)
         assert page.evaluate("document.documentElement.scrollHeight") <= tallest, "too tall with its cards closed"
         shown = page.locator("article .highlight-ipython3 pre").all_inner_texts()
         page.evaluate("document.querySelectorAll('article details').forEach(d => { d.hidden = false; d.open = true; })")
@@ -239,6 +239,7 @@ def test_predict_keeps_the_answer_back_until_the_reader_has_guessed(book, browse
         page = reader.open(book / "book/notation.html")
         block = page.locator(".predict").first
         assert block.locator(".predict-answer").is_hidden()
+        block.scroll_into_view_if_needed()
         page.keyboard.press("Tab")
         block.locator("input").focus()
         page.keyboard.type("eighty")
@@ -250,6 +251,8 @@ def test_predict_keeps_the_answer_back_until_the_reader_has_guessed(book, browse
         assert "4 times too low" in block.locator("[role=status]").inner_text()
         assert "85.9 GB" in block.locator(".predict-answer").inner_text()
         page.reload()
+        block.scroll_into_view_if_needed()
+        block.locator("form").wait_for(state="attached")
         assert "21.475" in block.locator("[role=status]").inner_text(), "the guess is not kept"
         block.get_by_text("Ask me again").click()
         assert block.locator(".predict-answer").is_hidden()
@@ -340,7 +343,7 @@ def test_figures_work_by_keyboard_and_speak(book, browser, chapter):
 def test_a_figure_waits_until_it_is_near_and_keeps_its_room(book, browser):
     """Its words stand in its place; it is made near the eyes, or for paper, and what is being read stays in place."""
     with Reader(browser) as reader:
-        page = laid_out(reader.open(book / "book/03_kv_cache.html"))
+        page = reader.open(book / "book/03_kv_cache.html")
         figure = page.locator("figure-kv-calculator")
         assert figure.locator(".figure-static").inner_text().strip() and figure.locator("svg").count() == 0
         assert figure.bounding_box()["height"] > 300
@@ -351,6 +354,21 @@ def test_a_figure_waits_until_it_is_near_and_keeps_its_room(book, browser):
         assert abs(below.bounding_box()["y"] - place) < 2, "the text jumps when the figure above it is made"
         reader.open(book / "book/11_speculative_decoding.html").evaluate("dispatchEvent(new Event('beforeprint'))")
         assert page.locator(".figure-live .figure-static").count() == 0, "a figure is missing on paper"
+
+
+def test_what_is_far_below_is_laid_out_when_it_comes_near_and_found_by_a_link(book, browser):
+    hidden = "node => !node.checkVisibility({ contentVisibilityAuto: true })"
+    with Reader(browser) as reader:
+        page = reader.page
+        page.goto((book / "book/03_kv_cache.html").as_uri(), wait_until="load")
+        last = page.locator("#further-reading h2")
+        assert last.evaluate(hidden), "the whole page is laid out at the start"
+        page.locator(".bd-sidebar-secondary a[href='#further-reading']").click()
+        page.wait_for_function("node => node.getBoundingClientRect().top < innerHeight", arg=last.element_handle())
+        assert not last.evaluate(hidden)
+        page.goto("about:blank")
+        page.goto((book / "book/03_kv_cache.html").as_uri() + "#exercises", wait_until="load")
+        assert page.locator("html.in-parts").count() == 0, "a link into a page needs the page's true height"
 
 
 # What the build refuses ----------------------------------------------------------------------------------------------

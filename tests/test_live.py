@@ -386,6 +386,7 @@ def test_the_downloaded_notebook_is_a_submission_that_nbgrader_grades(site, brow
         other.evaluate("card => { card.open = true; }")
         other.locator(".cm-content").wait_for()
         write(other, "def kv_cache_bytes(*numbers):\n    return 1\n")
+        visit.page.evaluate("document.querySelector('.exercise[data-kind=written]').open = true")
         written = visit.page.locator(".live-written textarea").first
         written.evaluate("area => { area.closest('.exercise').open = true; }")
         written.fill("It grows like n/2.")

@@ -25,7 +25,7 @@ def drawn(figure):
 
 
 def laid_out(page):
-    """A page of which every part is laid out, also those far below: its height is the true one."""
+    """A page of which every part is laid out, also those far below: it has its true height and all of its words."""
     page.evaluate("document.documentElement.classList.remove('in-parts')")
     return page
 
@@ -49,7 +49,7 @@ class Visit:
 
     def open(self, name):
         self.page.goto(f"{self.site}/{name}.html", wait_until="load")
-        return self.page
+        return laid_out(self.page)
 
     def exercise(self, topic, name):
         """The exercise's box on its page, with its editor open."""

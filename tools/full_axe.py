@@ -1,8 +1,9 @@
-"""Every rule of axe-core on every page of the built book: `python tools/full_axe.py [--axe axe.min.js] [03_kv_cache …]`.
+"""Every rule of axe-core on pages of the built book: `python tools/full_axe.py [--axe axe.min.js] [03_kv_cache …]`.
 
-At 1280 and 390 px, light and dark, with every card and fold open, in every place of the page: tests/test_axe.py asks the
-rules of colour of one text of each look, and the other rules at two of the four. Prints what is found, with the number
-of places, by page; contrast of level AAA, which nobody claims, is not asked. `--axe` names another version's file (`npm pack axe-core@4.14.1` has `package/axe.min.js`).
+At 1280 and 390 px, light and dark, with every card and fold open, in every place of the page: tests/test_axe.py asks
+the rules of colour of one text of each look, and the other rules at two of the four. Prints what is found, with the
+number of places, by page; contrast of level AAA, which nobody claims, is not asked. `--axe` names another version's
+file (`npm pack axe-core@4.14.1` has `package/axe.min.js`).
 """
 
 import argparse
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from test_axe import NOT_ASKED, TRANSITIONS_ENDED  # noqa: E402
-from visit import Visit, laid_out, serving  # noqa: E402
+from visit import Visit, serving  # noqa: E402
 
 from book.tools import build_book, serve, vendor  # noqa: E402
 from book.tools.print_book import find_chromium  # noqa: E402
@@ -37,7 +38,7 @@ def findings(browser, site, axe, name):
     """[(width, theme, rule, place)] of one page."""
     found = []
     with Visit(browser, site, viewport={"width": 1280, "height": 900}) as visit:
-        page = laid_out(visit.open(name))
+        page = visit.open(name)
         page.evaluate("dispatchEvent(new Event('beforeprint'))")  # the figures that wait to be near
         page.evaluate(OPEN)
         if page.locator(".exercise[data-kind=live]").count():

@@ -1,4 +1,5 @@
-"""Python that a chapter shows: at most 76 columns, and without the calls that carry its numbers into the prose.
+"""Python that a chapter shows: at most 76 columns, and without the calls that carry its numbers into the prose. A long
+piece of the engine is folded under its name.
 
 What runs is untouched: this acts on the page. A comment or a text that is longer than that wraps in the browser.
 """
@@ -9,13 +10,17 @@ import subprocess
 import sys
 import textwrap
 from itertools import groupby
+from pathlib import Path
 
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
+from book._ext.html_element import element, text
 from book._ext.nbexercise import exercise_card
 
 COLUMNS = 76
+LONG_LINES = 12
+NAME = re.compile(r"^\s*(?:async )?(?:def|class) (\w+)", re.M)
 PYTHON = {"python", "ipython3", "ipython", "py"}
 
 
@@ -110,6 +115,24 @@ class CodeBlocks(SphinxTransform):
                 block += nodes.Text(source)
 
 
+class EngineFolds(SphinxTransform):
+    """Folds what `literalinclude` brings, where it is long: the page stays short, and its name says what is there."""
+
+    default_priority = 875
+
+    def apply(self, **kwargs):
+        for block in list(self.document.findall(nodes.literal_block)):
+            path, code = Path(block.get("source") or "."), block.astext()
+            lines = code.count("\n") + 1
+            if path.suffix != ".py" or lines <= LONG_LINES or in_card(block):
+                continue
+            name = NAME.search(code)
+            words = f"{name[1] if name else path.stem}, {lines} lines of {path.name}"
+            fold = element("details", text("summary", words), class_="engine-code")
+            block.replace_self(fold)
+            fold += block
+
+
 def in_card(node):
     while node.parent is not None:
         node = node.parent
@@ -120,3 +143,4 @@ def in_card(node):
 
 def setup(app):
     app.add_transform(CodeBlocks)
+    app.add_transform(EngineFolds)

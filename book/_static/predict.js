@@ -1,4 +1,5 @@
-// Predict, then reveal: adds the form to each .predict block, keeps the reader's guess in this browser only.
+// Predict, then reveal: adds the form to each .predict block, keeps the reader's guess in this browser only. The form comes
+// when the block is near: browsers that fill in forms lay out a page as far as it has some.
 (function () {
   "use strict";
 
@@ -98,12 +99,25 @@
       reveal.querySelector("summary").focus();
     });
 
-    reveal.hidden = true;
     reveal.before(form, verdict);
     reveal.after(again);
     const kept = store.get(key);
     if (kept !== null) finish(kept);
   }
 
-  document.querySelectorAll(".predict").forEach(setUp);
+  const near = new IntersectionObserver((seen) => {
+    for (const { isIntersecting, target } of seen) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      target.querySelector(".predict-room").remove();
+      setUp(target);
+    }
+  }, { rootMargin: "1200px 0px" });
+  for (const block of document.querySelectorAll(".predict")) {
+    const reveal = block.querySelector(".predict-answer"), room = make("div", { className: "predict-room" });
+    room.style.height = `${block.dataset.choices ? 3 + 2 * block.dataset.choices.split("|").length : 4}rem`;
+    reveal.hidden = true;
+    reveal.before(room);
+    near.observe(block);
+  }
 })();

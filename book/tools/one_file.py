@@ -101,7 +101,7 @@ def take_pictures(text, pictures):
         data = urllib.parse.unquote_to_bytes(data.replace("&amp;", "&"))
         if is_base64:
             data = base64.b64decode(data)
-        data = re.sub(rb'<path (?![^>]*\bd=)', b'<path d="" ', data)  # a space's glyph, which has no outline
+        data = re.sub(rb"<path (?![^>]*\bd=)", b'<path d="" ', data)  # a space's glyph, which has no outline
         name = f"picture-{len(pictures) + 1}.{KINDS[kind]}"
         pictures[name] = f"image/{kind}", data
         return f'src="{name}"'

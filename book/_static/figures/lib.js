@@ -214,7 +214,7 @@
   }
 
   // When to make a figure -----------------------------------------------------------------------------------------------
-  const NEAR_PX = 600;
+  const NEAR_PX = 1200;  // far enough that Tab does not jump over it
   const waiting = new Map();
   const makeNow = (figure) => {
     const make = waiting.get(figure);

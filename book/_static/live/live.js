@@ -279,7 +279,6 @@
       return show([answer.output ? "This is what your code and the try-it cell print:" : "It ran, and printed nothing.", ...note], "", answer.output);
     }
 
-    // The editor comes when the card is opened, so that the page itself waits for nothing.
     async function open() {
       Python.warmUp(box.dataset.python);
       const wanted = {
@@ -303,8 +302,7 @@
       place.replaceChildren(editor.node);
       block.hidden = true;
     }
-    if (box.open) open();
-    else box.addEventListener("toggle", open, { once: true });
+    open();
   }
 
   function setUp(box) {
@@ -312,18 +310,25 @@
     const state = make("span", { class: "exercise-state" });
     (box.querySelector(".exercise-effort") || box.querySelector(".exercise-title")).append(state);
     const exercise = { box, topic, name, kind, state };
-    oneHintAtATime(exercise);
-    const updateGate = gateSolution(exercise);
+    let updateGate = () => {};
     exercise.refresh = () => {
       showState(exercise);
       updateGate();
       document.dispatchEvent(new Event("course-work"));
     };
-    exercise.refresh();
-    if (kind === "written") setUpWritten(exercise);
-    else if (kind === "notebook") setUpElsewhere(exercise);
-    else if (FROM_DISK) box.querySelector(".exercise-starter").closest(".exercise > *").after(make("p", { class: "live-note" }, "To run code here, serve the book: ", make("code", {}, "make serve"), "."));
-    else setUpLive(exercise);
+    showState(exercise);
+    // What a card holds is made when it is opened, so that the page itself waits for nothing.
+    const fill = () => {
+      oneHintAtATime(exercise);
+      updateGate = gateSolution(exercise);
+      updateGate();
+      if (kind === "written") setUpWritten(exercise);
+      else if (kind === "notebook") setUpElsewhere(exercise);
+      else if (FROM_DISK) box.querySelector(".exercise-starter").closest(".exercise > *").after(make("p", { class: "live-note" }, "To run code here, serve the book: ", make("code", {}, "make serve"), "."));
+      else setUpLive(exercise);
+    };
+    if (box.open) fill();
+    else box.addEventListener("toggle", fill, { once: true });
   }
 
   function setUpTools(tools) {
