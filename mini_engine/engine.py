@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 
 from mini_engine.block_manager import BlockManager, check_owners, require
+from mini_engine.generate import check_request
 from mini_engine.model_runner import ModelRunner
-from mini_engine.paged_cache import PagedKVCache
 from mini_engine.prefix_cache import PrefixCache
+from mini_engine.quant.pages import new_paged_cache
 from mini_engine.sampler import Sampler
 from mini_engine.scheduler import Scheduler
 from mini_engine.sequence import SamplingParams, Sequence
@@ -42,12 +43,12 @@ class Engine:
     """Serves many requests with one model; `step` moves all of them on.
 
     model: a Llama. tokenizer: encode, stream and eos_token_id; without one, prompts are token ids and there is no text.
-    num_blocks, block_size: the KV pool. Further keywords go to Scheduler (max_num_seqs, max_num_batched_tokens,
-    chunked_prefill, watermark). graphs: decode passes as recorded CUDA graphs, one for each bucket of shapes.
+    num_blocks, block_size, kv_dtype: the KV pool, in the model's dtype, "int8" or "int4". Further keywords go to
+    Scheduler (max_num_seqs, max_num_batched_tokens, chunked_prefill, watermark). graphs: decode passes as recorded
+    CUDA graphs, one for each bucket of shapes.
 
-    Every part can be replaced: block_manager (protocol in BlockManager), scheduler (in Scheduler; built over the same
-    block_manager, which is passed too), sampler (in Sampler), draft (in NgramDraft; None: no speculation) and
-    speculative_step (in speculative_step).
+    Every part can be replaced: block_manager (protocol in BlockManager), scheduler (in Scheduler; over the same
+    block_manager, which is passed too), sampler, draft (in NgramDraft; None: no speculation) and speculative_step.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Engine:
         *,
         num_blocks=256,
         block_size=16,
+        kv_dtype=None,
         prefix_caching=True,
         block_manager=None,
         scheduler=None,
@@ -74,7 +76,7 @@ class Engine:
             scheduler = Scheduler(self.block_manager, block_size, prefix_cache=prefix_cache, **scheduler_options)
         self.scheduler = scheduler
         self.draft = draft
-        self.cache = PagedKVCache(model.config, self.block_manager.num_blocks, block_size, model.dtype, model.device)
+        self.cache = new_paged_cache(model, self.block_manager.num_blocks, block_size, kv_dtype)
         sampler = Sampler() if sampler is None else sampler
         self.runner = ModelRunner(model, self.cache, sampler, speculative_step, graphs)
         self.eos_token_id = getattr(tokenizer, "eos_token_id", None)
@@ -97,19 +99,14 @@ class Engine:
     def add_request(self, prompt, params=None):
         """Queue a prompt (text or token ids) and return its Sequence.
 
-        Raises ValueError, naming the limit, for an empty prompt, an id outside the vocabulary, or more tokens than the
-        model has positions or the pool has slots.
+        Raises ValueError, naming the limit, for an empty prompt, an id outside the vocabulary, more tokens than the
+        model has positions or the pool has slots, or an adapter that is not loaded.
         """
         params = SamplingParams() if params is None else params
-        token_ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else [int(t) for t in prompt]
-        config = self.model.config
-        if token_ids and not 0 <= min(token_ids) <= max(token_ids) < config.vocab_size:
-            raise ValueError(f"prompt has a token id outside 0 … {config.vocab_size - 1}")
-        if len(token_ids) + params.max_tokens > config.max_position_embeddings:
-            raise ValueError(
-                f"prompt ({len(token_ids)} tokens) and max_tokens ({params.max_tokens}) exceed the context of "
-                f"{config.max_position_embeddings} tokens"
-            )
+        token_ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
+        token_ids = check_request(self.model.config, token_ids, params.max_tokens)
+        if params.adapter and params.adapter not in (known := getattr(self.model, "adapters", ())):
+            raise ValueError(f"no adapter {params.adapter!r} is loaded; loaded: {', '.join(known) or 'none'}")
         seq = Sequence(self._next_id, token_ids, params, self.clock())
         self.scheduler.add(seq)
         self._next_id += 1

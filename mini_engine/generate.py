@@ -5,6 +5,7 @@ import torch
 from mini_engine.device import argmax
 from mini_engine.gpu.graphs import GraphedDecoder
 from mini_engine.gpu.static_cache import StaticKVCache
+from mini_engine.quant.pages import new_cache
 
 # the ways of `greedy`; the last three are modes of a GraphedDecoder
 ROAD = ("no cache", "cache", "static cache", "graph", "compile")
@@ -12,16 +13,19 @@ DECODER_MODES = {"static cache": "eager", "graph": "graph", "compile": "compile"
 
 
 @torch.inference_mode()
-def generate(model, prompt_ids, max_new_tokens, eos_token_id=None, use_cache=True):
+def generate(model, prompt_ids, max_new_tokens, eos_token_id=None, use_cache=True, kv_dtype=None):
     """Yield the greedy continuation of prompt_ids (a list) one id at a time, at most max_new_tokens.
 
     Ends after yielding eos_token_id. use_cache=False recomputes everything at every step: the same ids, slower.
+    kv_dtype: None for the model's own, "int8" or "int4" for a quantized cache.
     Raises ValueError for an empty prompt, a negative max_new_tokens, an id outside the vocabulary, or more tokens
     than the model has positions; before the first token, so nothing is half done.
     """
     ids = check_request(model.config, prompt_ids, max_new_tokens)
+    if kv_dtype and not use_cache:
+        raise ValueError(f"a cache in {kv_dtype} was asked for, and to use none")
     # the last token is never fed back, so it needs no room
-    cache = model.new_cache(max(len(ids), len(ids) + max_new_tokens - 1)) if use_cache else None
+    cache = new_cache(model, max(len(ids), len(ids) + max_new_tokens - 1), kv_dtype) if use_cache else None
     new = ids
     for _ in range(max_new_tokens):
         token_ids = torch.tensor([new if use_cache else ids], device=model.device)

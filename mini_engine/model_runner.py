@@ -66,6 +66,7 @@ class ModelRunner:
         if self.graphs is not None and max(counts) == 1:
             return self.graphs.hidden_states(tokens, tables, starts)
         self.cache.begin(tables, starts, counts)
+        self.cache.sequences = [row.seq for row in rows]  # for a model whose rows differ: adapters, a draft's head
         return self.model.hidden_states(tokens.to(self.model.device), self.cache)
 
     def _sample(self, sequences, logits):

@@ -7,15 +7,16 @@ from hashlib import blake2b
 from mini_engine.block_manager import require
 
 
-def block_hashes(token_ids, block_size, known=()):
+def block_hashes(token_ids, block_size, known=(), adapter=""):
     """One digest per full block; each covers the block's tokens and the digest before it, so the whole prefix.
 
     token_ids: list of ints. known: digests of the first blocks, if computed before; they are not computed again.
+    adapter: its name is the first block's beginning, since other weights make other keys and values of the same text.
     Returns a list of len(token_ids) // block_size bytes objects. The partial block at the end has none.
     """
     hashes = list(known)
     for start in range(len(hashes) * block_size, len(token_ids) - block_size + 1, block_size):
-        parent = hashes[-1] if hashes else b""
+        parent = hashes[-1] if hashes else adapter.encode()
         tokens = array("q", token_ids[start : start + block_size]).tobytes()
         hashes.append(blake2b(parent + tokens, digest_size=16).digest())
     return hashes

@@ -189,7 +189,7 @@ class Scheduler:
         return True
 
     def _hashes(self, seq):
-        seq.block_hashes = block_hashes(seq.token_ids, self.block_size, seq.block_hashes)
+        seq.block_hashes = block_hashes(seq.token_ids, self.block_size, seq.block_hashes, seq.params.adapter)
         return seq.block_hashes
 
     def _allocate(self):

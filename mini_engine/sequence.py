@@ -22,6 +22,7 @@ class SamplingParams:
     stop: strings that end the text (they are cut off); stop_token_ids: tokens that end it. ignore_eos: go on after
     the end-of-text token, for benchmarks. grammar: a mini_engine.grammar.constraint.Grammar that the text must follow.
     num_logprobs: keep each new token's log-probability and those of so many likeliest tokens in Sequence.logprobs.
+    adapter: the name of one of a LoraModel's adapters, "" for the model as it is (mini_engine.beyond.lora).
     Raises ValueError naming the field and its value.
     """
 
@@ -36,6 +37,7 @@ class SamplingParams:
     ignore_eos: bool = False
     grammar: object = None
     num_logprobs: int | None = None
+    adapter: str = ""
 
     def __post_init__(self):
         checks = {

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,10 @@ settings.register_profile("course", deadline=None, derandomize=True)  # no clock
 settings.load_profile("course")
 
 ROOT = Path(__file__).resolve().parents[1]
-# test_book builds the book, which takes minutes: the other readers of it come later
 LONG_FIRST = (
-    "test_hostile", "test_book", "test_audit", "test_sandbox", "test_doctor", "test_outside_late", "test_outside_early",
-    "test_intake", "test_grade", "test_outside_grading", "test_outside", "test_formgrader", "test_live", "test_axe",
-    "test_feedback", "test_regrade", "test_instructor_guide", "test_grading",
+    "test_outside_late", "test_outside_early", "test_hostile", "test_sandbox", "test_audit", "test_intake",
+    "test_live", "test_axe", "test_book", "test_grade", "test_grading", "test_doctor", "test_regrade",
+    "test_instructor_guide", "test_outside_grading", "test_formgrader", "test_feedback", "test_outside",
 )  # fmt: skip
 
 
@@ -30,14 +30,33 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_sessionstart(session):
-    """Fetch the real model before any test asks whether it is there; the worker processes leave it to their parent."""
+    """Fetch the real model before any test asks whether it is there, and start on the book, for which many wait.
+
+    The worker processes leave both to their parent, and let the book's build go before them.
+    """
+    if hasattr(session.config, "workerinput"):
+        os.nice(4)
+        return
     from mini_engine.files.fetch import ModelUnavailable, fetch_gguf
 
-    if not hasattr(session.config, "workerinput"):
-        try:
-            fetch_gguf()
-        except ModelUnavailable as error:
-            print(f"note: the tests of the real model are skipped: {error}")
+    try:
+        fetch_gguf()
+    except ModelUnavailable as error:
+        print(f"note: the tests of the real model are skipped: {error}")
+    tests_all = session.config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if tests_all and session.config.getoption("numprocesses", None):
+        threading.Thread(target=build_book_once, daemon=True).start()
+
+
+def build_book_once():
+    """Build the book where it is missing or older than its sources, one process for all. Returns the ended command."""
+    (ROOT / "_build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "_build" / ".lock"):
+        # threads as for a reader, but beside busy neighbours: those that wait must not turn in a loop
+        environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+        environment["OMP_WAIT_POLICY"] = "passive"
+        command = [sys.executable, "book/tools/build_book.py", "--if-stale"]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="session")
@@ -85,12 +104,8 @@ CHROMIUM_FLAGS = [
 
 @pytest.fixture(scope="session")
 def book():
-    """The folder of the built book, built now when it is missing or older than its sources, by one process for all."""
-    (ROOT / "_build").mkdir(exist_ok=True)
-    with FileLock(ROOT / "_build" / ".lock"):
-        threads_as_for_a_reader = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-        command = [sys.executable, "book/tools/build_book.py", "--if-stale"]
-        done = subprocess.run(command, cwd=ROOT, env=threads_as_for_a_reader, capture_output=True, text=True)
+    """The folder of the built book."""
+    done = build_book_once()
     assert done.returncode == 0, f"the book does not build: {done.stdout[-3000:]}{done.stderr[-3000:]}"
     return ROOT / "_build" / "html"
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import nbformat
 import pytest
 import yaml
-from visit import serving
+from visit import drawn, laid_out, serving
 
 from book._ext.assignment import course_config, exercise_efforts, read_exercise
 from book.tools import build_book, one_file, print_book, serve, vendor
@@ -160,7 +160,7 @@ CUT_LINES = """() => [...document.querySelectorAll('article pre')]
   .filter(pre => pre.clientWidth && !pre.closest('.cell_output') && pre.scrollWidth > pre.clientWidth + 1)
   .map(pre => pre.textContent.slice(0, 60))"""
 TALLEST = 13_000  # at 1280 px, cards closed; chapter 2 is made for two sittings
-TALLER = {"01": 14_500, "02": 19_500, "03": 14_500, "04": 14_500, "07": 14_500, "14": 16_500, "17": 14_500}
+TALLER = {"01": 14_500, "02": 19_500, "03": 14_500, "04": 14_500, "07": 14_500, "14": 16_500, "17": 16_500}
 LONGEST_LINE = 76
 ONE_TEXT = re.compile(r"""\s*(?:\w+=)?[fr]{0,2}(?:".*"|'.*'),?""")  # nothing but a string: the browser wraps it
 
@@ -168,7 +168,7 @@ ONE_TEXT = re.compile(r"""\s*(?:\w+=)?[fr]{0,2}(?:".*"|'.*'),?""")  # nothing bu
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_chapter_is_not_too_tall_and_cuts_no_line_of_code(book, browser, chapter):
     with Reader(browser) as reader:
-        page, tallest = reader.open(book / f"{chapter}.html"), TALLER.get(Path(chapter).name[:2], TALLEST)
+        page, tallest = laid_out(reader.open(book / f"{chapter}.html")), TALLER.get(Path(chapter).name[:2], TALLEST)
         assert page.evaluate("document.documentElement.scrollHeight") <= tallest, "too tall with its cards closed"
         shown = page.locator("article .highlight-ipython3 pre").all_inner_texts()
         page.evaluate("document.querySelectorAll('article details').forEach(d => { d.hidden = false; d.open = true; })")
@@ -283,7 +283,7 @@ PLAYED = {
 def test_a_figure_over_time_is_stepped_played_and_dragged(book, browser, chapter):
     with Reader(browser) as reader:
         page = reader.open(book / f"book/{chapter}.html")
-        figure = page.locator(f"figure-{PLAYED[chapter]}")
+        figure = drawn(page.locator(f"figure-{PLAYED[chapter]}"))
         button = {
             name: figure.get_by_role("button", name=name, exact=True) for name in ("Step", "Back", "Play or pause")
         }
@@ -318,7 +318,7 @@ def test_figures_work_by_keyboard_and_speak(book, browser, chapter):
         page = reader.open(book / f"{chapter}.html")
         figures = page.locator(".figure-live")
         for i in range(figures.count()):
-            figure = figures.nth(i)
+            figure = drawn(figures.nth(i))
             assert figure.locator(".figure-static").count() == 0, "the script did not take the element over"
             before = figure.locator(".fig-say").inner_text()
             assert before.strip(), "the figure has no sentence for a screen reader"
@@ -335,6 +335,22 @@ def test_figures_work_by_keyboard_and_speak(book, browser, chapter):
                 moved = moved or figure.locator(".fig-say").inner_text() != before
             assert moved, "no control changes what the figure says"
         assert not reader.complaints, reader.complaints
+
+
+def test_a_figure_waits_until_it_is_near_and_keeps_its_room(book, browser):
+    """Its words stand in its place; it is made near the eyes, or for paper, and what is being read stays in place."""
+    with Reader(browser) as reader:
+        page = laid_out(reader.open(book / "book/03_kv_cache.html"))
+        figure = page.locator("figure-kv-calculator")
+        assert figure.locator(".figure-static").inner_text().strip() and figure.locator("svg").count() == 0
+        assert figure.bounding_box()["height"] > 300
+        page.evaluate("document.querySelector('figure-kv-calculator').nextElementSibling.scrollIntoView()")
+        below = page.locator("figure-kv-calculator + *")
+        place = below.bounding_box()["y"]
+        figure.locator("svg").wait_for(state="attached")
+        assert abs(below.bounding_box()["y"] - place) < 2, "the text jumps when the figure above it is made"
+        reader.open(book / "book/11_speculative_decoding.html").evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.locator(".figure-live .figure-static").count() == 0, "a figure is missing on paper"
 
 
 # What the build refuses ----------------------------------------------------------------------------------------------

@@ -179,9 +179,9 @@ def test_abort_gives_everything_back_at_any_moment():
     "prompt, max_tokens, message",
     [
         ([], 1, "empty"),
-        ([512], 1, "outside 0 … 511"),
-        ([-1], 1, "outside 0 … 511"),
-        ([1] * 1020, 5, "exceed the context of 1024"),
+        ([512], 1, "512 is outside the vocabulary of 512"),
+        ([-1], 1, "-1 is outside the vocabulary of 512"),
+        ([1] * 1020, 5, "exceed the model's context of 1024"),
         ([1] * 250, 8, "257 tokens do not fit into 256"),
     ],
 )

@@ -1,5 +1,7 @@
 """The exercises in the page, used as a reader does: Python in the browser, the editor, kept work, the notebook."""
 
+import contextlib
+import functools
 import gzip
 import json
 import re
@@ -10,7 +12,7 @@ import nbformat
 import pytest
 import yaml
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
-from visit import SLOW_MS, Visit, serving
+from visit import SLOW_MS, Visit, drawn, serving
 
 from autograder.auditor.candidates import load_topic
 from autograder.auditor.children import score_all
@@ -204,16 +206,91 @@ def test_the_verdict_of_a_check_is_in_view(site, browser, size):
         assert box.locator(".live-status").evaluate(IN_VIEW), "the reader has to look for the verdict"
 
 
-def test_the_page_states_what_python_weighs(site, browser, book):
-    with Visit(browser, site) as visit:
+@contextlib.contextmanager
+def counted(book):
+    """The served book, and the list of the paths that were asked for, by workers too."""
+    asked = []
+
+    class Counting(serve.BookHandler):
+        def do_GET(self):
+            asked.append(urlsplit(self.path).path)
+            super().do_GET()
+
+    server = serve.LoopbackServer(("127.0.0.1", 0), functools.partial(Counting, directory=str(book), model="none"))
+    with serving(server) as address:
+        yield address, asked
+
+
+def test_the_page_states_what_python_weighs(browser, book):
+    with counted(book) as (address, asked), Visit(browser, address) as visit:
         box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
-        before = len(visit.loaded)
+        before = len(asked)
         box.get_by_role("button", name="Check", exact=True).click()
         stated = float(re.search(r"\((\d+) MB", box.locator(".live-status").inner_text())[1])
         box.locator(".live-status[data-reason]").wait_for()
-        paths = {urlsplit(url).path for url in visit.loaded[before:] if url.startswith(site)}
-    size = sum((book / path.lstrip("/")).stat().st_size for path in paths) / 1e6
+    size = sum((book / path.lstrip("/")).stat().st_size for path in set(asked[before:])) / 1e6
     assert abs(size - stated) < 1, f"the page says {stated} MB, {size:.1f} MB are loaded"
+
+
+def wait_until(page, holds, symptom):
+    for _ in range(SLOW_MS // 100):
+        if holds():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(symptom)
+
+
+def test_python_starts_once_in_a_tab_and_stop_is_nothing_to_another(browser, book):
+    topic, (one, two) = "03_kv_cache", live_exercises("03_kv_cache")[:2]
+    devtools = browser.new_browser_cdp_session()
+
+    def workers():
+        targets = devtools.send("Target.getTargets")["targetInfos"]
+        return sum(target["type"] == "shared_worker" and "worker.js" in target["url"] for target in targets)
+
+    with counted(book) as (address, asked), Visit(browser, address) as visit:
+
+        def starts():
+            return sum(path.endswith("pyodide.asm.wasm") for path in asked)
+
+        def passes(box, entry):
+            write(box, entry["solution"])
+            return check(box).startswith("Visible checks pass")
+
+        assert passes(visit.exercise(topic, one["name"]), one)
+        elsewhere = live_exercises(CHAPTERS[0])[0]
+        assert passes(visit.exercise(CHAPTERS[0], elsewhere["name"]), elsewhere)
+        assert (starts(), workers()) == (1, 1), "the second page starts Python again"
+
+        first, other = visit.page, visit.context.new_page()
+        visit.page = other
+        beside = visit.exercise(topic, two["name"])
+        assert passes(beside, two) and (starts(), workers()) == (2, 2), "a tab has a Python of its own"
+
+        visit.page = first
+        box = visit.exercise(topic, one["name"])
+        write(box, "while True:\n    try:\n        pass\n    except BaseException:\n        pass\n")
+        box.get_by_role("button", name="Run", exact=True).click()
+        box.locator(".live-status").get_by_text("Running").wait_for()
+        box.get_by_role("button", name="Stop").click()
+        wait_until(first, lambda: workers() == 1, "the loop goes on, unseen")
+        assert check(beside).startswith("Visible checks pass") and starts() == 2, "Stop ended the other tab's Python"
+        assert passes(box, one) and starts() == 3
+
+
+# As in browsers whose shared workers end with their page: the option is never read.
+ENDS_WITH_ITS_PAGE = """{
+  const Shared = window.SharedWorker;
+  window.SharedWorker = function (address, { type, name }) { return new Shared(address, { type, name }); };
+}"""
+
+
+def test_where_no_worker_outlives_its_page_each_page_has_its_own(site, browser):
+    with Visit(browser, site) as visit:
+        visit.context.add_init_script(ENDS_WITH_ITS_PAGE)
+        box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
+        assert "Not written yet" in check(box)
+        assert [worker.url for worker in visit.page.workers if worker.url.endswith("live/worker.js")]
 
 
 def test_the_keyboard_is_enough(site, browser):
@@ -280,8 +357,8 @@ def test_a_copy_of_the_book_works_under_a_path(book, browser, tmp_path):
         assert "Not written yet" in check(box)
         write(box, live_exercises("03_kv_cache")[0]["solution"])
         assert "Visible checks pass" in check(box)
-        assert visit.page.locator("figure-kv-calculator svg").first.is_visible(), "the figure is not drawn"
-        assert visit.page.locator(".figure-live .fig-say").first.inner_text().strip()
+        figure = drawn(visit.page.locator("figure-kv-calculator"))
+        assert figure.locator("svg").is_visible() and figure.locator(".fig-say").inner_text().strip()
         for query in ("what+is+ttft", "rope"):
             visit.page.goto(f"{visit.site}/search.html?q={query}")
             visit.page.locator("#search-results li a").first.wait_for()

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TOPIC = "14_gpu_lab"
 SOFTWARE = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
 START = """async () => {
-  window.worker = new Worker("worker.js", { type: "module" });
+  window.worker = new SharedWorker("worker.js", { type: "module" }).port;
   const answer = new Promise((done) => { worker.onmessage = ({ data }) => done(data); });
   const at = (place) => location.origin + "/" + place;
   const start = { pyodide: at("vendor/pyodide/"), course: at("course.zip"), lock: at("pyodide-lock.json") };

@@ -33,6 +33,7 @@ LAYERS = (
     ("serve",),
     ("bench", "transformer"),
     ("commands",),
+    ("fleet",),
     ("__main__",),
 )
 MAY_IMPORT = {

@@ -17,6 +17,19 @@ def serving(server):
         server.server_close()
 
 
+def drawn(figure):
+    """A live figure, made: it waits until it comes near the reader's eyes."""
+    figure.scroll_into_view_if_needed()
+    figure.locator(".fig-say").wait_for()
+    return figure
+
+
+def laid_out(page):
+    """A page of which every part is laid out, also those far below: its height is the true one."""
+    page.evaluate("document.documentElement.classList.remove('in-parts')")
+    return page
+
+
 class Visit:
     """One tab on the served book, cut off from everything else."""
 

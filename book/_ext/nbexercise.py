@@ -89,7 +89,7 @@ class NbExercise(SphinxDirective):
         if "open" in self.options:
             attrs["open"] = "open"
         parts = [*head, *self.task(exercise, attrs["data-kind"]), *self.answers(exercise)]
-        scripts = element("span", scripts=["live/store.js", "live/live.js"], hidden="hidden")
+        scripts = element("span", scripts=["live/store.js", "live/python.js", "live/live.js"], hidden="hidden")
         card = exercise_card("", *parts, scripts, ids=[f"exercise-{name}"], attrs=attrs)
         card.document = self.state.document
         return [*self.where_these_run(root, assignment), card]

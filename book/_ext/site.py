@@ -10,9 +10,15 @@ from urllib.parse import quote, urlsplit
 
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.errors import ExtensionError
 
 GLOSSARY = "book/glossary"
 MAX_WORDS = 45
+# The theme measures every code block one after the other, in closed cards too, at the start and after each change of
+# the page: seconds on a slow machine. site.js marks what scrolls, having measured all at once.
+THEME_SCRIPT = "_static/scripts/pydata-sphinx-theme.js"
+MEASURES = '"complete"===document.readyState?I():window.addEventListener("load",I)'
+MEASURES_NOT = "0/* scrolling boxes are marked by site.js */"
 
 
 def one_address(app, config):
@@ -94,10 +100,34 @@ def add_launch_buttons(app, pagename, templatename, context, doctree):
         context["header_buttons"].append({"type": "link", "url": url, "label": label, "tooltip": tooltip, **look})
 
 
+def defer_scripts(app, pagename, templatename, context, doctree):
+    """Scripts of files wait for the page, but for the options, which scripts of a line in the head need at once."""
+    if pagename == "search" or "script_files" not in context:
+        return
+
+    def deferred(script):
+        if not script.filename or str(script.filename).endswith("documentation_options.js"):
+            return script
+        return type(script)(script.filename, priority=script.priority, **{**script.attributes, "defer": "defer"})
+
+    context["script_files"] = [deferred(script) for script in context["script_files"]]
+
+
+def lighten_theme(app, error):
+    if error or app.builder.format != "html" or not (path := Path(app.outdir) / THEME_SCRIPT).is_file():
+        return
+    script = path.read_text(encoding="utf-8")
+    if script.count(MEASURES) + script.count(MEASURES_NOT) != 1:
+        raise ExtensionError(f"{THEME_SCRIPT} is another version: find what it does on load and update site.py")
+    path.write_text(script.replace(MEASURES, MEASURES_NOT), encoding="utf-8")
+
+
 def setup(app):
     app.add_config_value("course_repository", "", "html")
     app.connect("config-inited", one_address)
     app.connect("doctree-resolved", add_hover_texts)
     app.connect("html-page-context", one_title)
     app.connect("html-page-context", add_launch_buttons, priority=502)
+    app.connect("html-page-context", defer_scripts, priority=900)
+    app.connect("build-finished", lighten_theme)
     app.add_js_file("terms.js", defer="defer")

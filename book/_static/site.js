@@ -33,19 +33,35 @@ document.addEventListener("DOMContentLoaded", () => {
 // What scrolls in a box of its own must scroll by keyboard, too: also where a fold or a narrower window makes it overflow later.
 (() => {
   const boxes = "article pre, article div.math, article table, .pst-scrollable-table-container, .fig-scroll";
-  const mark = () => {
-    // all is measured before anything is written: the page is laid out once
+  const marked = new WeakSet();
+  const mark = (place) => {
+    // All is measured before anything is written, so that the page is laid out once; what is folded away or not laid
+    // out yet is not measured.
+    const isShown = (box) => (box.checkVisibility ? box.checkVisibility({ contentVisibilityAuto: true }) : !box.closest("details:not([open])"));
+    const shown = [...place.querySelectorAll(boxes)].filter((box) => (marked.has(box) || !box.hasAttribute("tabindex")) && isShown(box));
     const overflows = (box) => box.clientWidth && (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight + 1);
-    for (const box of [...document.querySelectorAll(boxes)].filter(overflows)) box.tabIndex = 0;
+    for (const [box, is] of shown.map((box) => [box, overflows(box)])) {
+      if (is) {
+        marked.add(box);
+        box.tabIndex = 0;
+      } else if (marked.delete(box)) box.removeAttribute("tabindex");
+    }
   };
+
+  // A part of the page is laid out when it comes near, and its boxes are looked at then.
+  const idle = window.requestIdleCallback || setTimeout;
+  addEventListener("load", () => idle(() => mark(document)));
+  document.addEventListener("contentvisibilityautostatechange", ({ target, skipped }) => {
+    if (!skipped) idle(() => mark(target));
+  }, true);
+
   let soon;
-  const later = () => { clearTimeout(soon); soon = setTimeout(mark, 150); };
-  addEventListener("load", () => (window.requestIdleCallback || setTimeout)(mark));
+  const again = () => { clearTimeout(soon); soon = setTimeout(() => mark(document), 150); };
+  addEventListener("resize", again);
+  document.addEventListener("toggle", again, true);
   // There the arrow keys scroll; the theme would turn the page.
   document.querySelector("article")?.addEventListener("keydown", (event) => {
     const sideways = event.key === "ArrowLeft" || event.key === "ArrowRight";
     if (sideways && event.target.closest(`${boxes}, .figure-live, .exercise, .predict`)) event.stopPropagation();
   });
-  addEventListener("resize", later);
-  document.addEventListener("toggle", later, true);
 })();

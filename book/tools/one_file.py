@@ -101,6 +101,7 @@ def take_pictures(text, pictures):
         data = urllib.parse.unquote_to_bytes(data.replace("&amp;", "&"))
         if is_base64:
             data = base64.b64decode(data)
+        data = re.sub(rb'<path (?![^>]*\bd=)', b'<path d="" ', data)  # a space's glyph, which has no outline
         name = f"picture-{len(pictures) + 1}.{KINDS[kind]}"
         pictures[name] = f"image/{kind}", data
         return f'src="{name}"'
@@ -122,9 +123,9 @@ def write_epub(articles, path):
         files[f"{name}.xhtml"] = XHTML.substitute(title=escape(title), body=f'<section id="{name}">{text}</section>')
         has = " ".join(kind for kind, mark in (("mathml", "<math"), ("svg", "<svg")) if mark in text)
         extra = f' properties="{has}"' if has else ""
-        items.append(f'<item id="{name}" href="{name}.xhtml"{extra} media-type="application/xhtml+xml"/>')
+        items.append(f'<item id="page-{name}" href="{name}.xhtml"{extra} media-type="application/xhtml+xml"/>')
     items += [f'<item id="{n[:-4]}" href="{n}" media-type="{kind}"/>' for n, (kind, _) in pictures.items()]
-    spine = "".join(f'<itemref idref="{name}"/>' for name in ("nav", *(chapter[0] for chapter in chapters)))
+    spine = "".join(f'<itemref idref="{name}"/>' for name in ("nav", *(f"page-{chapter[0]}" for chapter in chapters)))
     digest = hashlib.sha256("".join(files.values()).encode()).hexdigest()
     names = {"id": uuid.uuid5(uuid.NAMESPACE_URL, digest), "title": TITLE}
     files["package.opf"] = PACKAGE.substitute(names, manifest="".join(items), spine=spine)

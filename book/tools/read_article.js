@@ -29,6 +29,24 @@
     box.append(...part.childNodes);
     part.replaceWith(box);
   }
+  // what EPUB's schemas do not have: MathML 3's places for a style, words read aloud only, a map that is a group
+  for (const part of article.querySelectorAll("math :is([displaystyle], [scriptlevel]):not(mstyle)")) {
+    const style = document.createElementNS(part.namespaceURI, "mstyle");
+    for (const key of ["displaystyle", "scriptlevel"]) {
+      if (part.hasAttribute(key)) style.setAttribute(key, part.getAttribute(key));
+      part.removeAttribute(key);
+    }
+    part.replaceWith(style);
+    style.append(part);
+  }
+  for (const part of article.querySelectorAll("math[aria-hidden]")) part.removeAttribute("aria-hidden");
+  for (const part of article.querySelectorAll("a[aria-describedby]")) part.removeAttribute("aria-describedby");
+  for (const part of article.querySelectorAll("svg[role=group]")) part.setAttribute("role", "img");
+  for (const link of article.querySelectorAll("svg a:not(:has(title))")) {
+    const title = document.createElementNS(link.namespaceURI, "title");
+    title.textContent = link.textContent.trim();
+    link.prepend(title);
+  }
   const unique = (id) => `${name}--${id}`;
   const seen = new Set();
   for (const part of article.querySelectorAll("*")) {

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mini_engine.accounting import capacity_table, kv_bytes_per_token, kv_heads_per_gpu, weight_bytes
 from mini_engine.config import MODELS, ModelConfig
+from mini_engine.quant.arrays import KV_BYTES
 
 # flag, ModelConfig field, help; without --model all but the last two must be given
 SHAPE = [
@@ -33,10 +34,16 @@ def add_arguments(parser):
     parser.add_argument("--context", type=int, default=8192, help="tokens of one request (default 8192)")
     parser.add_argument("--tp", type=int, default=1, help="tensor parallel GPUs (default 1)")
     parser.add_argument("--weight-bytes", type=float, default=2.0, help="bytes per weight (default 2: bf16)")
-    parser.add_argument("--kv-bytes", type=float, default=2.0, help="bytes per number in the KV cache (default 2)")
+    help_text = f"bytes per number in the KV cache (default 2), or {' or '.join(KV_BYTES)}"
+    parser.add_argument("--kv-bytes", type=kv_bytes, default=2.0, help=help_text)
     parser.add_argument("--replicate-kv", action="store_true", help="copy KV heads where --tp exceeds their number")
     # a mistyped number gets the same single line as a number that makes no sense
     parser.error = lambda message: parser.exit(2, f"capacity: {message}\n")
+
+
+def kv_bytes(text):
+    """The number that --kv-bytes gives, or that of a format's name."""
+    return KV_BYTES[text] if text in KV_BYTES else float(text)
 
 
 def model_of(args):

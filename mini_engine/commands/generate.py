@@ -5,6 +5,7 @@ import sys
 from mini_engine.device import choose_device
 from mini_engine.generate import check_request, generate
 from mini_engine.loading import KERNELS, add_kernels_argument, add_model_argument, load, load_parts
+from mini_engine.quant.pages import FORMATS
 
 
 def add_arguments(parser):
@@ -15,6 +16,7 @@ def add_arguments(parser):
     parser.add_argument("--no-cache", action="store_true", help="recompute everything for every token")
     add_model_argument(parser)
     parser.add_argument("--quant", choices=("int8", "int4"), help="weights in 8 or 4 bits")
+    parser.add_argument("--kv-dtype", choices=FORMATS, help="KV cache in 8 or 4 bits, blocks of 32 with a scale each")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, or webgpu (in int8)")
     add_kernels_argument(parser)
 
@@ -42,7 +44,7 @@ def on_torch_device(args):
     model, tokenizer = load(args.model, args.quant, choose_device(args.device).device, compiled=KERNELS[args.kernels])
 
     def continuation(ids):
-        return generate(model, ids, args.max_tokens, tokenizer.eos_token_id, not args.no_cache)
+        return generate(model, ids, args.max_tokens, tokenizer.eos_token_id, not args.no_cache, args.kv_dtype)
 
     return model.config, tokenizer, continuation
 
@@ -52,8 +54,8 @@ def on_webgpu(args):
     from mini_engine.gpu.webgpu.decoder import WebGPUDecoder
     from mini_engine.gpu.webgpu.device import NoDevice
 
-    if args.quant == "int4" or args.no_cache:
-        raise ValueError("on webgpu the weights are int8 and the cache is always used: no --quant int4, no --no-cache")
+    if args.quant == "int4" or args.no_cache or args.kv_dtype:
+        raise ValueError("on webgpu weights are int8 and the cache is float: no --quant int4, --no-cache or --kv-dtype")
     config, weights, tokenizer = load_parts(args.model)
 
     def continuation(ids):

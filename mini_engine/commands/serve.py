@@ -6,11 +6,15 @@ import socket
 import torch
 import uvicorn
 
+from mini_engine.beyond.lora import LoraModel, load_adapter
 from mini_engine.device import choose_device
 from mini_engine.engine import Engine
 from mini_engine.loading import KERNELS, add_kernels_argument, add_model_argument, load
+from mini_engine.quant.pages import FORMATS
 from mini_engine.serve.app import create_app
 from mini_engine.speculative import NgramDraft
+
+ADAPTER_HELP = "a LoRA adapter that peft saved, served under this model name; may stand several times"
 
 
 def add_engine_arguments(parser):
@@ -21,24 +25,43 @@ def add_engine_arguments(parser):
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of the numbers")
     parser.add_argument("--graphs", action="store_true", help="record decode steps as CUDA graphs, where there is CUDA")
     parser.add_argument("--num-blocks", type=int, default=1024, help="blocks of the KV pool (default 1024)")
+    parser.add_argument("--kv-dtype", choices=FORMATS, help="KV cache in 8 or 4 bits, blocks of 32 with a scale each")
     parser.add_argument("--block-size", type=int, default=16, help="tokens per block (default 16)")
     parser.add_argument("--max-num-seqs", type=int, default=32, help="requests computed together (default 32)")
     parser.add_argument("--max-num-batched-tokens", type=int, default=512, help="token budget of a step (default 512)")
+    parser.add_argument("--adapter", action="append", default=[], metavar="NAME=FOLDER", help=ADAPTER_HELP)
     parser.add_argument("--num-draft-tokens", type=int, default=0, help="n-gram speculation; 0, the default, is off")
+
+
+def with_adapters(model, args):
+    """The model with the adapters that --adapter names, on torch, as one line says. Raises ValueError for a bad one."""
+    if args.graphs or args.kernels == "compiled":
+        raise ValueError("--adapter needs torch's operators: no --graphs, no --kernels compiled")
+    named = dict(each.partition("=")[::2] for each in args.adapter)
+    if len(named) < len(args.adapter) or args.model in named or not all(map(all, named.items())):
+        raise ValueError(f"--adapter takes NAME=FOLDER, each name once and not {args.model!r}; got {args.adapter}")
+    adapters = {name: load_adapter(folder, model.config) for name, folder in named.items()}
+    for name, each in adapters.items():
+        print(f"adapter {name}: rank {each.rank}, {each.num_bytes:,} bytes; the model runs on torch, not compiled")
+    return LoraModel(model, adapters)
 
 
 def make_engine(args):
     """The engine that the options describe. Raises ValueError or ModelUnavailable, with one clear line."""
     device = choose_device(args.device).device
     dtype = getattr(torch, args.dtype)
-    compiled = False if args.graphs else KERNELS[args.kernels]  # graphs are recorded from torch's operators
+    # graphs are recorded from torch's operators, and adapters are added to them
+    compiled = False if args.graphs or args.adapter else KERNELS[args.kernels]
     model, tokenizer = load(args.model, args.quant, device, dtype, compiled)
+    if args.adapter:
+        model = with_adapters(model, args)
     model(torch.zeros(1, 1, dtype=torch.long, device=device))  # so that what has to be compiled is, before a request
     engine = Engine(
         model,
         tokenizer,
         num_blocks=args.num_blocks,
         block_size=args.block_size,
+        kv_dtype=args.kv_dtype,
         max_num_seqs=args.max_num_seqs,
         max_num_batched_tokens=args.max_num_batched_tokens,
         graphs=args.graphs,

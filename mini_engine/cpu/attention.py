@@ -6,48 +6,62 @@ query heads that share a KV head are computed together, so that each key and val
 """
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 
+from mini_engine.cpu.blocks import BLOCK, piece
 from mini_engine.cpu.compiler import kernel
 from mini_engine.cpu.lanes import LANES, fma, fold, load, maximum, splat, store
 from mini_engine.cpu.pointwise import WIDTH, exponential
 
 
-@kernel
-def score(q, first, keys, at, head_dim):
-    """q · k of the query that starts at element `first` of q and the key that starts at element `at` of keys."""
-    a = splat(np.float32(0), WIDTH)
-    for i in range(0, head_dim, WIDTH):
-        a = fma(load(q, first + i, WIDTH), load(keys, at + i, WIDTH), a)
-    return fold(a, False)
+def scores_of(width):
+    """The kernels that compute q · k by `width` elements at a time: for one head, for three."""
+
+    @kernel
+    def one(q, first, keys, at, head_dim):
+        """Of the query that starts at element `first` of q and the key that starts at element `at` of keys."""
+        a = splat(np.float32(0), width)
+        for i in range(0, head_dim, width):
+            a = fma(load(q, first + i, width), piece(keys, at, i, width), a)
+        return fold(a, False)
+
+    @kernel
+    def three(q, first, keys, at, head_dim):
+        """For three heads whose queries lie one after the other; they share each loaded piece of the key."""
+        a = b = c = splat(np.float32(0), width)
+        for i in range(0, head_dim, width):
+            key = piece(keys, at, i, width)
+            a = fma(load(q, first + i, width), key, a)
+            b = fma(load(q, first + head_dim + i, width), key, b)
+            c = fma(load(q, first + 2 * head_dim + i, width), key, c)
+        return fold(a, False), fold(b, False), fold(c, False)
+
+    return one, three
 
 
-@kernel
-def three_scores(q, first, keys, at, head_dim):
-    """As score, for three heads whose queries lie one after the other; they share each loaded piece of the key."""
-    a = b = c = splat(np.float32(0), WIDTH)
-    for i in range(0, head_dim, WIDTH):
-        key = load(keys, at + i, WIDTH)
-        a = fma(load(q, first + i, WIDTH), key, a)
-        b = fma(load(q, first + head_dim + i, WIDTH), key, b)
-        c = fma(load(q, first + 2 * head_dim + i, WIDTH), key, c)
-    return fold(a, False), fold(b, False), fold(c, False)
+def all_scores_of(width):
+    """The kernel that computes all scores of the query heads of one KV head."""
+    score, three_scores = scores_of(width)
 
+    @kernel
+    def all_scores(q, keys, layer, head, table, length, scores):
+        """scores[g, j] = q_g · k_j / sqrt(D) for every position j < length; keys as in attend."""
+        _, num_blocks, num_heads, block_size, size = keys.shape
+        head_dim = len(q) // len(scores)
+        scale = np.float32(1) / np.sqrt(np.float32(head_dim))
+        threes = len(scores) - len(scores) % 3
+        for start in range(0, length, block_size):
+            block = (layer * num_blocks + table[start // block_size]) * num_heads + head
+            for j in range(start, min(start + block_size, length)):
+                at = (block * block_size + j - start) * size
+                for g in range(0, threes, 3):
+                    a, b, c = three_scores(q, g * head_dim, keys, at, head_dim)
+                    scores[g, j], scores[g + 1, j], scores[g + 2, j] = a * scale, b * scale, c * scale
+                for g in range(threes, len(scores)):
+                    scores[g, j] = score(q, g * head_dim, keys, at, head_dim) * scale
 
-@kernel
-def all_scores(q, keys, layer, head, table, length, scores):
-    """scores[g, j] = q_g · k_j / sqrt(D) for every position j < length. keys: [layers, blocks, H_kv, block_size, D]."""
-    _, num_blocks, num_heads, block_size, head_dim = keys.shape
-    scale = np.float32(1) / np.sqrt(np.float32(head_dim))
-    threes = len(scores) - len(scores) % 3
-    for start in range(0, length, block_size):
-        block = (layer * num_blocks + table[start // block_size]) * num_heads + head
-        for j in range(start, min(start + block_size, length)):
-            at = (block * block_size + j - start) * head_dim
-            for g in range(0, threes, 3):
-                a, b, c = three_scores(q, g * head_dim, keys, at, head_dim)
-                scores[g, j], scores[g + 1, j], scores[g + 2, j] = a * scale, b * scale, c * scale
-            for g in range(threes, len(scores)):
-                scores[g, j] = score(q, g * head_dim, keys, at, head_dim) * scale
+    return all_scores
 
 
 @kernel
@@ -73,24 +87,24 @@ def weighted_sums_of(width):
     """The kernels that compute `width` neighbouring elements of the weighted sum of values: for one head, for three."""
 
     @kernel
-    def one(weights, values, layer, head, table, length, first, out):
-        _, num_blocks, num_heads, block_size, head_dim = values.shape
+    def one(weights, values, layer, head, table, length, first, out, head_dim):
+        _, num_blocks, num_heads, block_size, size = values.shape
         a = splat(np.float32(0), width)
         for start in range(0, length, block_size):
             block = (layer * num_blocks + table[start // block_size]) * num_heads + head
             for j in range(start, min(start + block_size, length)):
-                value = load(values, (block * block_size + j - start) * head_dim + first, width)
+                value = piece(values, (block * block_size + j - start) * size, first, width)
                 a = fma(splat(weights[0, j], width), value, a)
         store(out, first, a)
 
     @kernel
-    def three(weights, values, layer, head, table, length, first, out):
-        _, num_blocks, num_heads, block_size, head_dim = values.shape
+    def three(weights, values, layer, head, table, length, first, out, head_dim):
+        _, num_blocks, num_heads, block_size, size = values.shape
         a = b = c = splat(np.float32(0), width)
         for start in range(0, length, block_size):
             block = (layer * num_blocks + table[start // block_size]) * num_heads + head
             for j in range(start, min(start + block_size, length)):
-                value = load(values, (block * block_size + j - start) * head_dim + first, width)
+                value = piece(values, (block * block_size + j - start) * size, first, width)
                 a = fma(splat(weights[0, j], width), value, a)
                 b = fma(splat(weights[1, j], width), value, b)
                 c = fma(splat(weights[2, j], width), value, c)
@@ -101,29 +115,50 @@ def weighted_sums_of(width):
     return one, three
 
 
-wide_sum, three_wide_sums = weighted_sums_of(LANES)
-narrow_sum, three_narrow_sums = weighted_sums_of(WIDTH)
+def attention_of(score_width, sum_width, rest_width):
+    """The kernel attend: scores by score_width elements at a time, sums of values by sum_width and what that leaves."""
+    all_scores = all_scores_of(score_width)
+    wide_sum, three_wide_sums = weighted_sums_of(sum_width)
+    narrow_sum, three_narrow_sums = weighted_sums_of(rest_width)
+
+    @kernel
+    def attend(q, keys, values, layer, head, table, length, scores, out):
+        all_scores(q, keys, layer, head, table, length, scores)
+        group = len(scores)
+        head_dim = len(q) // group
+        wide, threes = head_dim - head_dim % sum_width, group - group % 3
+        for g in range(group):
+            softmax(scores[g], length)
+        for g in range(0, threes, 3):
+            for i in range(0, wide, sum_width):
+                three_wide_sums(scores[g:], values, layer, head, table, length, i, out[g * head_dim :], head_dim)
+            for i in range(wide, head_dim, rest_width):
+                three_narrow_sums(scores[g:], values, layer, head, table, length, i, out[g * head_dim :], head_dim)
+        for g in range(threes, group):
+            for i in range(0, wide, sum_width):
+                wide_sum(scores[g:], values, layer, head, table, length, i, out[g * head_dim :], head_dim)
+            for i in range(wide, head_dim, rest_width):
+                narrow_sum(scores[g:], values, layer, head, table, length, i, out[g * head_dim :], head_dim)
+
+    return attend
 
 
-@kernel
+attend_floats = attention_of(WIDTH, LANES, WIDTH)
+attend_blocks = attention_of(BLOCK, BLOCK, BLOCK)
+
+
 def attend(q, keys, values, layer, head, table, length, scores, out):
     """out = softmax(q · K / sqrt(D)) · V over the first `length` positions, for the query heads of one KV head.
 
-    q, out: [G * D], the G heads one after the other. keys, values: [layers, blocks, H_kv, block_size, D]; head: the KV
-    head; table: the sequence's blocks in order. scores: [G, room for `length` floats, rounded up to WIDTH].
+    q, out: [G * D], the G heads one after the other. keys, values: [layers, blocks, H_kv, block_size, D] of float32, or
+    of the bytes of blocks.py with as many bytes as a vector has; head: the KV head; table: the sequence's blocks in
+    order. scores: [G, room for `length` floats, rounded up to WIDTH].
     """
-    all_scores(q, keys, layer, head, table, length, scores)
-    head_dim, group = keys.shape[4], len(scores)
-    wide, threes = head_dim - head_dim % LANES, group - group % 3
-    for g in range(group):
-        softmax(scores[g], length)
-    for g in range(0, threes, 3):
-        for i in range(0, wide, LANES):
-            three_wide_sums(scores[g:], values, layer, head, table, length, i, out[g * head_dim :])
-        for i in range(wide, head_dim, WIDTH):
-            three_narrow_sums(scores[g:], values, layer, head, table, length, i, out[g * head_dim :])
-    for g in range(threes, group):
-        for i in range(0, wide, LANES):
-            wide_sum(scores[g:], values, layer, head, table, length, i, out[g * head_dim :])
-        for i in range(wide, head_dim, WIDTH):
-            narrow_sum(scores[g:], values, layer, head, table, length, i, out[g * head_dim :])
+
+
+@overload(attend)
+def compile_attend(q, keys, values, layer, head, table, length, scores, out):
+    chosen = attend_floats if keys.dtype == types.float32 else attend_blocks
+    return lambda q, keys, values, layer, head, table, length, scores, out: chosen(
+        q, keys, values, layer, head, table, length, scores, out
+    )

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from mini_engine.cpu.attention import attend
+from mini_engine.cpu.blocks import write_vector
 from mini_engine.cpu.compiler import entry, kernel, parallel
 from mini_engine.cpu.pointwise import rms_norm, rope, swiglu
 from mini_engine.cpu.products import product_part
@@ -113,7 +114,8 @@ def activate_part(gate_up, part, num_parts):
 @kernel
 def write_cache(cos, sin, sizes, rows, layer, qkv, keys, values):
     """RoPE for each row's queries and keys, and its keys and values into the cache."""
-    block_size, head_dim = keys.shape[3], sizes.head_dim
+    _, num_blocks, _, block_size, size = keys.shape
+    head_dim, flat_keys, flat_values = sizes.head_dim, keys.reshape(-1), values.reshape(-1)
     for r in range(len(qkv)):
         position = rows.positions[r]
         rope(qkv[r], sizes.num_heads + sizes.num_kv_heads, head_dim, cos[position], sin[position])
@@ -121,9 +123,9 @@ def write_cache(cos, sin, sizes, rows, layer, qkv, keys, values):
         for head in range(sizes.num_kv_heads):
             at_k = (sizes.num_heads + head) * head_dim
             at_v = at_k + sizes.num_kv_heads * head_dim
-            for i in range(head_dim):
-                keys[layer, block, head, slot, i] = qkv[r, at_k + i]
-                values[layer, block, head, slot, i] = qkv[r, at_v + i]
+            at = (((layer * num_blocks + block) * sizes.num_kv_heads + head) * block_size + slot) * size
+            write_vector(flat_keys, at, qkv[r], at_k, head_dim)
+            write_vector(flat_values, at, qkv[r], at_v, head_dim)
 
 
 @parallel
@@ -152,7 +154,7 @@ def attention_part(sizes, rows, layer, qkv, keys, values, scores, mixed, part, n
 def forward(weights, sizes, rows, keys, values, scratch, num_parts):
     """Run the rows through all layers; their keys and values go into the cache, scratch.h gets the normed result.
 
-    keys, values: float32 [layers, blocks, H_kv, block_size, D]. num_parts: threads that share each piece of work.
+    keys, values: as in attention.attend. num_parts: threads that share each piece of work.
     """
     d = sizes.hidden_size
     x, h, qkv, mixed, gate_up, scores, tiles = scratch

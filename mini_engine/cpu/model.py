@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from mini_engine.cpu import matrices
+from mini_engine.cpu.blocks import BLOCK
 from mini_engine.cpu.compiler import max_threads, num_threads
 from mini_engine.cpu.forward import Rows, Scratch, Sizes, Weights, forward, head_product
 from mini_engine.cpu.lanes import LANES
@@ -109,8 +110,8 @@ class CompiledLlama:
         if cache is None:
             cache = self.new_cache(num_new, batch)
         positions, tables, is_new, (keys, values) = cache.walk(num_new)
-        if keys.dtype != np.float32:
-            raise ValueError(f"the compiled kernels read a cache of float32, got {keys.dtype}")
+        if keys.dtype not in ((np.float32, np.int8, np.uint8) if self.config.head_dim % BLOCK == 0 else (np.float32,)):
+            raise ValueError(f"the compiled kernels read a cache of float32 or of blocks of {BLOCK}, got {keys.dtype}")
         owners = np.broadcast_to(np.arange(batch)[:, None], positions.shape)
         rows = Rows(token_ids.numpy()[is_new], positions[is_new], owners[is_new], tables)
         if not 0 <= rows.token_ids.min() <= rows.token_ids.max() < self.config.vocab_size:

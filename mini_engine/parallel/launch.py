@@ -52,13 +52,20 @@ def generate_on(size, prompts, num_new, how="tensor", model="smollm2", timeout_s
         heads_of(config, 0, size)
     else:
         stage_part(config, weights, 0, min(size, config.num_hidden_layers + 1))
-    del weights
+    return run_ranks(WAYS[how], size, prompts, num_new, model, timeout_s, started)
+
+
+def run_ranks(way, size, prompts, num_new, model, timeout_s=60, started=None):
+    """The Answer of way(config, weights, links, prompts, num_new), a function of a module, on `size` processes.
+
+    The rest, and RankLost, as in generate_on.
+    """
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         ends, processes = [], []
         for rank in range(size):
             here, there = context.Pipe(duplex=False)
-            args = (rank, size, Path(folder) / "meeting", there, (model, how, prompts, num_new, timeout_s))
+            args = (rank, size, Path(folder) / "meeting", there, (way, model, prompts, num_new, timeout_s))
             processes.append(context.Process(target=run_rank, args=args, daemon=True))
             processes[-1].start()
             there.close()
@@ -107,7 +114,7 @@ def joined(reports):
 
 def run_rank(rank, size, meeting, report, request):
     """A rank's whole life: meet the others, compute, report (tokens, messages, bytes) or a line of what went wrong."""
-    model, how, prompts, num_new, timeout_s = request
+    way, model, prompts, num_new, timeout_s = request
     try:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // size))
         if sys.platform.startswith("linux"):
@@ -116,7 +123,7 @@ def run_rank(rank, size, meeting, report, request):
         dist.init_process_group("gloo", f"file://{meeting}", timeout, rank=rank, world_size=size)
         links = Links()
         config, weights, _ = load_parts(model)
-        report.send((WAYS[how](config, weights, links, prompts, num_new), links.num_messages, links.num_bytes))
+        report.send((way(config, weights, links, prompts, num_new), links.num_messages, links.num_bytes))
         dist.barrier()
     except Exception as error:
         report.send(f"failed: {(str(error).strip() or type(error).__name__).splitlines()[0]}")

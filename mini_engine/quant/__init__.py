@@ -1,1 +1,1 @@
-"""Fewer bits: rounding in NumPy (arrays), layers in torch (modules), int8 caches, AWQ and GPTQ (calibration)."""
+"""Fewer bits: rounding in NumPy (arrays, fp4), layers in torch (modules), caches (caches, pages), AWQ and GPTQ."""

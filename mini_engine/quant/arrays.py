@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mini_engine.accounting import quantized_bytes
+
+# bytes of a number in the KV caches of pages.py, scales included
+KV_BYTES = {"int8": quantized_bytes(32, 8, 32) / 32, "int4": quantized_bytes(32, 4, 32, zero_bytes=2) / 32}
+
 
 @dataclass(frozen=True)
 class QuantizedWeight:

@@ -60,12 +60,12 @@ def create_app(engine, model_name, max_requests=128):
         return await serve(body, token_ids, body.max_completion_tokens or body.max_tokens, "chat", request, tools)
 
     async def serve(body, token_ids, max_tokens, kind, request, tools=None):
-        if body.model != model_name:
-            raise HTTPException(404, f"the model {body.model!r} is not served here, {model_name!r} is")
+        if body.model not in (models := names(engine, model_name)):
+            raise HTTPException(404, f"the model {body.model!r} is not served here, {', '.join(map(repr, models))} is")
         body.reject_unsupported()
         params = await _params(engine, body, token_ids, max_tokens, kind, tools)
         stream = worker.submit(token_ids, params)
-        answer = Answer(model_name, kind == "chat", engine.tokenizer, tools)
+        answer = Answer(body.model, kind == "chat", engine.tokenizer, tools)
         if body.stream:
             with_usage = body.stream_options is not None and body.stream_options.include_usage
             return EventStream(_events(stream, answer, with_usage), on_close=lambda: worker.cancel(stream))
@@ -74,13 +74,19 @@ def create_app(engine, model_name, max_requests=128):
     return app
 
 
+def names(engine, model_name):
+    """What a request may call for as its model: the served one, or one of its adapters, as in vLLM."""
+    return [model_name, *getattr(engine.model, "adapters", ())]
+
+
 def _add_info_routes(app, worker, metrics, model_name):
     """What is served, whether it is well, and how it fares."""
 
     @app.get("/v1/models")
     async def models():
-        card = {"id": model_name, "object": "model", "created": 0, "owned_by": "mini_engine"}
-        return {"object": "list", "data": [{**card, "max_model_len": worker.engine.max_model_len}]}
+        card = {"object": "model", "created": 0, "owned_by": "mini_engine"}
+        card |= {"max_model_len": worker.engine.max_model_len}
+        return {"object": "list", "data": [{"id": name, **card} for name in names(worker.engine, model_name)]}
 
     @app.get("/health")
     async def health():
@@ -114,7 +120,8 @@ async def _token_ids(engine, prompt, field):
 
 async def _params(engine, body, token_ids, max_tokens, kind, tools):
     """The request's SamplingParams; a grammar is made in a thread, as a long text is tokenized."""
-    params = body.sampling_params(_room_for(engine, token_ids, max_tokens, kind))
+    adapter = body.model if body.model in getattr(engine.model, "adapters", ()) else ""
+    params = replace(body.sampling_params(_room_for(engine, token_ids, max_tokens, kind)), adapter=adapter)
     if tools and tools.wanted:
         if body.response_format is not None:
             raise RequestError("response_format cannot be combined with a tool that must be called", "response_format")

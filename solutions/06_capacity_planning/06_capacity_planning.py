@@ -97,7 +97,9 @@ test_weight_bytes()
 def hidden_weight_bytes():
     from mini_engine.config import LLAMA_2_7B, ModelConfig
 
-    assert weight_bytes(LLAMA_2_7B, 0.5) == 3_369_207_808, "Llama-2-7B in 4 bit has 3369207808 bytes"
+    got = weight_bytes(LLAMA_2_7B, 0.5)
+    assert got == 3_369_207_808, "Llama-2-7B in 4 bit has 3369207808 bytes"
+    assert isinstance(got, int), f"half a byte each: the bytes are whole, return an int, not {type(got).__name__}"
     assert weight_bytes(LLAMA_2_7B, 1) == 6_738_415_616, "one byte each: as many bytes as parameters"
     odd = ModelConfig("odd", 1, 1, 1, 1, 1, 2, 2)
     parameters = 2 + (2 + 2 + 2 + 2) + (1 + 1 + 1) + 2 + 1 + 2  # embedding, q k v o, MLP, two norms, last norm, head

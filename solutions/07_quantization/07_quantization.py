@@ -25,7 +25,8 @@
 import numpy as np
 
 from mini_engine.plotting import figure, show
-from mini_engine.quant.arrays import fake_quantize
+from mini_engine.quant.arrays import fake_quantize, pack_nibbles, unpack_nibbles
+from mini_engine.quant.fp4 import E4M3
 
 # A layer to try things on: like those of real models, a few input channels carry activations far above the rest.
 rng = np.random.default_rng(7)
@@ -910,141 +911,221 @@ def hidden_int8_linear():
 
 hidden_int8_linear()
 
-# %% [markdown] task="quantization_error" stars=2 minutes=15
-# ## 6. What rounding costs the weights
+# %% [markdown] task="quantize_mxfp4" stars=3 minutes=20
+# ## 6. Four bits as a float
 #
-# Write `quantization_error(w, bits, group_sizes)`: a dictionary `{group_size: error}`, in the order of `group_sizes`, with the relative error of symmetric rounding for each,
+# Integers have equal steps. Most weights of a group are small, so a 4-bit *float* may spend its codes better: near zero its steps are short. The format E2M1 has a sign, two bits of exponent and one of mantissa. Code by code, from 0 to 7, its values are
 #
-# $$\text{error} = \frac{\lVert W - \hat W \rVert_F}{\lVert W \rVert_F}$$
+# $$0,\ 0.5,\ 1,\ 1.5,\ 2,\ 3,\ 4,\ 6$$
 #
-# where $\hat W$ is what comes back after quantizing and dequantizing, and $\lVert \cdot \rVert_F$ is the root of the sum of squares. From here on you may use `fake_quantize(w, bits, group_size)` of the engine, which does both steps and returns float32.
+# and codes 8 to 15 are the same with a minus sign. Write three functions.
 #
-# Example: `w = [[1.0], [0.4]]` in 2 bits (steps −1, 0, 1), one group of 2: it comes back as `[[1], [0]]`, the error is $0.4 / \sqrt{1.16} = 0.371$.
+# **`fp4_codes(x, scale)`** returns the codes, `uint8` of `x`'s shape, of the values nearest to `x / scale`. A number halfway between two values goes to the one nearer to zero, what lies beyond 6 becomes 6, and what becomes zero has code 0, never 8. With scale 1, `[5.0, -0.2, 0.3, -2.6]` becomes 4, 0, 0.5 and −3: codes `[6, 0, 1, 13]`.
 #
-# `fake_quantize` checks the group size. A `w` of zeros has the error 0.
+# **`quantize_mxfp4(x)`** quantizes a block of 32 numbers as MXFP4 does. Its scale is a power of two, $2^e$, stored as one byte: no mantissa, only the exponent
+#
+# $$e = \lfloor \log_2 \max |x| \rfloor - 2$$
+#
+# The 2 is the exponent of E2M1's largest value, $6 = 1.5 \cdot 2^2$. Return `(e, codes)`, `e` a Python `int`. The byte reaches down to $e = -127$: take that where the formula gives less, and for a block of zeros. A block whose largest number is 5 has $e = 0$, so the 5 comes back as 4. One whose largest is 7.9 has the same scale: 7.9 comes back as 6.
+#
+# **`quantize_nvfp4(x, tensor_scale=1.0)`** quantizes a block of 16 as NVFP4 does. Here the largest number is to become 6, so the wanted scale is $\max |x| / (6 \cdot \text{tensor scale})$; but it is stored in 8 bits, as the nearest value of the format E4M3. Those values are given: the array `E4M3`, from 0 to 448 in order. Return `(scale, codes)`: `scale` the E4M3 value as a Python `float`, `codes` for $x / (\text{scale} \cdot \text{tensor scale})$. Where the nearest value is 0, all codes are 0. With `tensor_scale=1` and 5 as the largest number, $5 / 6 = 0.833$, the nearest E4M3 value is 0.8125, and the 5 comes back as 4.875.
+#
+# The formats are those of the OCP Microscaling Formats 1.0 and of NVIDIA's Blackwell GPUs; [NVIDIA's documentation](https://docs.nvidia.com/nemo/automodel/nemo-automodel/nemo_automodel/components/quantization/nvfp4) describes the second. Halves go to zero as in llama.cpp.
 #
 # <details><summary>Hint 1</summary>
 #
-# `np.linalg.norm` of a matrix is the root of the sum of squares.
+# There are only 16 values: for each number, compute its distance to all eight magnitudes and take the nearest. Which of two equal distances does `np.argmin` return? The sign comes afterwards.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# A loop (or a dictionary comprehension) over the group sizes. Only the division needs care: for zeros it is 0 / 0.
+# `np.abs(np.abs(x)[..., None] - scale * values).argmin(-1)` are the codes without a sign; add 8 where `x < 0` and the code is not 0. Take the maximum of the block before you take its logarithm, and look at 0 first. For E4M3 the same `argmin` over distances works.
 #
 # </details>
 
 
-# %% solution="quantization_error"
-def quantization_error(w, bits, group_sizes):
-    """Relative weight error of symmetric rounding for several group sizes.
+# %% solution="quantize_mxfp4"
+def fp4_codes(x, scale):
+    """Codes of the E2M1 values nearest to x / scale, halves towards zero.
 
-    w: float [in, out]. bits: 2 to 8. group_sizes: iterable of ints that divide in.
-    Returns {group_size: error}, error a float >= 0 (0 for a w of zeros). Raises ValueError as fake_quantize does.
+    x: float array. scale: a number from 0 on; with 0 every code is 0. Returns uint8 of x's shape, 0 to 15, never 8.
     """
     ### BEGIN SOLUTION
-    size = np.linalg.norm(w) or 1.0
-    return {g: np.linalg.norm(w - fake_quantize(w, bits, g)) / size for g in group_sizes}
+    values = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+    codes = np.abs(np.abs(x)[..., None] - scale * values).argmin(axis=-1)
+    return np.where((x < 0) & (codes > 0), codes + 8, codes).astype(np.uint8)
     ### END SOLUTION
 
 
-# %% tryit="quantization_error"
-group_sizes = (8, 16, 32, 64, 128, 256)
-fig, ax = figure()
-for bits in (8, 4, 3):
-    errors = quantization_error(layer_w, bits, group_sizes)
-    ax.plot(group_sizes, list(errors.values()), marker="o", label=f"int{bits}")
-ax.set_xscale("log", base=2)
-ax.set_yscale("log")
-ax.set_xlabel("group size (inputs per scale)")
-ax.set_ylabel("relative weight error")
-ax.legend()
-show(
-    fig,
-    alt="Weight error against group size, both logarithmic: three rising lines, int8 below 0.01, int4 near 0.1, int3 near 0.25.",
-)
+def quantize_mxfp4(x):
+    """A block of 32 numbers as MXFP4.
+
+    x: float [32]. Returns (e, codes): the scale is 2 ** e, e an int of at least -127; codes uint8 [32].
+    Raises ValueError for another shape, or for a number that is not finite, with the shape or the number.
+    """
+    ### BEGIN SOLUTION
+    if x.shape != (32,):
+        raise ValueError(f"a block of MXFP4 has 32 numbers, got shape {x.shape}")
+    if not np.isfinite(x).all():
+        raise ValueError(f"{x[~np.isfinite(x)][0]} has no nearest value")
+    largest = np.abs(x).max()
+    e = max(int(np.floor(np.log2(largest))) - 2, -127) if largest > 0 else -127
+    return e, fp4_codes(x, 2.0**e)
+    ### END SOLUTION
 
 
-# %% test="quantization_error" points=1
-def test_quantization_error():
+def quantize_nvfp4(x, tensor_scale=1.0):
+    """A block of 16 numbers as NVFP4.
+
+    x: float [16]. tensor_scale: a number above 0. Returns (scale, codes): a float of E4M3, and uint8 [16].
+    Raises ValueError for another shape, or for a tensor_scale that is not above 0, with the shape or the number.
+    """
+    ### BEGIN SOLUTION
+    if x.shape != (16,):
+        raise ValueError(f"a block of NVFP4 has 16 numbers, got shape {x.shape}")
+    if not tensor_scale > 0:
+        raise ValueError(f"tensor_scale must be above 0, got {tensor_scale}")
+    scale = float(E4M3[np.abs(E4M3 - np.abs(x).max() / 6 / tensor_scale).argmin()])
+    return scale, fp4_codes(x, scale * tensor_scale)
+    ### END SOLUTION
+
+
+# %% tryit="quantize_mxfp4"
+fp4_values = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6])
+row = layer_w[:, 0]
+mx = [quantize_mxfp4(block) for block in row.reshape(-1, 32)]
+row_scale = np.abs(row).max() / (6 * 448)
+nv = [quantize_nvfp4(block, row_scale) for block in row.reshape(-1, 16)]
+back = {
+    "MXFP4, 4.25 bits": np.concatenate([fp4_values[codes] * 2.0**e for e, codes in mx]),
+    "NVFP4, 4.5 bits": np.concatenate([fp4_values[codes] * scale * row_scale for scale, codes in nv]),
+    "int4 in groups of 32, 4.5 bits": fake_quantize(row[:, None], 4, 32)[:, 0],
+    "int4 in groups of 16, 5 bits": fake_quantize(row[:, None], 4, 16)[:, 0],
+}
+for name, weights in back.items():
+    print(f"{name:32} relative error {np.linalg.norm(weights - row) / np.linalg.norm(row):.3f}")
+
+
+# %% test="quantize_mxfp4" points=2
+def test_quantize_mxfp4():
     import numpy as np
 
-    got = quantization_error(np.array([[1.0], [0.4]]), 2, [2])
-    assert got is not None, "quantization_error returned None: is there a return statement?"
-    assert list(got) == [2], f"the dictionary should have one key for each group size, here 2: you returned {got}"
-    assert abs(got[2] - 0.16) > 1e-3 and abs(got[2] - 0.138) > 1e-3, (
-        "take the root: the error is a norm over a norm, not squares"
-    )
-    assert abs(got[2] - 0.371391) < 1e-4, f"0.4 / sqrt(1.16) is 0.3714, you returned {got[2]}"
-    w = np.random.default_rng(9).normal(size=(256, 32))
-    int8, int4 = (quantization_error(w, bits, (16, 64, 256)) for bits in (8, 4))
-    assert max(int8.values()) < 0.01, f"int8 of normal weights loses under 1%, you found {int8}"
-    assert 0.05 < min(int4.values()) < max(int4.values()) < 0.2, (
-        f"int4 of normal weights loses about 10%, you found {int4}"
-    )
-    assert int4[16] < int4[64] < int4[256], f"smaller groups lose less, you found {int4}"
-    try:
-        quantization_error(w, 4, [100])
-    except ValueError:
-        pass
-    else:
-        raise AssertionError("groups of 100 of 256 inputs were accepted: raise ValueError")
+    codes = fp4_codes(np.array([5.0, -0.2, 0.3, -2.6]), 1.0)
+    assert codes is not None, "fp4_codes returned None: is there a return statement?"
+    assert codes.dtype == np.uint8, f"codes should be uint8, they are {codes.dtype}"
+    assert codes[0] != 7, "5 lies halfway between 4 and 6: it goes to the one nearer to zero"
+    assert codes[1] != 8, "-0.2 becomes zero, whose code is 0: minus zero is not used"
+    assert codes.tolist() == [6, 0, 1, 13], f"expected codes [6, 0, 1, 13], got {codes.tolist()}"
+    codes = fp4_codes(np.array([5.0, -0.2, 0.3, -2.6]) / 8, 0.125)
+    assert codes.tolist() == [6, 0, 1, 13], "numbers and scale an eighth as large have the same codes: use the scale"
+
+    x = np.zeros(32)
+    x[:3] = 5, -1.1, 0.1
+    got = quantize_mxfp4(x)
+    assert got is not None, "quantize_mxfp4 returned None: is there a return statement?"
+    e, codes = got
+    assert isinstance(e, int) and not isinstance(e, bool), f"e should be a Python int, it is a {type(e).__name__}"
+    assert e != 2, "5 is 1.25 * 4, but the scale is not 4: E2M1's largest value has the exponent 2, take it off"
+    assert (e, codes[:3].tolist()) == (0, [6, 10, 0]), f"expected e 0 and codes 6, 10, 0, got {e} and {codes[:3]}"
+    e, codes = quantize_mxfp4(np.full(32, -7.9))
+    assert (e, codes[0]) == (0, 15), f"-7.9 has the scale 1 and becomes -6, code 15: you returned {e} and {codes[0]}"
+    assert quantize_mxfp4(np.zeros(32))[0] == -127, "a block of zeros has e = -127"
+
+    got = quantize_nvfp4(x[:16])
+    assert got is not None, "quantize_nvfp4 returned None: is there a return statement?"
+    scale, codes = got
+    assert scale == 0.8125, f"5 / 6 is nearest to 0.8125 among the E4M3 values, you returned {scale}"
+    assert isinstance(scale, float), f"the scale should be a Python float, it is a {type(scale).__name__}"
+    assert codes[:3].tolist() == [7, 11, 0], f"5 / 0.8125 is 6.15 and becomes 6: expected 7, 11, 0, got {codes[:3]}"
+    for bad in (np.zeros(16), np.zeros((1, 32)), np.append(np.zeros(31), np.nan), np.append(np.zeros(31), -np.inf)):
+        try:
+            quantize_mxfp4(bad)
+        except ValueError:
+            continue
+        raise AssertionError(f"a block of shape {bad.shape} with {bad.ravel()[-1]} was accepted: raise ValueError")
+    for args in ((np.zeros(32),), (np.zeros(16), 0.0)):
+        try:
+            quantize_nvfp4(*args)
+        except ValueError:
+            continue
+        raise AssertionError("32 numbers, or a tensor_scale of 0, were accepted by quantize_nvfp4: raise ValueError")
 
 
-test_quantization_error()
+test_quantize_mxfp4()
 
 
-# %% hidden="quantization_error" points=2
-def hidden_quantization_error():
+# %% hidden="quantize_mxfp4" points=3
+def hidden_quantize_mxfp4():
     import math
 
     import numpy as np
 
-    rng = np.random.default_rng(79)
-    for _ in range(5):
-        bits, num_out = int(rng.integers(2, 9)), int(rng.integers(1, 5))
-        w = rng.normal(size=(16, num_out)) * 10.0 ** rng.integers(-2, 3)
-        kept = w.copy()
-        got = quantization_error(w, bits, (4, 16))
-        assert np.array_equal(w, kept), "your function changed w"
-        assert list(got) == [4, 16], f"expected the keys 4 and 16, got {list(got)}"
-        kinds = {type(error).__name__ for error in got.values() if not isinstance(error, float)}
-        assert not kinds, f"an error is a float, yours is {kinds}"
-        for group, error in got.items():
-            lost = whole = 0.0
-            for o in range(num_out):
-                for start in range(0, 16, group):
-                    column = [float(v) for v in w[start : start + group, o]]
-                    step = float(np.float16(max(abs(v) for v in column) / (2 ** (bits - 1) - 1)))
-                    lost += sum((v - step * round(v / step)) ** 2 for v in column)
-                    whole += sum(v * v for v in column)
-            assert abs(error - math.sqrt(lost / whole)) < 1e-4 * error + 1e-6, (
-                f"{bits} bits, groups of {group}: {error}, expected {math.sqrt(lost / whole)}"
-            )
-    sizes = [8, 4]
-    zero = quantization_error(np.zeros((8, 2)), 4, sizes)
-    assert zero == {8: 0.0, 4: 0.0}, f"a matrix of zeros loses nothing, you returned {zero}"
-    assert sizes == [8, 4], f"your function changed the caller's group sizes to {sizes}"
-    assert quantization_error(w, 4, []) == {}, "no group sizes, no entries"
-    assert list(quantization_error(w, 4, iter([8, 4]))) == [8, 4], (
-        "group_sizes is any iterable, which is gone through once"
-    )
-    got = quantization_error(np.array([[1.0], [0.25], [-1.0], [-0.25]]), 2, [4])[4]
-    assert abs(got - math.sqrt(0.125 / 2.125)) < 1e-3, (
-        f"1, 0.25, -1 and -0.25 in 2 bits lose the 0.25s, your error is {got}"
-    )
-    for bits, group in ((4, 3), (9, 4)):
+    values = [0, 0.5, 1, 1.5, 2, 3, 4, 6]
+
+    def nearest(number, scale):
+        best = min(range(8), key=lambda code: (abs(abs(number) - values[code] * scale), code))
+        return best + 8 if number < 0 and best else best
+
+    rng = np.random.default_rng(76)
+    for scale in (1.0, 2.0**-9, 96.0, 0.4375):
+        halves = [(a + b) / 2 for a, b in zip(values, values[1:], strict=False)]
+        x = np.array([*values, *halves, *rng.normal(0, 3, 49)]) * scale
+        x = np.concatenate([x, -x]).reshape(8, 16)
+        kept = x.copy()
+        codes = fp4_codes(x, scale)
+        assert np.array_equal(x, kept), "your function changed x"
+        assert codes.shape == x.shape, f"codes of shape {codes.shape} for numbers of shape {x.shape}"
+        for number, code in zip(x.ravel(), codes.ravel(), strict=True):
+            assert int(code) == nearest(number, scale), f"{number / scale} scales have another nearest code than {code}"
+    assert fp4_codes(np.array([6.1, 1e9, -1e9]), 1.0).tolist() == [7, 7, 15], "beyond 6 everything becomes 6"
+
+    for size in (1.0, 3e-5, 700.0, 2.0**-124, 2.0**-140):
+        x = (rng.normal(size=32) * size).astype(np.float32)
+        kept = x.copy()
+        e, codes = quantize_mxfp4(x)
+        assert np.array_equal(x, kept), "quantize_mxfp4 changed its block"
+        exact = max(math.frexp(max(abs(float(v)) for v in x))[1] - 1 - 2, -127)
+        assert e == exact, f"the block's exponent should be {exact}, you returned {e}: it is never below -127"
+        assert codes.tolist() == [nearest(float(v), 2.0**exact) for v in x], "codes of a block of MXFP4 are wrong"
+    for power in range(-6, 7):
+        e, codes = quantize_mxfp4(np.full(32, 2.0**power))
+        assert (e, int(codes[0])) == (power - 2, 6), "a block of equal powers of two: each becomes 4 scales, code 6"
+    x = np.zeros(32)
+    x[31] = -24.0
+    e, codes = quantize_mxfp4(x)
+    assert (e, int(codes[31])) == (2, 15), "the largest number may be negative and may stand anywhere in the block"
+    assert not quantize_mxfp4(np.zeros(32))[1].any(), "a block of zeros has codes 0"
+
+    table = np.array([(m / 8 + (e > 0)) * 2.0 ** (max(e, 1) - 7) for e in range(16) for m in range(8)][:127])
+    for size, tensor_scale in ((1.0, 1.0), (1e-4, 1e-6), (300.0, 1.0), (50.0, 0.02), (1e5, 1.0)):
+        x = rng.normal(size=16) * size
+        scale, codes = quantize_nvfp4(x, tensor_scale)
+        wanted = max(abs(float(v)) for v in x) / 6 / tensor_scale
+        exact = min(table.tolist(), key=lambda value: abs(value - wanted))
+        assert scale == exact, f"the scale nearest to {wanted} is {exact}, you returned {scale}"
+        assert codes.tolist() == [nearest(float(v), exact * tensor_scale) for v in x], (
+            f"codes of a block of NVFP4 are wrong with the tensor scale {tensor_scale}"
+        )
+        scale, codes = quantize_nvfp4(-np.abs(x), tensor_scale)
+        assert scale == exact, "a block of negative numbers has the scale of its largest magnitude"
+        assert codes.dtype == np.uint8, f"codes should be uint8, they are {codes.dtype}"
+    scale, codes = quantize_nvfp4(np.full(16, 1e-9))
+    assert scale == 0 and codes.tolist() == [0] * 16, "a scale that rounds to 0 has codes 0"
+    for bad in ((np.zeros(17),), (np.zeros((16, 1)),), (np.zeros(16), -1.0)):
         try:
-            quantization_error(np.zeros((8, 2)), bits, [group])
+            quantize_nvfp4(*bad)
         except ValueError:
             continue
-        raise AssertionError(
-            f"bits={bits} and groups of {group} were accepted for 8 inputs of zeros: fake_quantize checks"
-        )
-    assert list(quantization_error(w, 8, np.array([8, 2]))) == [8, 2], "the order of the group sizes is kept"
+        raise AssertionError("a wrong shape or a negative tensor_scale was accepted by quantize_nvfp4")
+    for bad in (np.zeros(31), np.append(np.zeros(31), np.inf), np.zeros((32, 1))):
+        try:
+            quantize_mxfp4(bad)
+        except ValueError:
+            continue
+        raise AssertionError("a wrong shape or infinity was accepted by quantize_mxfp4")
 
 
-hidden_quantization_error()
+hidden_quantize_mxfp4()
 
 # %% [markdown] task="awq_scale_search" stars=3 minutes=35
 # ## 7. AWQ: look at the activations
@@ -1053,7 +1134,7 @@ hidden_quantization_error()
 #
 # $$x W = \left(\frac{x}{s}\right) \left(\operatorname{diag}(s)\, W\right) \approx \left(\frac{x}{s}\right) Q\!\left(\operatorname{diag}(s)\, W\right)$$
 #
-# Write `awq_scale_search(w, x, bits, group_size)`, which returns the best `s`, a float array `[in]`. `w` is `[in, out]`, `x` is `[N, in]` (calibration activations), $Q$ is `fake_quantize`. The candidates are, for $\alpha = 0, 0.05, 0.10, \dots, 1$ (21 of them):
+# Write `awq_scale_search(w, x, bits, group_size)`, which returns the best `s`, a float array `[in]`. `w` is `[in, out]`, `x` is `[N, in]` (calibration activations), $Q$ is the engine's `fake_quantize`, which rounds and gives float32 back. The candidates are, for $\alpha = 0, 0.05, 0.10, \dots, 1$ (21 of them):
 #
 # $$a_i = \max\!\left(\tfrac{1}{N} \sum_n |x_{ni}|,\ 10^{-4}\right), \qquad s_i = a_i^{\alpha}, \qquad s \leftarrow \frac{s}{\sqrt{\max(s) \cdot \min(s)}}$$
 #
@@ -1873,8 +1954,200 @@ from mini_engine.bench.quality_table import load_recorded, print_table
 
 print_table(load_recorded())
 
+# %% [markdown] task="write_kv" stars=3 minutes=20
+# ## 12. A page of the KV cache in 4 bits
+#
+# The cache can be rounded too, with one difference to weights: it grows while the model runs. A token's keys come when the token comes, its neighbours' keys before or after, perhaps in another batch. So each head's vector of each token gets a scale and a minimum **of its own**, and what is stored for a token depends on nothing but that token.
+#
+# The pages are three arrays for one layer's keys (chapter 9): `pages` `uint8` `[n_blocks, heads, block_size, D / 2]`, two numbers to a byte, `scales` and `minima` `float16` `[n_blocks, heads, block_size]`. A sequence's token at `position` lies in slot `position % block_size` of the block `table[position // block_size]`.
+#
+# **`write_kv(pages, scales, minima, table, position, kv)`** stores `kv`, floats `[heads, D]`, for one token, in place, and returns nothing. For each head:
+#
+# $$\text{minimum} = \min x, \qquad \text{scale} = \frac{\max x - \min x}{15}, \qquad q = \text{round}\!\left(\frac{x - \text{minimum}}{\text{scale}}\right)$$
+#
+# Both are stored as float16, and $q$ is computed with the **stored** values, as whoever reads it has no others. $q$ is cut to 0 … 15. Where the stored scale is 0, $q$ is 0. Use the engine's `pack_nibbles(q)` (exercise 3): neighbours share a byte.
+#
+# **`read_kv(pages, scales, minima, table, length)`** returns the first `length` tokens as float32 `[heads, length, D]`, $q \cdot \text{scale} + \text{minimum}$. `unpack_nibbles(packed, signed=False)` is the way back.
+#
+# Example: one head, $x = [-1, 0.5, 2, 0.4]$ has the minimum −1, the scale $3 / 15 = 0.2$ and $q = [0, 8, 15, 7]$ ($1.5 / 0.2 = 7.5$, but the float16 next to 0.2 is 0.19995), bytes 128 and 127, and comes back as $[-1, 0.5996, 1.9993, 0.3997]$.
+#
+# Per token: KIVI ([arXiv:2402.02750](https://arxiv.org/abs/2402.02750)) does this for values, and rounds keys per channel over a run of tokens, for which it must keep the newest in floats.
+#
+# <details><summary>Hint 1</summary>
+#
+# Minimum and maximum along the last axis give `[heads]` numbers. Convert them to float16 at once, and back to float32 for the division. `pages[block, :, slot]` is `[heads, D / 2]`.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Where the scale is 0, divide by infinity instead. To read, `pages[table]` is `[blocks, heads, block_size, D / 2]`: bring heads to the front, join blocks and slots, cut to `length`. A loop over positions is as good.
+#
+# </details>
+
+
+# %% solution="write_kv"
+def write_kv(pages, scales, minima, table, position, kv):
+    """Store one token's vectors in 4 bits, in place.
+
+    pages: uint8 [n_blocks, heads, block_size, D / 2]. scales, minima: float16 [n_blocks, heads, block_size]. table: a
+    list of blocks. position: of the token in its sequence. kv: float [heads, D]. Raises ValueError for a position that
+    is negative or behind the table's last block, with the position, and stores nothing.
+    """
+    ### BEGIN SOLUTION
+    block_size = pages.shape[2]
+    if not 0 <= position < len(table) * block_size:
+        raise ValueError(f"position {position} is outside the {len(table)} blocks of the table")
+    block, slot = table[position // block_size], position % block_size
+    minimum = kv.min(axis=-1).astype(np.float16)
+    scale = ((kv.max(axis=-1) - kv.min(axis=-1)) / 15).astype(np.float16)
+    step = np.where(scale == 0, np.inf, scale)[:, None]
+    pages[block, :, slot] = pack_nibbles(np.rint((kv - minimum[:, None]) / step).clip(0, 15))
+    scales[block, :, slot], minima[block, :, slot] = scale, minimum
+    ### END SOLUTION
+
+
+def read_kv(pages, scales, minima, table, length):
+    """The first `length` tokens of a sequence, float32 [heads, length, D]; the rest as in write_kv.
+
+    Raises ValueError for a length that is negative or more than the table's blocks hold, with the length.
+    """
+    ### BEGIN SOLUTION
+    _, heads, block_size, half = pages.shape
+    if not 0 <= length <= len(table) * block_size:
+        raise ValueError(f"{length} tokens do not lie in the {len(table)} blocks of the table")
+    out = np.empty((heads, length, 2 * half), np.float32)
+    for position in range(length):
+        block, slot = table[position // block_size], position % block_size
+        q = unpack_nibbles(pages[block, :, slot], signed=False)
+        step, minimum = (each[block, :, slot, None].astype(np.float32) for each in (scales, minima))
+        out[:, position] = q * step + minimum
+    return out
+    ### END SOLUTION
+
+
+# %% tryit="write_kv"
+def empty_pages(n_blocks, heads, block_size, d):
+    return (
+        np.zeros((n_blocks, heads, block_size, d // 2), np.uint8),
+        np.zeros((n_blocks, heads, block_size), np.float16),
+        np.zeros((n_blocks, heads, block_size), np.float16),
+    )
+
+
+some_keys = np.random.default_rng(3).normal(size=(20, 3, 64)).astype(np.float32)
+some_keys[:, :, 5] += 12  # a channel that is large in every token, as keys of real models have
+some_pages = empty_pages(4, 3, 8, 64)
+for place, one_token in enumerate(some_keys):
+    write_kv(*some_pages, [2, 0, 3], place, one_token)
+lost = np.abs(read_kv(*some_pages, [2, 0, 3], 20) - some_keys.transpose(1, 0, 2)).mean()
+print(f"{sum(part[0].nbytes for part in some_pages)} bytes a block instead of {3 * 8 * 64 * 2}, mean error {lost:.3f}")
+
+
+# %% test="write_kv" points=2
+def test_write_kv():
+    import numpy as np
+
+    def fresh(n_blocks, heads, block_size, d):
+        sizes = (n_blocks, heads, block_size)
+        return np.zeros((*sizes, d // 2), np.uint8), np.zeros(sizes, np.float16), np.zeros(sizes, np.float16)
+
+    parts = pages, scales, minima = fresh(3, 1, 2, 4)
+    write_kv(*parts, [2, 0], 1, np.array([[-1, 0.5, 2, 0.4]]))
+    assert pages.any(), "nothing was stored: write into pages, which is yours to change"
+    assert pages[2, 0, 1].any(), "position 1 of table [2, 0] lies in block 2, slot 1"
+    assert float(minima[2, 0, 1]) == -1, f"the minimum is -1, you stored {minima[2, 0, 1]}"
+    assert abs(float(scales[2, 0, 1]) - 0.2) < 1e-3, f"the scale is 3 / 15, you stored {scales[2, 0, 1]}"
+    assert pages[2, 0, 1].tolist() == [128, 127], (
+        f"q = [0, 8, 15, 7] are the bytes 128 and 127, you stored {pages[2, 0, 1].tolist()}: the first of a pair is low"
+    )
+    got = read_kv(*parts, [2, 0], 2)
+    assert got is not None, "read_kv returned None: is there a return statement?"
+    assert got.shape == (1, 2, 4) and got.dtype == np.float32, (
+        f"expected float32 (1, 2, 4), got {got.dtype} {got.shape}"
+    )
+    assert np.allclose(got[0, 1], [-1, 0.5996, 1.9993, 0.3997], atol=1e-3), f"the token came back as {got[0, 1]}"
+
+    parts = fresh(4, 2, 2, 8)
+    rng = np.random.default_rng(8)
+    tokens = rng.normal(size=(5, 2, 8)).astype(np.float32)
+    tokens[:, 1] *= 100
+    for position, kv in enumerate(tokens):
+        write_kv(*parts, [3, 1, 0], position, kv)
+    error = np.abs(read_kv(*parts, [3, 1, 0], 5) - tokens.transpose(1, 0, 2))
+    assert error[0].max() < 0.3, "the second head is 100 times larger: each head has a scale of its own"
+    for position in (-1, 6):
+        try:
+            write_kv(*parts, [3, 1, 0], position, tokens[0])
+        except ValueError:
+            continue
+        raise AssertionError(f"position {position} of three blocks of 2 was accepted: raise ValueError")
+
+
+test_write_kv()
+
+
+# %% hidden="write_kv" points=3
+def hidden_write_kv():
+    import numpy as np
+
+    def fresh(n_blocks, heads, block_size, d):
+        sizes = (n_blocks, heads, block_size)
+        return np.zeros((*sizes, d // 2), np.uint8), np.zeros(sizes, np.float16), np.zeros(sizes, np.float16)
+
+    def expected(vector):
+        """(bytes, scale, minimum, what comes back), number by number."""
+        numbers = [np.float32(v) for v in vector]
+        minimum = np.float16(min(numbers))
+        scale = np.float16((max(numbers) - min(numbers)) / np.float32(15))
+        q = [0 if scale == 0 else round(float((v - np.float32(minimum)) / np.float32(scale))) for v in numbers]
+        q = [min(max(n, 0), 15) for n in q]
+        stored = [low + 16 * high for low, high in zip(q[::2], q[1::2], strict=True)]
+        return stored, scale, minimum, [np.float32(n) * np.float32(scale) + np.float32(minimum) for n in q]
+
+    rng = np.random.default_rng(77)
+    for heads, block_size, d in ((1, 1, 2), (3, 4, 16), (2, 5, 64)):
+        parts = pages, scales, minima = fresh(9, heads, block_size, d)
+        tables = [[7, 2, 4], [0, 8, 3]]
+        tokens = rng.normal(size=(2, 2 * block_size + 1, heads, d)).astype(np.float32)
+        tokens[0, 0, 0], tokens[1, 0] = 3001, 0  # float16 has no 3001
+        tokens[:, 1] = tokens[:, 1] * 0.01 + 40  # far from zero, so the float16 minimum is off by a part of a step
+        order = [(s, p) for s in (0, 1) for p in range(2 * block_size + 1)]
+        rng.shuffle(order)
+        for s, p in order:
+            kv = tokens[s, p].copy()
+            write_kv(*parts, tables[s], p, kv)
+            assert np.array_equal(kv, tokens[s, p]), "write_kv changed the vectors that it was given"
+        for s, p in order:
+            block, slot = tables[s][p // block_size], p % block_size
+            for h in range(heads):
+                stored, scale, minimum, _ = expected(tokens[s, p, h])
+                assert minima[block, h, slot] == minimum, "a stored minimum is wrong"
+                assert scales[block, h, slot] == scale, "a stored scale is wrong: is it that of this head and token?"
+                assert pages[block, h, slot].tolist() == stored, "the integers are wrong: use the stored float16 values"
+        untouched = [block for block in range(9) if block not in (7, 2, 4, 0, 8, 3)]
+        assert not any(part[untouched].any() for part in parts), "a block that is in no table was written"
+        for s in (0, 1):
+            for length in (0, 1, block_size, 2 * block_size + 1):
+                got = read_kv(*parts, tables[s], length)
+                assert got.shape == (heads, length, d), f"{length} tokens came back as {got.shape}"
+                want = np.array([[expected(tokens[s, p, h])[3] for p in range(length)] for h in range(heads)])
+                np.testing.assert_allclose(got, want.reshape(got.shape), rtol=1e-6, err_msg="tokens come back wrong")
+        kept = [part.copy() for part in parts]
+        for call in (lambda p: write_kv(*parts, tables[0], p, tokens[0, 0]), lambda n: read_kv(*parts, tables[0], n)):
+            for bad in (-1, 3 * block_size + 1):
+                try:
+                    call(bad)
+                except ValueError as error:
+                    assert str(bad) in str(error), f"the message does not hold {bad}: {error}"
+                    continue
+                raise AssertionError(f"{bad} was accepted with a table of {3 * block_size} slots")
+        assert all(map(np.array_equal, parts, kept)), "a refused call, or reading, changed the pages"
+
+
+hidden_write_kv()
+
 # %% [markdown] task="pick_format" stars=2 minutes=15
-# ## 12. Pick a format
+# ## 13. Pick a format
 #
 # Write `pick_format()`, which returns a dictionary with one choice for each situation:
 #

@@ -484,6 +484,8 @@ def hidden_min_p_filter():
     assert np.asarray(min_p_filter([2, 1], 0)).dtype.kind == "f", "integer logits must give floats also for min_p = 0"
     got = np.asarray(min_p_filter([3, 3, 1], 1))
     assert np.array_equal(got, [3, 3, -np.inf]), "min_p = 1 keeps every token that ties for the first place"
+    kept = np.isfinite(min_p_filter([0.0, -50.0, -2000.0], 0)).tolist()
+    assert all(kept), f"min_p = 0 keeps all, however unlikely; of logits 0, -50, -2000 you keep {kept}"
     kept = np.isfinite(min_p_filter(np.log([1, 1.1e-9, 0.9e-9]), 1e-9)).tolist()
     assert kept == [True, True, False], f"min_p of a billionth: nothing is rounded, you keep {kept}"
 
@@ -630,6 +632,8 @@ def hidden_sample():
     greedy = [sample([1.0, 9.0, 9.0], np.random.default_rng(s), 0, top_p=0.4) for s in range(5)]
     assert greedy == [1] * 5, f"temperature 0: the first maximum, every time; you returned {greedy}"
     assert sample(np.array([20.0, 20.001]), np.random.default_rng(0), 0) == 1, "temperature 0: 20.001 is larger than 20"
+    greedy = np.asarray(sample([[1.0, 9.0, 2.0], [7.0, 0.0, 1.0]], np.random.default_rng(0), 0)).tolist()
+    assert greedy == [1, 0], f"temperature 0, two rows: one id for each row, 1 and 0; you returned {greedy}"
     wide = np.full(40_000, -1e4)
     wide[39_999] = 0.0
     got = sample(wide, np.random.default_rng(0)), int(sample(wide[None], np.random.default_rng(0))[0])
@@ -884,7 +888,7 @@ def hidden_total_latency_ms():
         for _ in range(n - 1):
             clock += tpot
         assert abs(total_latency_ms(ttft, tpot, n) - clock) < 1e-9, f"ttft {ttft}, tpot {tpot}, {n} tokens: {clock} ms"
-    for bad in ((-1, 2, 3), (1, -2, 3), (1, -0.5, 3), (-0.5, 2, 3), (1, 2, -3)):
+    for bad in ((-1, 2, 3), (1, -2, 3), (1, -0.5, 3), (-0.5, 2, 3), (1, 2, -3), (1, -2, 1)):
         try:
             total_latency_ms(*bad)
         except ValueError:

@@ -367,7 +367,8 @@ def hidden_fits():
         assert tuple(got) == want, f"{wanted} tokens, stretches {runs}, blocks of {size}: {want}, yours {got}"
         assert given == runs, f"the caller's stretches changed from {runs} to {given}"
         assert all(isinstance(part, bool) for part in got), f"return two bools, not {got}"
-    for bad, value in ((([4, -1], 3, 2), -1), (([4], -3, 2), -3), (([4], 3, -2), -2), (([], 3, 0), 0)):
+    wrong = ((([4, -1], 3, 2), -1), (([4], -3, 2), -3), (([4], 3, -2), -2), (([], 3, 0), 0), (([-6], 0, 2), -6))
+    for bad, value in (*wrong, (([4], 0, -5), -5)):
         try:
             fits(*bad)
         except ValueError as error:
@@ -1129,6 +1130,11 @@ def hidden_prefix_hashes():
                 known = owner.setdefault(name, prefix)
                 assert known == prefix, f"blocks of {size}: {list(known)} and {list(prefix)} got the same name"
         assert len(set(owner.values())) == len(owner), f"blocks of {size}: one prefix got two names"
+    for kind in (list, np.array):
+        long = kind([5] * 3000)
+        before = prefix_hashes(long, 3000)
+        long[1500] = 6
+        assert prefix_hashes(long, 3000) != before, "blocks of 3000: a token in the middle changed and the name did not"
     text = [int(t) for t in rng.integers(0, 50000, 64)]
     assert prefix_hashes(np.array(text), 16) == prefix_hashes(text, 16), "an array and a list of the same ids"
     changed = prefix_hashes([text[0] + 1] + text[1:], 16)
@@ -1897,6 +1903,27 @@ def hidden_serve_prompts():
         )
         assert 0 < sum(one["ttft_s"] for one in got) <= elapsed, "the times to first token exceed the time that passed"
         assert allocator.num_free_blocks == allocator.num_blocks, "blocks were not given back at the end"
+    first, other = [5, 17, 400, 3, 91, 260, 44, 8], [9, 1, 2, 3, 4]
+    got = serve_prompts(model, BlockAllocator(16), [[*first, 7], other, [*first, 9, 2]], 3, 4)
+    computed = [one["computed"] for one in got]
+    assert computed == [11, 7, 4], f"the third prompt finds blocks of the first: [11, 7, 4] computed, not {computed}"
+
+    class SlowToDecode(torch.nn.Module):
+        """The model, with 30 ms more for each pass of one token."""
+
+        lends = ("config", "device", "dtype", "hidden_states", "lm_head")
+
+        def __init__(self):
+            super().__init__()
+            self.config, self.dtype, self.device, self.lm_head = model.config, model.dtype, model.device, model.lm_head
+
+        def hidden_states(self, ids, cache):
+            time.sleep(0.03 * (ids.shape[1] == 1))
+            return model.hidden_states(ids, cache)
+
+    got = serve_prompts(SlowToDecode(), BlockAllocator(16), [first, other, first[3:]], 12, 4)
+    least = min(one["ttft_s"] for one in got)
+    assert least < 0.3, f"ttft_s ends with the first token, and not with the request: {least:.2f} s"
     rng = random.Random(912)
     base = [rng.randrange(500) for _ in range(40)]
     prompts = [base[: rng.randrange(1, 40)] + [rng.randrange(500) for _ in range(rng.randrange(3))] for _ in range(8)]

@@ -531,6 +531,8 @@ def hidden_first_token_law():
         np.testing.assert_array_equal(q, kept_q, err_msg="q was changed")
     accepted, resampled = first_token_law([0.5, 0.5], [1.0, 0.0])
     assert list(accepted) == [0.5, 0] and list(resampled) == [0, 0.5], "lists should do as well as arrays"
+    kinds = {np.asarray(law).dtype.kind for law in first_token_law([1, 0], [0, 1])}
+    assert kinds == {"f"}, "certain distributions, written as 0 and 1: the result is float arrays all the same"
     p, q = rng.dirichlet(np.ones(9)), rng.dirichlet(np.ones(9))
     worst = float(np.abs(np.add(*first_token_law(p, q)) - p).max())
     assert worst < 1e-12, f"accepted and resampled together are p to the last digits; yours are off by {worst:.1e}"
@@ -1005,6 +1007,8 @@ def hidden_ngram_draft():
         except ValueError:
             continue
         raise AssertionError(f"ngram_draft{bad} was accepted: raise ValueError")
+    got = ngram_draft([11, 2, 5, 1, 2], 2, 1)
+    assert got == [], f"11, 2 is not 1, 2: compare whole tokens; you returned {got}"
     got = ngram_draft([40_000, 50_000, 7, 40_000], 1, 2)
     assert got == [50_000, 7], f"ids above 32,767: after 40000 came 50000 and 7, you returned {got}"
     got = ngram_draft([1, 2, 3] + [9] * 20_000 + [1, 2], 2, 1)
@@ -1334,8 +1338,9 @@ def hidden_measure_drafts():
         def lm_head(self, hidden):
             return -model.lm_head(hidden) if self.is_draft else model.lm_head(hidden)
 
-    row = measure_drafts(Forgetful(), {"look-up": NgramDraft(3, 3, 1)}, [[7] * 6], 25)["look-up"]
-    assert row["same_text"] is False, "a model whose answers depend on the pass writes another text: same_text is False"
+    for prompts in ([[7] * 6], [[7] * 6, [3]], [[3], [7] * 6]):
+        row = measure_drafts(Forgetful(), {"look-up": NgramDraft(3, 3, 1)}, prompts, 6)["look-up"]
+        assert row["same_text"] is False, "a model whose answers depend on the pass writes another text, be it once"
     for prompts, max_tokens in (([], 4), ([[1]], 0)):
         try:
             measure_drafts(model, {}, prompts, max_tokens)

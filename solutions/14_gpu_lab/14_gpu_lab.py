@@ -659,7 +659,7 @@ show(
 #
 # A GPU queues launches while earlier kernels run, so both work at the same time and the **slower** one sets the time of the step: a maximum, not a sum. Gaps are different: while the device waits between two kernels, its memory rests, so they add to the reading. A CUDA graph makes the host's line 0 and leaves the gaps. On a CPU each operator ends before the next one starts, so there the whole cost of a start is a gap.
 #
-# Write `predicted_step_s(num_bytes, bandwidth, num_kernels, launch_s, gap_s=0.0)`: seconds, a `float`. Bytes, bytes per second, a count, and seconds per kernel for host and device. All constants are measured on your device, not looked up.
+# Write `predicted_step_s(num_bytes, bandwidth, num_kernels, launch_s, gap_s=0.0)`: the seconds, a number. Bytes, bytes per second, a count, and seconds per kernel for host and device. All constants are measured on your device, not looked up.
 #
 # Example: 135M parameters in bf16 are 269 MB, read in 56 µs at 4.8 TB/s. 1,156 kernels of 5 µs each keep the host busy for 5,780 µs, so the step takes 5,780 µs. As a graph with gaps of 1.3 µs it takes 56 + 1,503 = 1,559 µs.
 #
@@ -1507,6 +1507,7 @@ def hidden_ridge_batch():
     assert ridge_batch(2, 10, 1, 4, 2) is None, "where reading and arithmetic grow alike the weights stay on top"
     got = ridge_batch(2.69e8, 2.69e8, 0, 989e12, 4.8e12)
     assert isinstance(got, int), f"floats in, and the batch is a {type(got).__name__}, not an int"
+    assert ridge_batch(1, 50_000, 0, 300, 1) == 15_000_000, "a batch of 15 million is a batch too: solve, do not search"
     assert got == 207, f"floats as of a data sheet: 989 / 4.8 = 206.04, so 207; you say {got}"
     good = [4, 60, 0, 100, 10]
     for i, value in ((0, 0), (1, 0), (3, 0), (4, 0), (0, -7), (1, -7), (2, -0.5), (3, -7), (4, -7)):
@@ -1684,7 +1685,7 @@ def hidden_int8_product():
 
     rng = np.random.default_rng(141)
     text = int8_product()
-    for rows, words in ((1, 1), (3, 2), (64, 16), (65, 1), (70, 9), (200, 33)):
+    for rows, words in ((1, 1), (3, 2), (64, 16), (65, 1), (70, 9), (200, 33), (2, 300)):
         weights = rng.integers(-128, 128, (rows, 4 * words)).astype(np.int8)
         weights.flat[: min(4, weights.size)] = [-128, 127, -1, 0][: min(4, weights.size)]
         scales = rng.uniform(0.001, 3, rows).astype(np.float32)

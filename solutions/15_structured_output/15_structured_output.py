@@ -404,6 +404,8 @@ def hidden_schema_regex():
                 except ValueError:
                     want = False
                 assert bool(re.fullmatch(pattern, near)) == want, f"{schema} and {near!r}: should match: {want}"
+    for text in ("1٣", "٣", "-१"):
+        assert not re.fullmatch(schema_regex({"type": "integer"}), text), f"{text}: digits of other scripts are no JSON"
     for text in ("\x1f", "\x00", "\t", '"', "\\"):
         assert not re.fullmatch(schema_regex({"type": "string"}), f'"{text}"'), f"{text!r} needs a backslash"
     none = schema_regex({"type": "array", "items": {"type": "integer"}, "maxItems": 0})
@@ -666,6 +668,8 @@ def hidden_masked_probabilities():
             assert i in allowed or got[i] == 0, "a forbidden token has exactly 0"
     single = np.asarray(masked_probabilities(np.array([-3e4, 3e4], dtype=np.float32), [0]))
     assert single.dtype == np.float64 and single.tolist() == [1, 0], "the only allowed token has probability 1"
+    single = np.asarray(masked_probabilities(np.array([-5e9, 0.0, -4e9]), [0])).tolist()
+    assert single == [1, 0, 0], f"the only allowed token far below the others has probability 1, you have {single}"
     thirds = masked_probabilities(np.zeros(3, dtype=np.float32), [0, 1, 2])
     assert abs(thirds[0] - 1 / 3) < 1e-12, "compute in float64, also for float32 logits"
     for bad in ([5, 0], [0, -2], []):
@@ -928,6 +932,7 @@ def hidden_forced_bytes():
             assert got == want, f"texts {sorted(texts)}, behind {head!r}: {want!r}, you returned {got!r}"
         assert table == before, "the table was changed"
     assert forced_bytes({}, [], 7) == b"", "a state that reads nothing"
+    assert forced_bytes({0: {1: 1, 2: 1}}, [1], 0) == b"", "two bytes that lead to the same state are a choice"
     assert forced_bytes({7: {}}, [], 7) == b"", "a state with an empty entry"
     far = {i: {i % 256: i + 1} for i in range(3000)}
     assert len(forced_bytes(far, [3000], 0)) == 3000, "a long way is followed to its end"

@@ -1127,7 +1127,7 @@ def test_to_the_experts():
                 assert len(some) <= 3, f"rank {a} sent {len(some)} messages to rank {b}: at most three"
                 travels = sum(e // per_rank == b for e in chosen[a]) + sum(e // per_rank == a for e in chosen[b])
                 width = tokens[0].shape[1]
-                most = (width + 1) * travels
+                most = (width + 1) * travels + per_rank  # a number beside each row, or a count for each expert
                 count = sum(np.size(x) for x in some)
                 assert count <= most, f"rank {a} sent {count} numbers to rank {b}, {travels} rows are at most {most}"
         assert ranks.num_unread == 0, f"{ranks.num_unread} messages were sent and never received"
@@ -1192,7 +1192,7 @@ def hidden_to_the_experts():
                     some = [x for c, d, x in ranks.sent if (c, d) == (a, b)]
                     assert len(some) <= 3, "more than three messages to one rank"
                     travels = sum(e // per_rank == b for e in chosen[a]) + sum(e // per_rank == a for e in chosen[b])
-                    most = (width + 1) * travels
+                    most = (width + 1) * travels + per_rank  # a number beside each row, or a count for each expert
                     assert sum(np.size(x) for x in some) <= most, "more numbers travel than the rows that have to"
             assert ranks.num_unread == 0, "a message was never received"
     x, choice, experts = np.ones((2, 2)), [1, 0], [lambda a: a * 3, lambda a: a * 5]

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 17 · Beyond LLaMA
 #
-# Five things changed in the models that came after LLaMA: the MLP became many, of which a few work; the cache holds one short vector per token, or only the last tokens, or no tokens at all; and positions are stretched to a longer text. In this notebook you write each change in NumPy: the router and the grouped product of a mixture of experts, the number of experts that a batch wakes, MLA without rebuilt keys, a ring of slots that keeps the first tokens, YaRN's frequencies, linear attention in both of its forms, and the bytes of each kind of cache. The chapter *Beyond LLaMA* of the book tells the story.
+# Five things changed in the models that came after LLaMA: the MLP became many, of which a few work; the cache holds one short vector per token, or only the last tokens, or no tokens at all; and positions are stretched to a longer text. A sixth, the adapter, makes many models of one. In this notebook you write each change in NumPy: the router and the grouped product of a mixture of experts, the number of experts that a batch wakes, MLA without rebuilt keys, a ring of slots that keeps the first tokens, YaRN's frequencies, linear attention in both of its forms, the bytes of each kind of cache, and one batch for many adapters. The chapter *Beyond LLaMA* of the book tells the story.
 #
 # Each exercise has a cell for your code, a cell to try it, and a cell of checks. Run the checks as often as you like: a failed one says what it saw and what usually causes it. Some checks are hidden and run when the notebook is graded; they use other sizes and odd inputs.
 #
@@ -48,6 +48,26 @@ class Bank:
         return self._gate[expert], self._up[expert], self._down[expert]
 
 
+class Store:
+    """A matrix W [d, out] and adapters for it, {name: (A [d, r], B [r, out], scale)}. It counts what is asked of it."""
+
+    lends = ("names", "base", "read")  # what the tests let your code use
+
+    def __init__(self, weight, adapters):
+        self._weight, self._adapters = weight, adapters
+        self.names, self.base_rows, self.reads = list(adapters), [], []
+
+    def base(self, x):
+        """x @ W, a new array [T, out]."""
+        self.base_rows.append(len(x))
+        return x @ self._weight
+
+    def read(self, name):
+        """(A, B, scale) of one adapter."""
+        self.reads.append(name)
+        return self._adapters[name]
+
+
 # %% [markdown] task="route" stars=2 minutes=15
 # ## 1. The router
 #
@@ -58,7 +78,7 @@ class Bank:
 # - Return `(chosen, weights)`, two arrays `[T, top_k]`: the indices of the chosen experts (integers), the most probable first, and how much each counts. Of experts with equal scores the one with the lower index comes first.
 # - With `renormalise=True` the weights of a token are its chosen probabilities divided by their sum, so they add up to 1 (Mixtral, Qwen3). With `False` they are the probabilities themselves (DeepSeek-V2).
 #
-# Scores may be as large as ±1000: nothing may overflow. `top_k` outside 1 … E raises `ValueError`.
+# Scores may be as large as ±1000: nothing may overflow, and where two probabilities round to 0 their scores still decide. `top_k` outside 1 … E raises `ValueError`.
 #
 # Example: the probabilities 0.5, 0.1, 0.3, 0.1 and `top_k=2` choose experts 0 and 2. Their weights are 0.5 and 0.3, renormalised 0.625 and 0.375.
 #
@@ -160,6 +180,9 @@ def hidden_route():
     chosen, weights = route(ties, 2)
     assert chosen.tolist() == [[1, 2], [0, 1]], "of experts with equal scores the lower index comes first"
     np.testing.assert_allclose(weights, 0.5, atol=1e-12, err_msg="equal scores count equally")
+    assert route(np.array([[0.0, -1000, -900]]), 2)[0].tolist() == [[0, 2]], (
+        "two probabilities that round to 0: their scores still say which expert comes first"
+    )
     wide = rng.integers(0, 3, (4, 400)).astype(float)
     want = [sorted(range(400), key=lambda e: (-row[e], e))[:390] for row in wide]  # noqa: B023
     assert route(wide, 390)[0].tolist() == want, (
@@ -1190,6 +1213,176 @@ def hidden_sequence_bytes():
 
 
 hidden_sequence_bytes()
+
+
+# %% [markdown] task="lora_product" stars=2 minutes=20
+# ## 9. Many fine-tunes, one batch
+#
+# A LoRA adapter changes a matrix $W$ by a product of two thin ones: $W + s\,A B$, with $A$ `[d, r]`, $B$ `[r, out]`, a small rank $r$ and a scale $s$. A server that keeps many adapters beside one model gets a batch in which each row may want another one. Write `lora_product(x, names, store)`:
+#
+# $$y_t = x_t W + s_i\,(x_t A_i) B_i, \qquad i = \text{names}_t$$
+#
+# - `x`: `[T, d]`, the rows of the batch. `names`: a list of T names; `None` says that the row has no adapter and gets $x_t W$ alone.
+# - `store.base(x)` multiplies rows with $W$ and returns a new array `[T, out]`. It is the expensive product: call it **once**, with all rows.
+# - `store.read(name)` gives `(A, B, s)` of one adapter. Ranks differ. Each adapter that a row names is read **exactly once**, and no other one is.
+# - Multiply from the left, $(x A) B$: the product $A B$ is as large as $W$, and must never be made.
+# - Returns `[T, out]`.
+#
+# Before anything is multiplied or read, a name that is not in `store.names`, and a list `names` of another length than `x`, raise `ValueError`, with the name or the length in the message.
+#
+# Example: rows named `["law", None, "code", "law"]` make one base product of four rows, one product of two rows with the matrices of `law` and one of one row with those of `code`. With $d = out = 4096$ and rank 16, the base product costs $2 \cdot 4096^2$ operations for a row, the adapter's two $2 \cdot 2 \cdot 4096 \cdot 16$: less than one in a hundred.
+#
+# <details><summary>Hint 1</summary>
+#
+# This is exercise 2 with a term that all rows share. The rows of an adapter need not stand together.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Begin with the base product of everything. For each different name but `None`, find its rows, and add their low-rank term to these rows of the result.
+#
+# </details>
+
+
+# %% solution="lora_product"
+def lora_product(x, names, store):
+    """x @ W for all rows, plus each row's own low-rank term.
+
+    x: [T, d]. names: T names of adapters, None for no adapter. store: base(x), read(name) and names, as above.
+    Returns [T, out]. Raises ValueError for an unknown name or another number of names.
+    """
+    ### BEGIN SOLUTION
+    if len(names) != len(x):
+        raise ValueError(f"{len(names)} names for {len(x)} rows")
+    wanted = {name for name in names if name is not None}
+    for name in wanted:
+        if name not in store.names:
+            raise ValueError(f"there is no adapter {name!r}")
+    out = store.base(x)
+    for name in wanted:
+        a, b, scale = store.read(name)
+        rows = [row for row, each in enumerate(names) if each == name]
+        out[rows] += scale * (x[rows] @ a @ b)
+    return out
+    ### END SOLUTION
+
+
+# %% tryit="lora_product"
+rng = np.random.default_rng(0)
+thin = {name: (rng.standard_normal((6, r)), rng.standard_normal((r, 5)), 0.5) for name, r in (("law", 2), ("code", 1))}
+store = Store(rng.standard_normal((6, 5)), thin)
+result = lora_product(rng.standard_normal((4, 6)), ["law", None, "code", "law"], store)
+print("result:", result.shape, " rows of base products:", store.base_rows, " adapters read:", store.reads)
+
+
+# %% test="lora_product" points=1
+def test_lora_product():
+    import numpy as np
+
+    rng = np.random.default_rng(179)
+    weight, x = rng.standard_normal((4, 3)), rng.standard_normal((5, 4))
+    adapters = {
+        name: (rng.standard_normal((4, rank)), rng.standard_normal((rank, 3)), scale)
+        for name, rank, scale in (("law", 1, 2.0), ("code", 3, 0.25), ("poems", 2, 1.0))
+    }
+    names, store = ["code", None, "law", "code", None], Store(weight, adapters)
+    want = np.array([row @ weight for row in x])
+    for t, name in enumerate(names):
+        if name:
+            a, b, scale = adapters[name]
+            want[t] += scale * (x[t] @ (a @ b))
+    got = lora_product(x.copy(), list(names), store)
+    assert got is not None, "lora_product returned None: is there a return statement?"
+    assert got.shape == (5, 3), f"5 rows of 3 numbers: (5, 3), yours is {got.shape}"
+    plain = [1, 4]
+    message = "a row without an adapter must get the base product alone"
+    np.testing.assert_allclose(got[plain], want[plain], atol=1e-10, err_msg=message)
+    message = "differs from one row at a time: is the term scaled, added to the base, and each row's own?"
+    np.testing.assert_allclose(got, want, atol=1e-10, err_msg=message)
+    assert store.base_rows == [5], f"one base product of all 5 rows, yours had {store.base_rows} rows"
+    reads = sorted(store.reads)
+    assert reads == ["code", "law"], f"code and law are named, each is read once; you read {reads}"
+    for bad, said in ((["law", None, "code", "law", "verse"], "verse"), (["law"] * 4, "4")):
+        fresh = Store(weight, adapters)
+        try:
+            lora_product(x.copy(), bad, fresh)
+        except ValueError as error:
+            assert said in str(error), f"the ValueError should hold {said!r}, it says: {error}"
+        except (KeyError, IndexError) as error:
+            raise AssertionError(f"{bad} for 5 rows ended in a {type(error).__name__}: raise ValueError") from error
+        else:
+            raise AssertionError(f"the names {bad} for 5 rows were accepted: raise ValueError")
+
+
+test_lora_product()
+
+
+# %% hidden="lora_product" points=2
+def hidden_lora_product():
+    import tracemalloc
+
+    import numpy as np
+
+    rng = np.random.default_rng(180)
+    for num_rows, num_adapters, d, out in ((1, 1, 3, 2), (7, 2, 2, 5), (12, 4, 5, 3), (9, 3, 4, 4), (3, 5, 1, 1)):
+        weight, x = rng.standard_normal((d, out)), rng.standard_normal((num_rows, d))
+        adapters = {}
+        for i in range(num_adapters):
+            rank = int(rng.integers(1, 4))
+            adapters[f"a{i}"] = (
+                rng.standard_normal((d, rank)),
+                rng.standard_normal((rank, out)),
+                float(rng.random() + 1.5),
+            )
+        known = [None, *adapters]
+        for case in ("mixed", "none", "one"):
+            names = [known[i] for i in rng.integers(0, len(known), num_rows)]
+            names = names if case == "mixed" else [None if case == "none" else "a0"] * num_rows
+            want = np.zeros((num_rows, out))
+            for t in range(num_rows):
+                for j in range(out):
+                    want[t, j] = sum(x[t, i] * weight[i, j] for i in range(d))
+                    if names[t] is not None:
+                        a, b, scale = adapters[names[t]]
+                        want[t, j] += scale * sum(
+                            x[t, i] * a[i, k] * b[k, j] for i in range(d) for k in range(a.shape[1])
+                        )
+            store, copies = Store(weight, adapters), [x.copy(), list(names)]
+            got = lora_product(x, names, store)
+            label = f"{num_rows} rows, {case} of {num_adapters} adapters"
+            np.testing.assert_array_equal(x, copies[0], err_msg=f"{label}: an argument was changed")
+            assert names == copies[1], f"{label}: an argument was changed"
+            np.testing.assert_allclose(got, want, atol=1e-10, rtol=1e-10, err_msg=label)
+            assert store.base_rows == [num_rows], f"{label}: the base product is made once, of all rows"
+            assert sorted(store.reads) == sorted(set(names) - {None}), f"{label}: each named adapter is read once"
+    for bad in (
+        ["a0"] * num_rows + ["a0"],
+        ["a0"] * (num_rows - 1),
+        ["a0", "b"] + [None] * (num_rows - 2),
+        ["", "a0", None],
+    ):
+        store = Store(weight, adapters)
+        try:
+            lora_product(x, bad, store)
+        except ValueError as error:
+            named = str(len(bad)) if len(bad) != num_rows else ("b" if "b" in bad else "''")
+            assert named in str(error), "the message should hold the bad name, or the number of names"
+            assert not store.base_rows and not store.reads, (
+                "something was computed or read before the bad name was noticed"
+            )
+            continue
+        raise AssertionError("an unknown name, or too many or too few names, were accepted: raise ValueError")
+    d = 1200
+    store = Store(rng.standard_normal((d, d)), {"a": (rng.standard_normal((d, 2)), rng.standard_normal((2, d)), 1.0)})
+    x = rng.standard_normal((2, d))
+    tracemalloc.start()
+    lora_product(x, ["a", "a"], store)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * d * d, "memory for a matrix as large as the base was taken: multiply x with A first, then with B"
+
+
+hidden_lora_product()
 
 # %% [markdown]
 # **Before you close this.** Every change here is another model, trained as such: none of them may be switched on in a model that was trained without. What is equal, and what the checks proved, are two forms of the same model: absorbed and rebuilt, state and sum, grouped and one by one. What a request holds follows from the kinds of its layers alone.

@@ -213,14 +213,46 @@
     }
   }
 
+  // When to make a figure -----------------------------------------------------------------------------------------------
+  const NEAR_PX = 600;
+  const waiting = new Map();
+  const makeNow = (figure) => {
+    const make = waiting.get(figure);
+    waiting.delete(figure);
+    near?.unobserve(figure);
+    if (make) make();
+  };
+  const near = window.IntersectionObserver && new IntersectionObserver((seen) => {
+    for (const { isIntersecting, target } of seen) if (isIntersecting) makeNow(target);
+  }, { rootMargin: `${NEAR_PX}px 0px` });
+
+  function whenNear(figure, make) {
+    waiting.set(figure, make);
+    if (near) near.observe(figure);
+    else makeNow(figure);
+  }
+  if (near) window.addEventListener("beforeprint", () => [...waiting.keys()].forEach(makeNow));
+
+  /** About the height, in px, that a figure will have: it is kept for it. */
+  const room = ({ controls = {}, height }) => 180 + 28 * Object.keys(controls).length + (typeof height === "number" ? height : 260);
+
   // The element ---------------------------------------------------------------------------------------------------------
   let made = 0;
 
   function define(name, definition) {
     definitions[name] = definition;
     customElements.define(`figure-${name}`, class extends HTMLElement {
+      // A figure is made when it comes near the reader's eyes, or onto paper.
       connectedCallback() {
+        if (this.state || this.awaited) return;
+        this.awaited = true;
+        this.style.minHeight = `${room(definition)}px`;
+        whenNear(this, () => this.make());
+      }
+
+      make() {
         if (this.state) return;
+        this.style.minHeight = "";
         made += 1;
         this.idPrefix = `fig-${made}`;
         this.state = { ...(definition.state || {}) };

@@ -6,6 +6,7 @@
   const STATIC = new URL("../", document.currentScript.src).href;
   const FROM_DISK = location.protocol === "file:";
   const Work = window.CourseWork;
+  const Python = window.CoursePython;
   const SLOW_MS = 10000;
   const DOWNLOAD = "17 MB";  // tests/test_live.py weighs it
 
@@ -23,61 +24,6 @@
     node.addEventListener("click", act);
     return node;
   };
-
-  // Python: one worker a page, made at the first use and again after Stop ------------------------------------------------
-  const python = { worker: null, ready: false, pending: null, jobs: 0 };
-
-  function settle(answer) {
-    const pending = python.pending;
-    python.pending = null;
-    if (pending) pending.resolve(answer);
-  }
-
-  function stopPython(answer) {
-    if (python.worker) python.worker.terminate();
-    Object.assign(python, { worker: null, ready: false });
-    settle(answer);
-  }
-
-  function startPython(address) {
-    const worker = new Worker(`${STATIC}live/worker.js`, { type: "module" });
-    worker.onmessage = ({ data }) => {
-      if (data.ready) {
-        python.ready = true;
-        try { sessionStorage.setItem(USED, "1"); } catch (error) { /* as above */ }
-        python.pending?.onReady();
-      } else if (data.broken) stopPython({ broken: data.broken });
-      else if (data.id === python.jobs) settle(data.answer);
-    };
-    worker.onerror = (event) => stopPython({ broken: event.message || "its files could not be loaded" });
-    worker.postMessage({
-      start: {
-        pyodide: address || `${STATIC}vendor/pyodide/`,
-        lock: address ? null : `${STATIC}live/pyodide-lock.json`,
-        course: `${STATIC}live/course.zip`,
-      },
-    });
-    python.worker = worker;
-  }
-
-  // Python lives as long as its page. Who has used it in this tab finds it started when a card opens.
-  const USED = "course-python";
-  function warmUp(address) {
-    try {
-      if (sessionStorage.getItem(USED) && !python.worker) startPython(address);
-    } catch (error) { /* a browser that keeps nothing starts Python at the first use */ }
-  }
-
-  // One request at a time; resolves to the runner's answer, {stopped: true} or {broken: "why"}.
-  function ask(request, address, onReady) {
-    if (python.pending) return Promise.resolve({ busy: true });
-    return new Promise((resolve) => {
-      python.jobs += 1;
-      python.pending = { resolve, onReady: onReady || (() => {}) };
-      if (!python.worker) startPython(address);
-      python.worker.postMessage({ id: python.jobs, request: JSON.stringify(request) });
-    });
-  }
 
   const topics = {};
   function loadTopic(topic) {
@@ -97,7 +43,7 @@
       const { passed } = Work.get(topic, earlier);
       if (earlier !== name && passed !== undefined) answers[earlier] = passed;
     }
-    return ask({ topic: data, name, code, action, answers }, address, onReady);
+    return Python.ask({ topic: data, name, code, action, answers }, address, onReady);
   }
 
   // The editor: CodeMirror where it can be loaded, else a textarea --------------------------------------------------------
@@ -252,7 +198,7 @@
     const place = make("div", { class: "live-editor" });
     const check = button("Check", () => go("check"), { class: "live-main", title: "Run the visible checks (Ctrl+Enter)" });
     const run = button("Run", () => go("run"), { title: "Run your code and the notebook's try-it cell" });
-    const stop = button("Stop", () => stopPython({ stopped: true }), { hidden: "" });
+    const stop = button("Stop", () => Python.stop({ stopped: true }), { hidden: "" });
     const reset = button("Reset", () => {
       editor.set(starter);
       Work.put(topic, name, { code: undefined, passed: undefined });
@@ -298,7 +244,7 @@
         slow = setTimeout(() => show("Still running after 10 s. If this is a loop without an end, Stop ends it; your code is kept."), SLOW_MS);
       };
       const from = box.dataset.python ? `, from ${new URL(box.dataset.python).host}: this copy of the book does not carry it` : "";
-      if (python.ready) begin();
+      if (Python.isReady()) begin();
       else show(`Starting Python (${DOWNLOAD}, once${from})…`);
       into(status);
       delete status.dataset.reason;
@@ -335,7 +281,7 @@
 
     // The editor comes when the card is opened, so that the page itself waits for nothing.
     async function open() {
-      warmUp(box.dataset.python);
+      Python.warmUp(box.dataset.python);
       const wanted = {
         label,
         text: Work.get(topic, name).code ?? starter,
@@ -405,5 +351,5 @@
   document.querySelectorAll(".exercise-tools").forEach(setUpTools);
   addEventListener("hashchange", openTarget);
   openTarget();
-  window.CourseLive = { attempt, stop: () => stopPython({ stopped: true }) };
+  window.CourseLive = { attempt, stop: () => Python.stop({ stopped: true }) };
 })();
