@@ -137,6 +137,12 @@ class Decoder:
             raise WireError("not a range")
         return range(*parts)
 
+    def fraction(self, depth, coded):
+        parts = self.parts(coded, depth)
+        if not all(type(part) is int for part in parts):  # a text such as 1e400000000 would take for ever
+            raise WireError("not a fraction")
+        return fractions.Fraction(*parts)
+
     def array(self, depth, key, kind, shape, steps=None, offset=0, writeable=True):
         dtype = self.dtype(depth, kind)
         for number in [*shape, *(steps or []), offset]:
@@ -235,7 +241,7 @@ DECODERS = {
     "module": Decoder.module,
     "complex": lambda decoder, depth, real, imaginary: complex(real, imaginary),
     "...": lambda decoder, depth: ...,
-    "fraction": lambda decoder, depth, coded: fractions.Fraction(*decoder.parts(coded, depth)),
+    "fraction": Decoder.fraction,
     "name": lambda decoder, depth, module, qualname: names.look_up(module, qualname, decoder.is_trusted),
     "enum": lambda decoder, depth, *place: names.enum_member(*place, decoder.is_trusted),
     "theirs": lambda decoder, depth, *what: decoder.owned.remote(*what),
