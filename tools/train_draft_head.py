@@ -229,7 +229,8 @@ def counts(head, rows):
     known = set(head.ids.tolist())
     lookup = {k: [ngram_rounds(ids[:n], ids[n:], k) for ids, n in texts] for k in KS}
     flat = np.array([hit for row in hits for hit in row])
-    reached = [flat[flat[:, :i].all(1), i].mean() for i in range(NUM_MEASURED)]
+    asked = [flat[flat[:, :i].all(1), i] for i in range(NUM_MEASURED)]
+    reached = [hits.mean() if len(hits) else 0.0 for hits in asked]
     return {
         "acceptance_by_place": [float(share) for share in reached],
         "in_vocabulary": float(np.mean([token in known for ids, n in texts for token in ids[n:]])),
