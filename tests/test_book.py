@@ -160,7 +160,16 @@ CUT_LINES = """() => [...document.querySelectorAll('article pre')]
   .filter(pre => pre.clientWidth && !pre.closest('.cell_output') && pre.scrollWidth > pre.clientWidth + 1)
   .map(pre => pre.textContent.slice(0, 60))"""
 TALLEST = 13_000  # at 1280 px, cards closed; chapter 2 is made for two sittings
-TALLER = {"01": 14_500, "02": 19_500, "03": 14_500, "04": 14_500, "07": 14_500, "14": 16_500, "17": 16_500}
+TALLER = {
+    "01": 14_500,
+    "02": 19_500,
+    "03": 14_500,
+    "04": 14_500,
+    "07": 14_500,
+    "14": 16_500,
+    "17": 16_500,
+    "18": 16_500,
+}
 LONGEST_LINE = 76
 ONE_TEXT = re.compile(r"""\s*(?:\w+=)?[fr]{0,2}(?:".*"|'.*'),?""")  # nothing but a string: the browser wraps it
 
