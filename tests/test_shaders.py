@@ -126,9 +126,18 @@ def test_a_kernel_that_keeps_the_device_busy_ends_the_worker_and_nothing_else(so
 def test_every_loop_is_counted_and_nothing_else():
     text = "fn f() {\n  for (var i = 0u; i < g(2u); i += 1u) { h(); } // loop {\n  loop { break; }\n  while (a) {}\n}"
     found = rounds.counted(text, 7)
-    assert found.count("course_rounds += 1u") == 3 and "@binding(7)" in found
-    assert found.startswith("fn f() {\n  for (var i = 0u; i < g(2u); i += 1u) { course_rounds")
-    assert "// loop {\n" in found and found.count("\n") == text.count("\n") + 3
+    assert found.count(rounds.COUNT) == 3 and "@binding(7)" in found
+    assert found.startswith("fn f() {\n  for (var i = 0u; i < g(2u); i += 1u) {" + rounds.COUNT)
+    assert "// loop {\n" not in found and found.count("\n") == text.count("\n") + 3
+
+
+@pytest.mark.parametrize("end", rounds.LINE_ENDS)
+def test_no_comment_hides_a_loop_from_the_count(end):
+    """Each of these was a kernel that never ends and had all points."""
+    for text in (f"// x{end} loop {{ }}", "/* /* */ // */ loop { }", "loop /* { */ { }", "loop // {\n { }"):
+        found = rounds.counted(text, 7)
+        assert found.count("{" + rounds.COUNT) == 1, text
+    assert "course_rounds" not in rounds.COUNT, "a kernel that knows the name sets the count back"
 
 
 def test_the_race_shows_every_time(device):
