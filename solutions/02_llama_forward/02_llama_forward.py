@@ -333,6 +333,7 @@ test_split_heads()
 def hidden_split_heads():
     import numpy as np
 
+    assert hasattr(split_heads(np.zeros((3, 6)), 2), "shape"), "return one array [H, N, d/H], not a list of arrays"
     rng = np.random.default_rng(23)
     for _ in range(10):
         n, heads, dh = (int(i) for i in rng.integers(1, 7, 3))
@@ -1026,6 +1027,8 @@ def hidden_swiglu():
     import numpy as np
     import torch
 
+    got = swiglu(np.ones((2, 4), np.float16), *(np.ones(shape, np.float32) for shape in ((4, 3), (4, 3), (3, 4))))
+    assert got.dtype == np.float16, f"a float16 x gives float16, also with float32 weights, not {got.dtype}"
     rng = np.random.default_rng(28)
     for n, d, f in ((1, 1, 1), (3, 4, 8), (5, 6, 2), (2, 3, 11)):
         for size in (1.0, 40.0):

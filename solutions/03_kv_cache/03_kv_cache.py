@@ -465,6 +465,8 @@ def hidden_cache_work_ratio():
 
     import numpy as np
 
+    got = cache_work_ratio(5, 1)
+    assert got == 1 and isinstance(got, float), f"one new token: the float 1.0, not {got!r}"
     rng = np.random.default_rng(44)
     for prompt, new in [(1, 2), (1, 99)] + [(int(p), int(n)) for p, n in rng.integers(1, 400, (20, 2))]:
         want = float(Fraction(sum(prompt + step for step in range(new)), prompt + new - 1))

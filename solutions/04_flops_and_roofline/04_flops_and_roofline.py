@@ -587,6 +587,8 @@ def hidden_linear_intensity():
 
     import numpy as np
 
+    got = batch_for_ridge(10**6, 10**6, 80_000)
+    assert got == 95_239, f"a ridge of 80,000 FLOPs a byte needs a batch of 95,239, you returned {got}"
     rng = np.random.default_rng(7)
     for _ in range(20):
         batch, d_in, d_out = (int(x) for x in rng.integers(1, 40, 3))

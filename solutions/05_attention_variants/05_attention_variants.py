@@ -468,6 +468,8 @@ test_mean_pool_kv_heads()
 def hidden_mean_pool_kv_heads():
     import numpy as np
 
+    got = mean_pool_kv_heads(np.array([[1, 2]]), 2, 1)
+    assert np.asarray(got).tolist() == [[1.5]], f"the mean of the whole numbers 1 and 2 is 1.5, you returned {got}"
     rng = np.random.default_rng(54)
     for kv, rep, d, dim in ((1, 1, 3, 2), (1, 4, 5, 3), (3, 2, 4, 4), (2, 3, 6, 1), (4, 1, 2, 5)):
         w = rng.standard_normal((d, kv * rep * dim))
@@ -684,6 +686,8 @@ test_score_matrix_bytes()
 def hidden_score_matrix_bytes():
     import numpy as np
 
+    got = score_matrix_bytes(1, 1, 3, 0.25)
+    assert got == 3, f"9 scores of a quarter byte are 2.25 bytes, so 3 whole ones; you returned {got}"
     rng = np.random.default_rng(56)
     for _ in range(20):
         b, h, n, size = (int(i) for i in rng.integers(1, 7, 4))
@@ -1145,6 +1149,8 @@ test_sliding_window_mask()
 def hidden_sliding_window_mask():
     import numpy as np
 
+    kind = np.asarray(sliding_window_mask(3, 5)).dtype.name
+    assert kind == "bool", f"booleans also where the window covers all, not {kind}"
     for n in (1, 2, 5, 9):
         for window in (1, 2, 3, 8, 9, 20):
             got = sliding_window_mask(n, window)

@@ -731,6 +731,8 @@ test_littles_law()
 def hidden_littles_law():
     import numpy as np
 
+    got = littles_law(2, 600)
+    assert abs(got - 1200) < 1e-9, f"2 a second for 600 seconds: 1200 at a time, you returned {got}"
     # watch a queue: one thing arrives each 1/rate seconds and stays `stay` seconds; count who is inside, on average
     for rate, stay in ((4, 3), (10, 3), (10, 0.55), (1, 7.5)):
         arrivals = np.arange(0, 200, 1 / rate)

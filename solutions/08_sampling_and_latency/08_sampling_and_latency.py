@@ -102,6 +102,8 @@ test_apply_temperature()
 def hidden_apply_temperature():
     import numpy as np
 
+    got = np.asarray(apply_temperature([1e-6, 3e-6], 1e-6))
+    assert np.allclose(got, [1, 3]), f"a temperature of a millionth is above 0 and divides: [1, 3], you returned {got}"
     rng = np.random.default_rng(80)
     for shape in ((7,), (7,), (3, 5), (2, 3, 4)):
         logits = rng.normal(size=shape) * 10
@@ -718,6 +720,8 @@ def hidden_diversity():
 
     import numpy as np
 
+    got = diversity([[1, 12], [11, 2]])["distinct_2"]
+    assert got == 1, f"the pairs 1, 12 and 11, 2 are two different ones: 1.0, you returned {got}"
     rng = np.random.default_rng(86)
     for vocabulary in (1, 3, 10, 40):
         samples = [rng.integers(0, vocabulary, size=n).tolist() for n in rng.integers(0, 12, size=5).tolist()] + [

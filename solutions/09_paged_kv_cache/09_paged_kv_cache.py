@@ -115,6 +115,10 @@ def hidden_block_waste():
 
     import numpy as np
 
+    allocated, waste = block_waste(np.array([250, 3], np.uint8), 16)
+    assert [int(n) for n in allocated] == [256, 16] and [int(n) for n in waste] == [6, 13], (
+        f"lengths in 8 bits: 250 tokens have 256 slots, your arithmetic overflows: {allocated}, {waste}"
+    )
     rng = random.Random(901)
     for size in (1, 2, 7, 16, 128):
         lengths = [rng.randrange(0, 500) for _ in range(20)] + [0, 1, size, size + 1, 3 * size]
@@ -245,6 +249,10 @@ def hidden_waste_report():
 
     import numpy as np
 
+    got = waste_report([], 8, 4)
+    kinds = [type(got[key]) for key in ("contiguous_waste", "paged_waste")]
+    assert kinds == [float, float], f"nothing is wasted: the float 0.0, not {got}"
+    assert waste_report([3], 4, 16)["paged_slots"] == 16, "a block may be larger than max_len"
     rng = random.Random(902)
     for size in (1, 3, 16, 100):
         max_len = rng.randrange(50, 300)
@@ -1114,6 +1122,8 @@ test_prefix_hashes()
 def hidden_prefix_hashes():
     import numpy as np
 
+    shortest = min(map(len, prefix_hashes([1, 2, 3, 4], 1)))
+    assert shortest >= 16, f"names of {shortest} letters clash too easily: keep the whole digest"
     rng = np.random.default_rng(907)
     texts = [[int(t) for t in rng.integers(-2, 3, int(rng.integers(0, 13)))] for _ in range(250)]
     texts += [[0], [0, 0], [0, 0, 0], [0, 0, 0, 0], [-1, 0], [-2, 0], [2**40, 1], [2**40 + 1, 1], [1, 2**40]]

@@ -181,6 +181,7 @@ test_active_counts()
 def hidden_active_counts():
     import numpy as np
 
+    assert all(type(count) is int for count in active_counts([2, 1])), "return a list of plain ints"
     assert list(active_counts([0, 0])) == [], "requests that need nothing take no step"
     assert list(active_counts([0, 2])) == [1, 1], "a request that needs nothing is never active"
     assert list(active_counts([1])) == [1], "one token takes one step"
@@ -333,6 +334,9 @@ test_simulate_static()
 def hidden_simulate_static():
     import numpy as np
 
+    given = [{"id": name, "arrival": at, "prompt": 3, "output": 1} for name, at in (("late", 4), ("soon", 0))]
+    simulate_static(given, 1)
+    assert [r["id"] for r in given] == ["late", "soon"], "the caller's list was sorted: leave it as it is"
     got = simulate_static([], 4)
     empty = {"num_steps": 0, "running": [], "utilisation": 0.0, "throughput": 0.0, "latency": {}}
     assert got == empty, f"no requests: {empty}, you returned {got}"
@@ -503,6 +507,12 @@ def hidden_simulate_continuous():
     from mini_engine.scheduler import Scheduler
     from mini_engine.trace import Request, trace
 
+    try:
+        simulate_continuous([], 0)
+    except ValueError:
+        pass
+    else:
+        raise AssertionError("batch_size 0 was accepted where there are no requests: raise ValueError")
     got = simulate_continuous([], 4)
     empty = {"num_steps": 0, "running": [], "utilisation": 0.0, "throughput": 0.0, "latency": {}}
     assert got == empty, f"no requests: {empty}, you returned {got}"

@@ -379,6 +379,8 @@ test_best_draft_length()
 def hidden_best_draft_length():
     from fractions import Fraction
 
+    got = best_draft_length(0.8, 0.05, 6)
+    assert isinstance(got, int), f"return an int, not {type(got).__name__}"
     for tenths in range(11):
         for k in (0, 1, 3, 9):
             for c in (Fraction(0), Fraction(1, 20), Fraction(1), Fraction(5, 2)):
@@ -984,6 +986,12 @@ test_ngram_draft()
 def hidden_ngram_draft():
     import numpy as np
 
+    try:
+        ngram_draft([1], 2, -1)
+    except ValueError:
+        pass
+    else:
+        raise AssertionError("k = -1 was accepted for a short text: raise ValueError")
     rng = np.random.default_rng(8)
     found = 0
     for case in range(300):

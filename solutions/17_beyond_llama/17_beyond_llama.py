@@ -718,6 +718,7 @@ test_text_order()
 
 # %% hidden="text_order" points=2
 def hidden_text_order():
+    assert all(type(slot) is int for slot in text_order(9, 2, 4)), "return a list of plain ints"
     for num_first in range(5):
         for window in range(1, 6):
             slots, held = [None] * (num_first + window), []
@@ -858,6 +859,12 @@ def hidden_yarn_frequencies():
 
     import numpy as np
 
+    try:
+        yarn_frequencies(7, 1e4, 1, 100)
+    except ValueError:
+        pass
+    else:
+        raise AssertionError("an odd head_dim was accepted with a factor of 1: raise ValueError")
     rng = np.random.default_rng(176)
     cases = [(64, 1e4, 32.0, 4096), (128, 5e5, 8, 8192), (64, 100000.0, 2, 2048), (16, 1e4, 40, 4096), (32, 10, 3, 100)]
     cases += [(24, 50.0, 5, 150), (10, 1.1e3, 1, 700), (16, 10.0, 4, 1000), (12, 7.0, 3, 900)]
