@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # processes that test, one thread each: more than there are cores, since most tests wait for other programs
-TEST_JOBS ?= 4
+TEST_JOBS ?= 5
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder --durations=10
 
 .PHONY: help setup system book pdf epub serve notebooks grade audit lab test lint linkcheck clean
