@@ -587,8 +587,6 @@ def hidden_linear_intensity():
 
     import numpy as np
 
-    got = batch_for_ridge(10**6, 10**6, 80_000)
-    assert got == 95_239, f"a ridge of 80,000 FLOPs a byte needs a batch of 95,239, you returned {got}"
     rng = np.random.default_rng(7)
     for _ in range(20):
         batch, d_in, d_out = (int(x) for x in rng.integers(1, 40, 3))
@@ -630,6 +628,8 @@ def hidden_linear_intensity():
         except ValueError:
             continue
         raise AssertionError(f"d_in, d_out, ridge, bytes_per = {values} was accepted")
+    got = batch_for_ridge(10**6, 10**6, 80_000)
+    assert got == 95_239, f"a ridge of 80,000 FLOPs a byte needs a batch of 95,239, you returned {got}"
 
 
 hidden_linear_intensity()

@@ -468,8 +468,6 @@ test_mean_pool_kv_heads()
 def hidden_mean_pool_kv_heads():
     import numpy as np
 
-    got = mean_pool_kv_heads(np.array([[1, 2]]), 2, 1)
-    assert np.asarray(got).tolist() == [[1.5]], f"the mean of the whole numbers 1 and 2 is 1.5, you returned {got}"
     rng = np.random.default_rng(54)
     for kv, rep, d, dim in ((1, 1, 3, 2), (1, 4, 5, 3), (3, 2, 4, 4), (2, 3, 6, 1), (4, 1, 2, 5)):
         w = rng.standard_normal((d, kv * rep * dim))
@@ -501,6 +499,8 @@ def hidden_mean_pool_kv_heads():
         np.testing.assert_allclose(
             got, sign * one.reshape(4, -1), atol=1e-12, err_msg="another matrix of the same shape"
         )
+    got = mean_pool_kv_heads(np.array([[1, 2]]), 2, 1)
+    assert np.asarray(got).tolist() == [[1.5]], f"the mean of the whole numbers 1 and 2 is 1.5, you returned {got}"
 
 
 hidden_mean_pool_kv_heads()
@@ -686,8 +686,6 @@ test_score_matrix_bytes()
 def hidden_score_matrix_bytes():
     import numpy as np
 
-    got = score_matrix_bytes(1, 1, 3, 0.25)
-    assert got == 3, f"9 scores of a quarter byte are 2.25 bytes, so 3 whole ones; you returned {got}"
     rng = np.random.default_rng(56)
     for _ in range(20):
         b, h, n, size = (int(i) for i in rng.integers(1, 7, 4))
@@ -709,6 +707,8 @@ def hidden_score_matrix_bytes():
                 assert str(value) in str(error), f"the message should hold the bad value {value}: {error}"
                 continue
             raise AssertionError(f"score_matrix_bytes{tuple(sizes)} was accepted and gave {got}")
+    got = score_matrix_bytes(1, 1, 3, 0.25)
+    assert got == 3, f"9 scores of a quarter byte are 2.25 bytes, so 3 whole ones; you returned {got}"
 
 
 hidden_score_matrix_bytes()

@@ -102,8 +102,6 @@ test_apply_temperature()
 def hidden_apply_temperature():
     import numpy as np
 
-    got = np.asarray(apply_temperature([1e-6, 3e-6], 1e-6))
-    assert np.allclose(got, [1, 3]), f"a temperature of a millionth is above 0 and divides: [1, 3], you returned {got}"
     rng = np.random.default_rng(80)
     for shape in ((7,), (7,), (3, 5), (2, 3, 4)):
         logits = rng.normal(size=shape) * 10
@@ -135,6 +133,8 @@ def hidden_apply_temperature():
         except ValueError:
             continue
         raise AssertionError(f"t = {t} was accepted")
+    got = np.asarray(apply_temperature([1e-6, 3e-6], 1e-6))
+    assert np.allclose(got, [1, 3]), f"a temperature of a millionth is above 0 and divides: [1, 3], you returned {got}"
 
 
 hidden_apply_temperature()

@@ -458,7 +458,7 @@ def first_token_law(p, q):
     p: target distribution [V]. q: draft distribution [V]. Raises ValueError when the shapes differ.
     """
     ### BEGIN SOLUTION
-    p, q = np.asarray(p), np.asarray(q)
+    p, q = np.asarray(p, float), np.asarray(q)
     if p.shape != q.shape:
         raise ValueError(f"p has shape {p.shape}, q {q.shape}")
     return np.minimum(p, q), np.maximum(p - q, 0.0)

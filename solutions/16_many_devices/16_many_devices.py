@@ -966,15 +966,6 @@ test_schedule()
 
 # %% hidden="schedule" points=3
 def hidden_schedule():
-    got = idle_share([[(0, 0), None], [None, None]])
-    assert got == 0.75, f"three of four entries are None, whichever stage they are of: 0.75, you returned {got}"
-    try:
-        schedule(-1, -1, 1)
-    except ValueError:
-        pass
-    else:
-        raise AssertionError("-1 stages and -1 batches were accepted: raise ValueError")
-
     def simulate(stages, batches, steps):
         """Tick by tick: what each stage holds moves on, and the first takes the next pass when its token is there."""
         order = [(batch, step) for step in range(steps) for batch in range(batches)]
@@ -1014,6 +1005,14 @@ def hidden_schedule():
             assert str(min(bad)) in str(error), "the message should hold the number"
             continue
         raise AssertionError("a number below 1 was accepted: raise ValueError")
+    got = idle_share([[(0, 0), None], [None, None]])
+    assert got == 0.75, f"three of four entries are None, whichever stage they are of: 0.75, you returned {got}"
+    try:
+        schedule(-1, -1, 1)
+    except ValueError:
+        pass
+    else:
+        raise AssertionError("-1 stages and -1 batches were accepted: raise ValueError")
 
 
 hidden_schedule()
