@@ -38,7 +38,7 @@ COVERED = {
     ". .venv/bin/activate": "README.md",
     "make grade": "tests/test_grading.py::test_demo_command_prints_and_saves_the_table",
     "nbgrader zip_collect 03_kv_cache": GRADING,
-    "python -m autograder doctor": "tests/test_sandbox.py::test_promise_holds",
+    "python -m autograder doctor": "tests/test_doctor.py::test_promise_holds",
     "python -m autograder hostile --json autograder/hostile_table.json": HOSTILE,
     "python -m autograder costs --save": "tests/test_grade.py::test_costs_are_measured_and_saved",
     'pip install -e ".[postgres]"': "tests/test_grade.py::test_the_guide_installs_what_the_servers_need",
