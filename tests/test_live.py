@@ -246,7 +246,8 @@ def test_python_starts_once_in_a_tab_and_stop_is_nothing_to_another(browser, boo
 
     def workers():
         targets = devtools.send("Target.getTargets")["targetInfos"]
-        return sum(target["type"] == "shared_worker" and "worker.js" in target["url"] for target in targets)
+        shared = [target["url"] for target in targets if target["type"] == "shared_worker"]
+        return sum(url.startswith(address) and url.endswith("worker.js") for url in shared)  # others' may be ending yet
 
     with counted(book) as (address, asked), Visit(browser, address) as visit:
 
@@ -365,7 +366,7 @@ def test_a_copy_of_the_book_works_under_a_path(book, browser, tmp_path):
         visit.page.locator("#search-results li a").first.click()
         visit.page.locator("article h1").wait_for()
         assert visit.page.url.startswith(f"{visit.site}/book/")
-        visit.open("index")
+        visit.page.goto(f"{visit.site}/index.html", wait_until="commit")  # which leads on to the front page
         visit.page.wait_for_url(f"{visit.site}/book/intro.html")
         visit.page.locator(".engine-map:visible a").first.click()
         visit.page.locator("article h1").wait_for()
