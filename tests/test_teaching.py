@@ -62,4 +62,4 @@ def test_the_plan_command(tmp_path, capsys):
     with open(tmp_path / "plan.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 11 and rows[-1]["week"] == "all"
-    assert week_plan.main(["99"]) == 1 and "17 weeks" in capsys.readouterr().err
+    assert week_plan.main(["99"]) == 1 and "18 weeks" in capsys.readouterr().err
