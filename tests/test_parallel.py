@@ -147,7 +147,8 @@ def test_a_rank_that_dies_or_stops_ends_the_run(number, timeout_s, how):
 
     start = time.monotonic()
     with pytest.raises(launch.RankLost, match=r"rank \d of 2 .*others were stopped"):
-        launch.generate_on(2, [[1, 2, 3]], 1000, how, "tiny", timeout_s, started)
+        # so much work that even a quiet machine is not done before the signal comes
+        launch.generate_on(2, [[1, 2, 3]] * 40, 1000, how, "tiny", timeout_s, started)
     # no timing: a bound far above what it takes, so that a hang is a failure and not a stuck test run
     assert time.monotonic() - start < 120
     assert not any(process.is_alive() for process in alive)

@@ -52,6 +52,7 @@ def generate_on(size, prompts, num_new, how="tensor", model="smollm2", timeout_s
         heads_of(config, 0, size)
     else:
         stage_part(config, weights, 0, min(size, config.num_hidden_layers + 1))
+    del weights  # they were here to be checked; each rank loads its own
     return run_ranks(WAYS[how], size, prompts, num_new, model, timeout_s, started)
 
 
