@@ -17,9 +17,7 @@ class ModelRunner:
         self.model, self.cache = model, cache
         self.graphs = PagedGraphs(model, cache) if graphs else None
         self.sampler, self.speculative_step = sampler, speculative_step
-        self.num_draft_tokens = 0
-        self.num_accepted_tokens = 0
-        self.num_passes = 0
+        self.num_draft_tokens = self.num_accepted_tokens = self.num_passes = 0
         self._generators = {}  # seq_id -> numpy Generator
 
     def forget(self, seq):
@@ -47,9 +45,9 @@ class ModelRunner:
             column = [
                 row.num_new_tokens - size + j for (_, row), size in zip(ending, sizes, strict=True) for j in range(size)
             ]
-            logits = self.model.lm_head(hidden[batch, column]).split(sizes)
-            sequences = [row.seq for _, row in ending]
-            sampled = self._sample(sequences, [*map(constrain, sequences, logits)])
+            whole = self.model.lm_head(hidden[batch, column])
+            logits, sequences = whole.split(sizes), [row.seq for _, row in ending]
+            sampled = self._sample(sequences, [*map(constrain, sequences, logits)], whole)
             for (i, row), tokens, raw in zip(ending, sampled, logits, strict=True):
                 new_tokens[i] = tokens
                 if row.seq.params.num_logprobs is not None:
@@ -69,14 +67,16 @@ class ModelRunner:
         self.cache.sequences = [row.seq for row in rows]  # for a model whose rows differ: adapters, a draft's head
         return self.model.hidden_states(tokens.to(self.model.device), self.cache)
 
-    def _sample(self, sequences, logits):
-        """New tokens per sequence. logits: for each sequence [k + 1, V], with k its draft tokens."""
-        generators = [self._generators.setdefault(seq.seq_id, new_generator(seq.params)) for seq in sequences]
+    def _sample(self, sequences, logits, whole):
+        """New tokens per sequence. logits: for each [k + 1, V], with k its drafts, cut from whole unless masked."""
+        self._generators |= {s.seq_id: new_generator(s.params) for s in sequences if s.seq_id not in self._generators}
+        generators = [self._generators[seq.seq_id] for seq in sequences]
         results = [[] for _ in sequences]
         plain = [i for i, seq in enumerate(sequences) if not seq.draft_token_ids]
         if plain:
-            params = [sequences[i].params for i in plain]
-            drawn = self.sampler(torch.cat([logits[i] for i in plain]), params, [generators[i] for i in plain])
+            is_whole = len(plain) == len(whole) and not any(seq.params.grammar for seq in sequences)
+            rows = whole if is_whole else torch.cat([logits[i] for i in plain])  # a copy can take longer than sampling
+            drawn = self.sampler(rows, [sequences[i].params for i in plain], [generators[i] for i in plain])
             for i, token in zip(plain, drawn, strict=True):
                 results[i] = [int(token)]
         for i, seq in enumerate(sequences):

@@ -138,12 +138,12 @@ class Scheduler:
 
     def _schedule_decode(self, seq, budget, output):
         """One row of one token and its drafts; drafts are dropped before anybody is preempted for them."""
-        fit = self.num_available_blocks + len(seq.block_table)
-        room = fit * self.block_size - seq.num_tokens
-        seq.draft_token_ids = seq.draft_token_ids[: max(min(budget - 1, room), 0)]
+        if seq.draft_token_ids:
+            room = (self.num_available_blocks + len(seq.block_table)) * self.block_size - seq.num_tokens
+            seq.draft_token_ids = seq.draft_token_ids[: max(min(budget - 1, room), 0)]
         num_new = 1 + len(seq.draft_token_ids)
         needed = num_blocks_for(seq.num_computed_tokens + num_new, self.block_size) - len(seq.block_table)
-        while needed > self.num_available_blocks:
+        while needed > self.block_manager.num_free_blocks and needed > self.num_available_blocks:  # counts all blocks
             victim = max(self.running, key=lambda other: other.seq_id)
             self._preempt(victim, output)
             if victim is seq:

@@ -330,6 +330,25 @@ def test_a_busy_machine_gets_fewer_threads(monkeypatch):
     assert compiler.others_seconds() >= 0
 
 
+PARALLEL = """
+import os, time, torch
+from mini_engine.device import give_up_threads
+def num_threads(): return len(os.listdir("/proc/self/task"))
+torch.set_num_threads(2)
+before = num_threads()
+torch.ones(1 << 20).exp()
+assert num_threads() == before + 1, "nothing was shared, so nothing is tested"
+give_up_threads()
+while num_threads() > before:
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="libgomp and /proc")
+def test_a_thread_gives_its_helpers_up():
+    run_python(PARALLEL)
+
+
 def test_code_of_old_versions_goes(tmp_path):
     for name, days in (("old", 31), ("used", 29)):
         (tmp_path / name).mkdir()

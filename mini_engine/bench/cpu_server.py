@@ -8,8 +8,8 @@ from mini_engine.bench.cpu_batch import decode_step
 from mini_engine.bench.load_test import load_test
 from mini_engine.bench.timing import interleaved, spread
 
-NUM_STREAMS, MAX_TOKENS = 32, 96
-CONTEXT = 96  # of the bare batch: about what a stream holds in the middle
+NUM_STREAMS, MAX_TOKENS = 32, 192
+CONTEXT = 132  # of the bare batch: about what a stream holds in the middle
 
 
 @contextmanager

@@ -22,9 +22,6 @@ from mini_engine.files.fetch import cache_folder
 OPTIONS = {"boundscheck": False, "error_model": "numpy", "nogil": True}
 # Numba's workqueue layer ends the process when two threads enter compiled code, so only one may
 ONE_AT_A_TIME = threading.Lock()
-# OpenMP's threads wait for the next product by turning in a loop, by default for some 10 ms: on a machine that others
-# use too, the waiting ones keep the working ones out, and a step takes 20 times as long. Read when Numba loads OpenMP.
-os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 KEEP_S = 30 * 24 * 3600
 NUM_PASSES = 2400  # of the compiler for one whole forward pass, about: the bar's length
 

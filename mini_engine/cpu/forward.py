@@ -111,12 +111,22 @@ def activate_part(gate_up, part, num_parts):
         swiglu(gate_up[r], gate_up[r])
 
 
-@kernel
-def write_cache(cos, sin, sizes, rows, layer, qkv, keys, values):
+@parallel
+def write_cache(cos, sin, sizes, rows, layer, qkv, keys, values, num_parts):
     """RoPE for each row's queries and keys, and its keys and values into the cache."""
+    if qkv.size <= FEW_FLOATS:
+        write_cache_part(cos, sin, sizes, rows, layer, qkv, keys, values, 0, 1)
+    else:
+        for part in numba.prange(num_parts):
+            write_cache_part(cos, sin, sizes, rows, layer, qkv, keys, values, part, num_parts)
+
+
+@kernel
+def write_cache_part(cos, sin, sizes, rows, layer, qkv, keys, values, part, num_parts):
+    """One thread's share of write_cache, a run of rows."""
     _, num_blocks, _, block_size, size = keys.shape
     head_dim, flat_keys, flat_values = sizes.head_dim, keys.reshape(-1), values.reshape(-1)
-    for r in range(len(qkv)):
+    for r in range(part * len(qkv) // num_parts, (part + 1) * len(qkv) // num_parts):
         position = rows.positions[r]
         rope(qkv[r], sizes.num_heads + sizes.num_kv_heads, head_dim, cos[position], sin[position])
         block, slot = rows.tables[rows.owners[r], position // block_size], position % block_size
@@ -140,10 +150,9 @@ def attention(sizes, rows, layer, qkv, keys, values, scores, mixed, num_parts):
 
 @kernel
 def attention_part(sizes, rows, layer, qkv, keys, values, scores, mixed, part, num_parts):
-    """One thread's share of attention: a run of (row, KV head) pairs, counted row by row."""
+    """One thread's share of attention: (row, KV head) pairs in turn, as a prompt's later rows have more to read."""
     width = sizes.num_heads // sizes.num_kv_heads * sizes.head_dim  # of the query heads that share a KV head
-    num_items = len(qkv) * sizes.num_kv_heads
-    for item in range(part * num_items // num_parts, (part + 1) * num_items // num_parts):
+    for item in range(part, len(qkv) * sizes.num_kv_heads, num_parts):
         r, head = item // sizes.num_kv_heads, item % sizes.num_kv_heads
         q, out = qkv[r, head * width : (head + 1) * width], mixed[r, head * width : (head + 1) * width]
         table, length = rows.tables[rows.owners[r]], rows.positions[r] + 1
@@ -163,7 +172,7 @@ def forward(weights, sizes, rows, keys, values, scratch, num_parts):
     for layer in range(len(weights.attn_norm)):
         norm(x, weights.attn_norm[layer], sizes, h, num_parts)
         product(weights.qkv, layer, h, d, qkv, False, tiles, num_parts)
-        write_cache(weights.cos, weights.sin, sizes, rows, layer, qkv, keys, values)
+        write_cache(weights.cos, weights.sin, sizes, rows, layer, qkv, keys, values, num_parts)
         attention(sizes, rows, layer, qkv, keys, values, scores, mixed, num_parts)
         product(weights.out, layer, mixed, mixed.shape[1], x, True, tiles, num_parts)
         norm(x, weights.mlp_norm[layer], sizes, h, num_parts)
