@@ -3,7 +3,7 @@
     python tools/record_fleet.py handover routing killed rates ray
 
 writes book/data/fleet.json; a part that is not named keeps its last recording. All but `rates` are counts, which a busy
-machine does not change. `ray` wants `pip install "ray[serve]"`, which nothing else here needs.
+machine does not change. `ray` wants `pip install ".[ray]"`, which nothing else here needs.
 """
 
 import argparse
