@@ -8,9 +8,11 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -296,6 +298,34 @@ def test_a_replica_that_dies_or_falls_silent_is_started_again(number):
         assert second.returncode is not None and not router.load
 
     asyncio.run(asyncio.wait_for(run(), TIMEOUT_S))
+
+
+FRONT = """
+import asyncio
+from mini_engine.fleet.replicas import Fleet, serve_command
+from mini_engine.fleet.router import Router
+async def run():
+    fleet = Fleet(serve_command("tiny"), 1, Router())
+    fleet.start()
+    await fleet.all_up()
+    print(fleet.replicas["replica 0"].url, flush=True)
+    await asyncio.sleep(1000)
+asyncio.run(run())
+"""
+
+
+def test_a_front_that_is_killed_leaves_no_replica_behind():
+    front = subprocess.Popen([sys.executable, "-c", FRONT], stdout=subprocess.PIPE, text=True)
+    try:
+        address = urlsplit(front.stdout.readline().strip())
+        with socket.create_connection((address.hostname, address.port)) as connection:
+            front.kill()
+            connection.settimeout(TIMEOUT_S)
+            with contextlib.suppress(ConnectionResetError):
+                assert connection.recv(1) == b"", "the replica has nothing to say; its end closes the connection"
+    finally:
+        front.kill()
+        front.wait()
 
 
 def test_a_replica_that_never_comes_up_leaves_a_clean_refusal():

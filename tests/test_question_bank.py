@@ -15,10 +15,10 @@ from xml.etree import ElementTree
 import pytest
 
 from book.tools.question import make
-from book.tools.questions import KINDS
 
 pytest.importorskip("text2qti", reason="the question bank is NOT checked: pip install -r requirements.txt")
 from book.tools import question_bank  # noqa: E402
+from book.tools.question_bank import KINDS  # noqa: E402
 
 QTI = "{http://www.imsglobal.org/xsd/ims_qtiasiv1p2}"
 PACKAGE = "{http://www.imsglobal.org/xsd/imsccv1p1/imscp_v1p1}"
@@ -63,6 +63,24 @@ CLOSED = {
     "served_tokens_per_second": lambda batch, weights, kv, gb: batch / (weights / gb + batch * kv / gb),
     "cpu_floor_ms": lambda gb, mb, kv: mb / gb + kv / gb,
     "launch_bound_ms": lambda kernels, launch, mb, gb, gap: max(kernels * launch / 1e3, mb / gb + kernels * gap / 1e3),
+}
+
+CLOSED |= {
+    "next_digits": lambda low, high, written: len(
+        {text[len(str(written))] for n in range(low, high + 1) if (text := f"{n} ").startswith(str(written))} - {" "}
+    ),
+    "masked_probability": lambda a, b, temperature: 100 / (1 + (a / b) ** (1 / temperature)),
+    "all_reduce_bytes": lambda size, rows, d, bytes_per: (2 * size - 2) * rows * d * bytes_per,
+    "tensor_pass_messages": lambda layers, size: size * (size - 1) * (4 * layers + 3),
+    "bubble_percent": lambda stages, micro: 100 - 100 * micro / (stages + micro - 1),
+    "experts_awake": lambda experts, top_k, tokens: (
+        experts - experts * (math.comb(experts - 1, top_k) / math.comb(experts, top_k)) ** tokens
+    ),
+    "latent_bytes": lambda layers, rank, rope: 2 * layers * rank + 2 * layers * rope,
+    "window_mb": lambda full, sliding, window, tokens: 0.004096 * (full * tokens + sliding * window),
+    "handover_mb": lambda m, tokens: (4 * rows(m) * (tokens - tokens % 16) + 16) / 1e6,
+    "mm1_rate": lambda service, limit, percent: service - math.log(100 / (100 - percent)) / limit,
+    "dollars_per_million": lambda replicas, dollars, rate, tokens: 1e6 * replicas * dollars / rate / tokens / 60 / 60,
 }
 
 

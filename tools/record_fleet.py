@@ -1,9 +1,9 @@
 """Record what chapter 18 says about a fleet of our servers: hand-over, routing, a killed replica, goodput, Ray Serve.
 
-    python tools/record_fleet.py handover routing killed rates ray
+    python tools/record_fleet.py handover routing killed rates-1 rates-2 ray
 
-writes book/data/fleet.json; a part that is not named keeps its last recording. All but `rates` are counts, which a busy
-machine does not change. `ray` wants `pip install "ray[serve]"`, which nothing else here needs.
+writes book/data/fleet.json; a part that is not named keeps its last recording. All but the rates are counts, which a
+busy machine does not change. `ray` wants `pip install ".[ray]"`, which nothing else here needs.
 """
 
 import argparse
@@ -16,12 +16,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from mini_engine.bench.load_test import load_test
+from mini_engine.bench.load_test import load_test, make_prompts
 from mini_engine.bench.machine import machine
 from mini_engine.bench.timing import write_json
 from mini_engine.fleet.handover import generate_split, handover_bytes
@@ -33,7 +34,7 @@ from mini_engine.loading import load
 TARGET = Path(__file__).resolve().parents[1] / "book" / "data" / "fleet.json"
 TIMEOUT_S = 600
 OUTCOMES = ("answered", "refused", "broken", "cut")  # broken: ended with an error event; cut: without a word
-OBJECTIVES = Objectives(ttft_s=2.0, tpot_s=0.2, share=0.9)
+OBJECTIVES, NUM_TOKENS = Objectives(ttft_s=1.0, tpot_s=0.1, share=0.9), 24
 PROMPTS = (
     "A ship needs three things: a hull that floats, a crew that agrees, and a chart. The captain began with the",
     "A ship needs three things: a hull that floats, a crew that agrees, and a chart. The cook began with the soup",
@@ -152,24 +153,35 @@ def listens(pid, port):
     return any(f"socket:[{inode}]" in links for inode in inodes)
 
 
-def record_rates():
-    """The highest rate at which the objectives are kept, with one replica and with two on the same cores."""
-    rows = []
-    for num_replicas in (1, 2):
-        with fleet(num_replicas) as url:
-            for _ in range(2 * num_replicas):
-                post(url, "warm up", 4)
+def record_rates(num_replicas, num_requests=32, num_lone=5):
+    """The highest rate at which the objectives are kept, and how long a request takes that is alone."""
+    with fleet(num_replicas) as url:
+        number = iter(range(10**6))
 
-            def share_at(rate, url=url):
-                report = load_test(
-                    url, num_requests=16, concurrency=16, request_rate=rate, max_tokens=24, progress=False
-                )
-                return share_within(report, OBJECTIVES)
+        def tested(num, **options):
+            prompts = [f"{next(number)}. {text}" for text in make_prompts(num)]  # no two share a beginning
+            return load_test(
+                url,
+                num_requests=num,
+                prompts=prompts,
+                max_tokens=NUM_TOKENS,
+                ignore_eos=True,
+                progress=False,
+                **options,
+            )
 
-            rate, tried = highest_rate(share_at, OBJECTIVES.share, 0.5, 16.0, 1.3)
-        rows.append({"num_replicas": num_replicas, "goodput": rate, "tried": sorted(tried.items())})
-        print(rows[-1], flush=True)
-    return {"objectives": vars(OBJECTIVES), "num_requests": 16, "max_tokens": 24, "rows": rows}
+        tested(8 * num_replicas, concurrency=8 * num_replicas)  # warm
+        lone_s = tested(num_lone, concurrency=1)["latency_s"]["p50"]
+        shares = {}
+
+        def share_at(rate):
+            shares[rate] = share_within(tested(num_requests, concurrency=num_requests, request_rate=rate), OBJECTIVES)
+            print(num_replicas, rate, shares[rate], flush=True)
+            return shares[rate]
+
+        rate, _ = highest_rate(share_at, OBJECTIVES.share, 1.0, 32.0, 1.15)
+    found = {"num_replicas": num_replicas, "lone_s": lone_s, "goodput": rate, "tried": sorted(shares.items())}
+    return {"objectives": vars(OBJECTIVES), "num_requests": num_requests, "num_tokens": NUM_TOKENS, **found}
 
 
 def record_ray(num_requests=40):
@@ -204,7 +216,8 @@ PARTS = {
     "handover": record_handover,
     "routing": record_routing,
     "killed": record_killed,
-    "rates": record_rates,
+    "rates-1": partial(record_rates, 1),
+    "rates-2": partial(record_rates, 2),
     "ray": record_ray,
 }
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
+from schemas import SHOWN as SCHEMAS
+from schemas import closed
 
 from mini_engine.bench.machine import machine
 from mini_engine.bench.timing import write_json
@@ -23,33 +25,6 @@ from mini_engine.sequence import SamplingParams
 
 TARGET = Path(__file__).resolve().parents[1] / "book" / "data" / "structured.json"
 MAX_TOKENS = 120
-TEXT = {"type": "string", "maxLength": 16}
-
-
-def closed(**properties):
-    """An object with just these members, all required."""
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-
-SCHEMAS = {
-    "person": closed(name=TEXT, age={"type": "integer", "minimum": 0, "maximum": 120}),
-    "verdict": closed(label={"enum": ["good", "bad", "neither"]}, sure={"type": "boolean"}),
-    "flags": {"type": "array", "items": {"type": "boolean"}, "minItems": 1, "maxItems": 6},
-    "code": {"type": "string", "pattern": "^[A-Z]{2}-\\d{4}$"},
-    "order": closed(
-        id={"type": "integer", "minimum": 1, "maximum": 9999},
-        items={"type": "array", "maxItems": 2,
-               "items": closed(sku=TEXT, n={"type": "integer", "minimum": 1, "maximum": 9})},
-    ),
-    "maybe": {"type": "object", "properties": {k: {"type": "boolean"} for k in "abcd"}, "required": ["b"],
-              "additionalProperties": False},
-    "union": {"anyOf": [closed(error=TEXT), closed(value={"type": "integer", "minimum": -50, "maximum": 50})]},
-    "tree": {"$ref": "#/$defs/n", "$defs": {"n": {"type": "object", "additionalProperties": False, "required": ["v"],
-             "properties": {"v": {"enum": [1, 2, 3]}, "kids": {"type": "array", "items": {"$ref": "#/$defs/n"},
-                                                              "maxItems": 2}}}}},
-    "pair": {"type": "array", "prefixItems": [TEXT, {"type": ["null", "boolean"]}], "items": False, "minItems": 2},
-    "call": closed(tool={"const": "weather"}, city=TEXT, unit={"enum": ["C", "F"]}),
-}  # fmt: skip
 PROMPTS = {
     "person": "Ada Lovelace, the mathematician, is 36 years old. Write this as JSON with name and age.",
     "call": "What is the weather in Rome, in Celsius? Answer with JSON: tool, city and unit.",

@@ -2,13 +2,15 @@
 
     python tools/train_draft_head.py FOLDER data       the model's own greedy answers, with its hidden states
     python tools/train_draft_head.py FOLDER train      the head, with checkpoints
-    python tools/train_draft_head.py FOLDER measure    writes book/data/draft_head.json
+    python tools/train_draft_head.py FOLDER count      acceptance, into book/data/draft_head.json
+    python tools/train_draft_head.py FOLDER clock      adds the times, on a quiet machine
 
-About half an hour of a CPU with two cores for all three. FOLDER keeps the answers and the head.
+About half an hour of a CPU with two cores for all four. FOLDER keeps the answers and the head.
 """
 
 import argparse
 import collections
+import json
 import math
 import time
 from pathlib import Path
@@ -129,13 +131,10 @@ def rollout(head, rows, num_places=ROLLOUT):
 
 
 def train(folder, minutes):
-    """AdamW with warm-up and cosine decay, on the target's own distribution; head.pt every 20 steps."""
-    config, weights = load_smollm2()
+    """AdamW with warm-up and cosine decay, on the target's own distribution; head.pt every 20 steps, to go on from."""
     rows = torch.load(folder / "training.pt")
     held_out = torch.load(folder / "held_out.pt")
-    embedding = np.asarray(weights["embedding"], np.float32)
-    first = first_weights(config, weights, rows)
-    head = DraftHead(config, first, embedding, embedding.T)
+    head, first, kept = begun(folder, rows)
     trained = [
         p.requires_grad_(True)
         for name, p in head.named_parameters()
@@ -143,10 +142,11 @@ def train(folder, minutes):
     ]
     num_tokens = sum(len(row["ids"]) - row["num_prompt"] for row in rows)
     optimizer = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.95), weight_decay=0.01)
-    generator = torch.Generator().manual_seed(0)
-    start, cpu_start, order, steps, progress = time.monotonic(), time.process_time(), [], 0, 0.0
+    generator = torch.Generator().manual_seed(kept.get("steps", 0))
+    cpu_start, steps = time.process_time() - kept.get("cpu_s", 0.0), kept.get("steps", 0)
+    order, progress = [], 0.0
     while progress < 1:
-        progress = min((time.monotonic() - start) / (60 * minutes), 1)
+        progress = min((time.process_time() - cpu_start) / (60 * minutes), 1)
         rate = min(1, (steps + 1) / 15) * (0.05 + 0.95 * (1 + math.cos(math.pi * progress)) / 2)
         for group in optimizer.param_groups:
             group["lr"] = RATE * rate
@@ -177,6 +177,16 @@ def train(folder, minutes):
             state = {name: tensor for name, tensor in head.state_dict().items() if "lm_head" not in name}
             torch.save({"state": state, "first": first, "record": record}, folder / "head.part")
             (folder / "head.part").replace(folder / "head.pt")
+
+
+def begun(folder, rows):
+    """(head, its first weights, its record so far): as head.pt has it, or new."""
+    if (folder / "head.pt").exists():
+        head, record = load_head(folder)
+        return head, torch.load(folder / "head.pt", weights_only=False)["first"], record
+    config, weights = load_smollm2()
+    embedding, first = np.asarray(weights["embedding"], np.float32), first_weights(config, weights, rows)
+    return DraftHead(config, first, embedding, embedding.T), first, {}
 
 
 @torch.inference_mode()
@@ -300,28 +310,31 @@ def load_head(folder):
     return head, kept["record"]
 
 
-def measure(folder):
-    """Counts on all held-out answers, then costs and clocks; writes the file that chapter 11 reads."""
-    (config, weights), (head, record) = load_smollm2(), load_head(folder)
+def count(folder):
+    """Counts on all held-out answers, which a busy machine does not change; writes the file that chapter 11 reads."""
+    head, record = load_head(folder)
     rows = torch.load(folder / "held_out.pt")
-    found = counts(head, rows)
-    print(found, flush=True)
-    targets = {"int8": CompiledLlama(config, weights, "int8"), "float32": CompiledLlama(config, weights)}
-    seconds = costs(head, targets)
-    print({name: round(1e3 * row["median"], 2) for name, row in seconds.items()}, flush=True)
-    best = max(KS, key=lambda k: gain(found["head"][str(k)], seconds, "float32", k))
     results = {
-        "command": "python tools/train_draft_head.py FOLDER data, then train, then measure",
+        "command": "python tools/train_draft_head.py FOLDER data, then train, then count; clock adds the times",
         "machine": machine(),
         "model": "SmolLM2-135M-Instruct",
         "training": record | {"num_ids": NUM_IDS, "places": ROLLOUT},
         "held_out": {"num_answers": len(rows), "num_tokens": sum(len(r["ids"]) - r["num_prompt"] for r in rows)},
-        **found,
-        "seconds": seconds,
-        "served_k": best,
-        "served": served(head, targets, rows[::5], best),
+        **counts(head, rows),
     }
     write_json(TARGET, results)
+
+
+def clock(folder):
+    """Adds the seconds of passes and of whole answers to the counts: for a quiet machine."""
+    (config, weights), (head, _) = load_smollm2(), load_head(folder)
+    rows, results = torch.load(folder / "held_out.pt"), json.loads(TARGET.read_text(encoding="utf-8"))
+    targets = {"int8": CompiledLlama(config, weights, "int8"), "float32": CompiledLlama(config, weights)}
+    seconds = costs(head, targets)
+    print({name: round(1e3 * row["median"], 2) for name, row in seconds.items()}, flush=True)
+    best = max(KS, key=lambda k: gain(results["head"][str(k)], seconds, "float32", k))
+    results |= {"clock_machine": machine(), "seconds": seconds, "served_k": best}
+    write_json(TARGET, results | {"served": served(head, targets, rows[::5], best)})
 
 
 def gain(row, seconds, target, k):
@@ -334,16 +347,18 @@ def gain(row, seconds, target, k):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("stage", choices=("data", "train", "measure"))
-    parser.add_argument("--minutes", type=float, default=20, help="of training, by the clock on the wall")
+    parser.add_argument("stage", choices=("data", "train", "count", "clock"))
+    parser.add_argument("--minutes", type=float, default=20, help="of training, in processor time")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     if args.stage == "data":
         write_answers(args.folder)
     elif args.stage == "train":
         train(args.folder, args.minutes)
+    elif args.stage == "count":
+        count(args.folder)
     else:
-        measure(args.folder)
+        clock(args.folder)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,12 @@ from text2qti.qti import QTI  # noqa: E402
 from text2qti.quiz import Quiz  # noqa: E402
 
 from autograder.grading.spreadsheet import as_csv  # noqa: E402
+from book.tools import questions as of_one_engine  # noqa: E402
+from book.tools import questions_beyond  # noqa: E402
 from book.tools.question import make, number  # noqa: E402
-from book.tools.questions import KINDS  # noqa: E402
 
 TITLE = "LLM inference, by hand"
+KINDS = (*of_one_engine.KINDS, *questions_beyond.KINDS)
 
 
 def questions(seed, num_variants, chapter=None):

@@ -1,4 +1,4 @@
-"""The question bank: numeric questions with parameters. Every answer is computed by the course's own formulas.
+"""Numeric questions with parameters on chapters 1 to 14. Every answer is computed by the course's own formulas.
 
 All that a student needs for the answer stands in the text.
 """

@@ -1,7 +1,9 @@
 """Serve a model over HTTP with the API of OpenAI: completions, chat, streaming, metrics."""
 
+import os
 import signal
 import socket
+import threading
 
 import torch
 import uvicorn
@@ -94,10 +96,25 @@ def add_arguments(parser):
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000); 0 takes a free one")
     parser.add_argument("--max-requests", type=int, default=128, help="unfinished requests before 429 (default 128)")
     parser.add_argument("--grace-s", type=int, default=10, help="seconds to finish requests at the end (default 10)")
+    parser.add_argument("--end-with-stdin", action="store_true", help="end when standard input is closed: whoever "
+                        "holds its other end may be killed without a word")  # fmt: skip
+
+
+def end_with_stdin():
+    """From now on this process ends when standard input does. At once: whoever would hear the answers is gone."""
+
+    def wait():
+        while os.read(0, 1024):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def run(args):
     """Serve until interrupted. Returns 0. Raises OSError, ValueError or ModelUnavailable when it cannot start."""
+    if args.end_with_stdin:
+        end_with_stdin()
     sock = bind(args.host, args.port)  # before the model is loaded: a taken port shows at once
     app = create_app(make_engine(args), args.model, args.max_requests)
     give_up_threads()  # of loading: the engine's thread makes its own

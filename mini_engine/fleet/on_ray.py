@@ -1,6 +1,6 @@
 """The same server on Ray Serve, whose controller starts, watches and restarts workers, on one machine or on many.
 
-Optional: `pip install "ray[serve]"`. Nothing else imports this module.
+Optional: `pip install ".[ray]"`. Nothing else imports this module.
 """
 
 import argparse

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 
 import httpx
 
+# nothing is ever written to a replica's input: the system closes it when this process ends, however it ends
+PIPES = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+
 
 def serve_command(model="smollm2", *options):
-    """The command line of one of our servers on a free port."""
-    return [sys.executable, "-m", "mini_engine", "serve", "--model", model, "--port", "0", *options]
+    """The command line of one of our servers on a free port, which ends when its standard input is closed."""
+    own = ["--port", "0", "--end-with-stdin"]
+    return [sys.executable, "-m", "mini_engine", "serve", "--model", model, *own, *options]
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Replica:
         while True:
             started = clock()
             try:
-                self.process = await asyncio.create_subprocess_exec(*self.command, stdout=asyncio.subprocess.PIPE)
+                self.process = await asyncio.create_subprocess_exec(*self.command, **PIPES)
                 self.url = await asyncio.wait_for(self._address(), self.patience.start_s)
                 if self.url is not None:
                     self.num_starts += 1
