@@ -7,6 +7,7 @@ and a folder of its own, and loads everything of this repository itself.
 import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import json
 import os
@@ -67,6 +68,8 @@ def serve():
             importlib.import_module(name)
     if len(os.listdir("/proc/self/task")) > 1:
         sys.exit("what is loaded has started threads, which a fork would lose")
+    gc.collect()
+    gc.freeze()  # a child's collector leaves these pages shared
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         pid = os.fork()
