@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import small_course
+import warm
 
 from autograder.assignment.cells import split_cells
 from autograder.assignment.narrow import narrow
@@ -96,7 +97,7 @@ def test_notebooks_are_what_the_script_says(script):
 @TOPICS
 def test_script_runs_clean(script):
     small_course.needs_device(script.stem)
-    done = subprocess.run([sys.executable, script], env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    done = warm.run([sys.executable, script], ROOT, ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, f"python {script.relative_to(ROOT)} fails:\n{done.stderr[-3000:]}"
 
 
@@ -119,7 +120,7 @@ def test_release_is_byte_for_byte_nbgraders(tmp_path):
         copy(ROOT / name, tmp_path / name)
     wanted = {path.name: path.read_bytes() for path in (ROOT / "notebooks" / "03_kv_cache").iterdir() if path.is_file()}
     command = [sys.executable, "-m", "nbgrader", "generate_assignment", "03_kv_cache", "--force"]
-    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    done = warm.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     made = tmp_path / "notebooks" / "03_kv_cache"
     assert {path.name: path.read_bytes() for path in made.iterdir() if path.is_file()} == wanted

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import warm
 from nbgrader.api import Base, Gradebook
 from sqlalchemy import MetaData, create_engine, select
 
@@ -340,7 +341,7 @@ def serial(tmp_path_factory, registered):
 def run_command(work, *arguments, **environment):
     environment = os.environ | {"COURSE_WORK": str(work), "PYTHONPATH": SEARCHED} | environment
     command = [sys.executable, "-m", "autograder", "grade", TOPIC, *arguments]
-    done = subprocess.run(command, cwd=course.ROOT, env=environment, capture_output=True, text=True, timeout=500)
+    done = warm.run(command, cwd=course.ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -8,13 +8,15 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import nbformat
 import pytest
+import warm
 
 from autograder.assignment.script import read_script
 from autograder.auditor import end_to_end
-from autograder.grading import course, demo, execute, running
+from autograder.grading import course, demo, execute, running, schema
 from autograder.intake import collect, folders, graft, reading
 from autograder.results import feedback
 
@@ -293,7 +295,7 @@ def stock(clone, *arguments, folder=""):
     environment = {key: value for key, value in os.environ.items() if key not in ("COURSE_WORK", "NBGRADER_DB_URL")}
     environment |= {"PYTHONPATH": str(course.ROOT), "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
     command = [sys.executable, "-m", "nbgrader", *arguments]
-    done = subprocess.run(command, cwd=clone / folder, env=environment, capture_output=True, text=True)
+    done = warm.run(command, cwd=clone / folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"nbgrader {' '.join(arguments)} in ./{folder}:\n{done.stderr[-3000:]}"
     return done.stdout + done.stderr
 
@@ -329,6 +331,14 @@ def test_every_stock_command_works_on_a_fresh_clone(clone):
     assert not (clone / "submitted").exists() and not (clone / "gradebook.db").exists(), (
         "a step wrote beside autograder/"
     )
+
+
+def test_a_new_gradebook_has_the_version_that_nbgrader_would_find():
+    code = "from nbgrader.api import get_alembic_version; print(get_alembic_version())"
+    searched = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command, environment = [sys.executable, "-c", code], os.environ | {"PATH": searched}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [schema.newest_version()]
 
 
 def test_nbgrader_scores_what_the_audit_scores():

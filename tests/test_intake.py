@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -16,6 +15,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+import warm
 from nbgrader.api import Gradebook
 from small_course import NAMES, TOPIC, floored, make_course, right
 
@@ -396,9 +396,7 @@ def test_files_that_may_not_be_read_are_set_aside(root):
             f"print(reading.read_cells(Path({str(student / FILE)!r})))\n"
         )
         environment = {**os.environ, "PYTHONPATH": str(course.ROOT)}
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=course.ROOT
-        )
+        done = warm.run([sys.executable, "-c", code], course.ROOT, environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         safe, cells, _, later = done.stdout.splitlines()
         assert safe.count("may not be read") == 3 and "may not be read" in cells
