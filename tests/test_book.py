@@ -371,6 +371,21 @@ def test_what_is_far_below_is_laid_out_when_it_comes_near_and_found_by_a_link(bo
         assert page.locator("html.in-parts").count() == 0, "a link into a page needs the page's true height"
 
 
+def test_a_plot_is_a_file_that_is_fetched_near_the_eyes_in_one_theme(book, browser):
+    with serving(serve.make_server(book, 0)) as address, Reader(browser) as reader:
+        page, asked = reader.page, []
+        page.on("request", lambda request: asked.append(request.url) if "/_plots/" in request.url else None)
+        page.goto(f"{address}/book/02_llama_forward.html")
+        plot = page.locator(".plot img.only-light").last
+        assert not asked, "plots far below are loaded with the page"
+        with page.expect_response(lambda answer: "/_plots/" in answer.url) as answer:
+            plot.scroll_into_view_if_needed()
+        assert answer.value.ok and answer.value.headers["content-type"].startswith("image/svg+xml")
+        page.wait_for_function("img => img.naturalWidth > 0", arg=plot.element_handle())
+        dark = set(page.locator(".plot img.only-dark").evaluate_all("images => images.map(img => img.src)"))
+        assert not dark & set(asked), "a picture of the other theme is loaded"
+
+
 # What the build refuses ----------------------------------------------------------------------------------------------
 
 
