@@ -27,6 +27,7 @@ CHAPTERS = [topic for topic in TOPICS if f"book/{topic}" in PAGES]
 # what the page's Python does not have; answers of the bank that use them cannot run there
 NOT_IN_THE_PAGE = re.compile(r"\b(torch|tokenizers|scipy|threading|multiprocessing)\b")
 TEN = 10
+WINDOW = {"width": 1280, "height": 720}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,11 +95,27 @@ ATTEMPT = """async ([topic, name, code]) => {
 
 
 @pytest.fixture(scope="module")
-def judge(site, browser):
-    """A visit for all topics, so that Python starts once in the page."""
-    with Visit(browser, site) as visit:
-        visit.open(f"book/{CHAPTERS[0]}")
+def tab(site, browser):
+    """A tab for all who need nothing of their own, so that Python starts once for them."""
+    with Visit(browser, site, viewport=WINDOW) as visit:
         yield visit
+
+
+@pytest.fixture
+def judge(tab):
+    """The tab on a page that can run any topic's exercises."""
+    if not tab.page.evaluate("'CourseLive' in window"):
+        tab.open(f"book/{CHAPTERS[0]}")
+    yield tab
+    tab.assert_clean()
+
+
+@pytest.fixture
+def visit(tab):
+    """The tab of a reader who has not begun."""
+    tab.open("book/progress").evaluate("CourseWork.clear()")
+    yield tab
+    tab.assert_clean()
 
 
 @pytest.mark.parametrize("topic", TOPICS)
@@ -114,7 +131,6 @@ def test_the_page_and_the_visible_tests_judge_the_audit_bank_alike(judge, topic)
         if not same:
             different.append(f"{name}/{answer}: page {found}, tests {reason!r}")
     assert not different, "\n".join(different)
-    judge.assert_clean()
 
 
 def test_enough_of_the_course_runs_in_the_page():
@@ -136,35 +152,33 @@ def typed():
     return found[:TEN]
 
 
-def test_ten_exercises_typed_in_and_checked(site, browser):
+def test_ten_exercises_typed_in_and_checked(visit):
     exercises = typed()
     assert len(exercises) == TEN, "there are fewer than ten live exercises in the chapters"
-    with Visit(browser, site) as visit:
-        for topic, entry, wrong in exercises:
-            box = visit.exercise(topic, entry["name"])
-            assert "Not written yet" in check(box, press=None)
-            reasons = []
-            for code in wrong:
-                write(box, code)
-                reasons.append(check(box))
-                if "Visible checks pass" not in reasons[-1]:
-                    break
-            assert reasons[-1].startswith("Not yet."), f"{entry['name']}: no wrong answer fails a visible check"
-            write(box, entry["solution"])
-            words = check(box)
-            hidden = f"{entry['hidden_checks']} hidden check"
-            assert words.startswith("Visible checks pass.") and hidden in words, words
-            assert "visible checks pass" in box.locator(".exercise-state").inner_text()
+    for topic, entry, wrong in exercises:
+        box = visit.exercise(topic, entry["name"])
+        assert "Not written yet" in check(box, press=None)
+        reasons = []
+        for code in wrong:
+            write(box, code)
+            reasons.append(check(box))
+            if "Visible checks pass" not in reasons[-1]:
+                break
+        assert reasons[-1].startswith("Not yet."), f"{entry['name']}: no wrong answer fails a visible check"
+        write(box, entry["solution"])
+        words = check(box)
+        hidden = f"{entry['hidden_checks']} hidden check"
+        assert words.startswith("Visible checks pass.") and hidden in words, words
+        assert "visible checks pass" in box.locator(".exercise-state").inner_text()
 
 
-def test_run_shows_what_the_try_it_cell_prints(site, browser):
-    with Visit(browser, site) as visit:
-        box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
-        write(box, live_exercises("03_kv_cache")[0]["solution"] + "\nprint('mine', 6 * 7)\n")
-        box.get_by_role("button", name="Run", exact=True).click()
-        box.locator(".live-status[data-reason]").wait_for()
-        printed = box.locator(".live-output").inner_text()
-        assert "mine 42" in printed and "128.0 KiB per token" in printed
+def test_run_shows_what_the_try_it_cell_prints(visit):
+    box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
+    write(box, live_exercises("03_kv_cache")[0]["solution"] + "\nprint('mine', 6 * 7)\n")
+    box.get_by_role("button", name="Run", exact=True).click()
+    box.locator(".live-status[data-reason]").wait_for()
+    printed = box.locator(".live-output").inner_text()
+    assert "mine 42" in printed and "128.0 KiB per token" in printed
 
 
 def test_stop_ends_an_endless_loop_and_python_runs_again(site, browser):
@@ -183,27 +197,27 @@ def test_stop_ends_an_endless_loop_and_python_runs_again(site, browser):
         assert "Visible checks pass" in check(box)
 
 
-def test_an_error_names_the_line_of_the_readers_code(site, browser):
-    with Visit(browser, site) as visit:
-        box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
-        write(box, "def kv_bytes_per_token(config, bytes_per=2):\n    return config.no_such_field\n")
-        words = check(box)
-        assert "no_such_field" in words and "Line 2 of your code" in words
-        write(box, "def kv_bytes_per_token(config:\n")
-        assert "SyntaxError" in check(box)
-        write(box, "input('how many? ')")
-        assert "put the value into a variable" in check(box)
+def test_an_error_names_the_line_of_the_readers_code(visit):
+    box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
+    write(box, "def kv_bytes_per_token(config, bytes_per=2):\n    return config.no_such_field\n")
+    words = check(box)
+    assert "no_such_field" in words and "Line 2 of your code" in words
+    write(box, "def kv_bytes_per_token(config:\n")
+    assert "SyntaxError" in check(box)
+    write(box, "input('how many? ')")
+    assert "put the value into a variable" in check(box)
 
 
 IN_VIEW = """node => { const box = node.getBoundingClientRect(); return box.top >= 0 && box.bottom <= innerHeight; }"""
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (390, 700)])
-def test_the_verdict_of_a_check_is_in_view(site, browser, size):
-    with Visit(browser, site, viewport=dict(zip(("width", "height"), size, strict=True))) as visit:
-        box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
-        check(box)
-        assert box.locator(".live-status").evaluate(IN_VIEW), "the reader has to look for the verdict"
+def test_the_verdict_of_a_check_is_in_view(visit, size):
+    visit.page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+    box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
+    check(box)
+    assert box.locator(".live-status").evaluate(IN_VIEW), "the reader has to look for the verdict"
+    visit.page.set_viewport_size(WINDOW)
 
 
 @contextlib.contextmanager
@@ -294,58 +308,55 @@ def test_where_no_worker_outlives_its_page_each_page_has_its_own(site, browser):
         assert [worker.url for worker in visit.page.workers if worker.url.endswith("live/worker.js")]
 
 
-def test_the_keyboard_is_enough(site, browser):
-    with Visit(browser, site) as visit:
-        box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
-        write(box, "def f():")
-        keyboard = visit.page.keyboard
-        keyboard.press("Enter")
-        keyboard.type("a = 1")
-        keyboard.press("Home")
-        keyboard.press("Tab")
-        assert code_in(box) == "def f():\n        a = 1", "Enter indents after a colon, Tab once more"
-        keyboard.press("Control+z")
-        assert code_in(box) != "def f():\n        a = 1", "undo does nothing"
-        address = visit.page.url
-        keyboard.press("ArrowLeft")
-        keyboard.press("ArrowRight")
-        assert visit.page.url == address, "arrow keys in the editor turn the page"
-        keyboard.press("Escape")
-        assert visit.page.evaluate("document.activeElement.textContent") == "Check", "Escape does not leave the editor"
-        keyboard.press("Shift+Tab")
-        assert visit.page.evaluate("document.activeElement.className").startswith("cm-content")
+def test_the_keyboard_is_enough(visit):
+    box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
+    write(box, "def f():")
+    keyboard = visit.page.keyboard
+    keyboard.press("Enter")
+    keyboard.type("a = 1")
+    keyboard.press("Home")
+    keyboard.press("Tab")
+    assert code_in(box) == "def f():\n        a = 1", "Enter indents after a colon, Tab once more"
+    keyboard.press("Control+z")
+    assert code_in(box) != "def f():\n        a = 1", "undo does nothing"
+    address = visit.page.url
+    keyboard.press("ArrowLeft")
+    keyboard.press("ArrowRight")
+    assert visit.page.url == address, "arrow keys in the editor turn the page"
+    keyboard.press("Escape")
+    assert visit.page.evaluate("document.activeElement.textContent") == "Check", "Escape does not leave the editor"
+    keyboard.press("Shift+Tab")
+    assert visit.page.evaluate("document.activeElement.className").startswith("cm-content")
 
 
-def test_work_outlives_a_reload_and_reset_brings_the_starter_back(site, browser):
-    with Visit(browser, site) as visit:
-        box = visit.exercise("03_kv_cache", "kv_cache_bytes")
-        starter = code_in(box)
-        assert "raise NotImplementedError" in starter
-        write(box, "# half an idea")
-        visit.page.reload()
-        box = visit.exercise("03_kv_cache", "kv_cache_bytes")
-        assert code_in(box) == "# half an idea"
-        assert "begun" in box.locator(".exercise-state").inner_text()
-        box.get_by_role("button", name="Reset").click()
-        assert code_in(box) == starter
-        visit.page.reload()
-        assert code_in(visit.exercise("03_kv_cache", "kv_cache_bytes")) == starter
+def test_work_outlives_a_reload_and_reset_brings_the_starter_back(visit):
+    box = visit.exercise("03_kv_cache", "kv_cache_bytes")
+    starter = code_in(box)
+    assert "raise NotImplementedError" in starter
+    write(box, "# half an idea")
+    visit.page.reload()
+    box = visit.exercise("03_kv_cache", "kv_cache_bytes")
+    assert code_in(box) == "# half an idea"
+    assert "begun" in box.locator(".exercise-state").inner_text()
+    box.get_by_role("button", name="Reset").click()
+    assert code_in(box) == starter
+    visit.page.reload()
+    assert code_in(visit.exercise("03_kv_cache", "kv_cache_bytes")) == starter
 
 
-def test_hints_come_one_by_one_and_the_solution_after_an_attempt_or_a_wish(site, browser):
-    with Visit(browser, site) as visit:
-        box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
-        hints, solution = box.locator(".exercise-hint"), box.locator(".exercise-solution")
-        assert hints.nth(0).is_visible() and not hints.nth(1).is_visible()
-        hints.nth(0).locator("summary").click()
-        hints.nth(1).wait_for()
-        assert not solution.is_visible()
-        check(box)
-        assert solution.is_visible() and solution.get_attribute("open") is None, "an attempt offers it, and no more"
-        other = visit.exercise("03_kv_cache", "kv_cache_bytes")
-        assert not other.locator(".exercise-solution").is_visible()
-        other.get_by_role("button", name="show me the solution").click()
-        assert "return" in other.locator(".exercise-solution pre").inner_text()
+def test_hints_come_one_by_one_and_the_solution_after_an_attempt_or_a_wish(visit):
+    box = visit.exercise("03_kv_cache", "kv_bytes_per_token")
+    hints, solution = box.locator(".exercise-hint"), box.locator(".exercise-solution")
+    assert hints.nth(0).is_visible() and not hints.nth(1).is_visible()
+    hints.nth(0).locator("summary").click()
+    hints.nth(1).wait_for()
+    assert not solution.is_visible()
+    check(box)
+    assert solution.is_visible() and solution.get_attribute("open") is None, "an attempt offers it, and no more"
+    other = visit.exercise("03_kv_cache", "kv_cache_bytes")
+    assert not other.locator(".exercise-solution").is_visible()
+    other.get_by_role("button", name="show me the solution").click()
+    assert "return" in other.locator(".exercise-solution pre").inner_text()
 
 
 def test_a_copy_of_the_book_works_under_a_path(book, browser, tmp_path):
@@ -377,24 +388,23 @@ def test_a_copy_of_the_book_works_under_a_path(book, browser, tmp_path):
 # What the reader takes along ------------------------------------------------------------------------------------------
 
 
-def test_the_downloaded_notebook_is_a_submission_that_nbgrader_grades(site, browser, tmp_path):
+def test_the_downloaded_notebook_is_a_submission_that_nbgrader_grades(visit, tmp_path):
     topic = "03_kv_cache"
     first, second = live_exercises(topic)[:2]
-    with Visit(browser, site) as visit:
-        box = visit.exercise(topic, first["name"])
-        write(box, first["solution"])
-        other = visit.page.locator(f'.exercise[data-name="{second["name"]}"]')
-        other.evaluate("card => { card.open = true; }")
-        other.locator(".cm-content").wait_for()
-        write(other, "def kv_cache_bytes(*numbers):\n    return 1\n")
-        visit.page.evaluate("document.querySelector('.exercise[data-kind=written]').open = true")
-        written = visit.page.locator(".live-written textarea").first
-        written.evaluate("area => { area.closest('.exercise').open = true; }")
-        written.fill("It grows like n/2.")
-        with visit.page.expect_download() as download:
-            visit.page.get_by_role("button", name="Download with my answers").click()
-        path = tmp_path / download.value.suggested_filename
-        download.value.save_as(path)
+    box = visit.exercise(topic, first["name"])
+    write(box, first["solution"])
+    other = visit.page.locator(f'.exercise[data-name="{second["name"]}"]')
+    other.evaluate("card => { card.open = true; }")
+    other.locator(".cm-content").wait_for()
+    write(other, "def kv_cache_bytes(*numbers):\n    return 1\n")
+    visit.page.evaluate("document.querySelector('.exercise[data-kind=written]').open = true")
+    written = visit.page.locator(".live-written textarea").first
+    written.evaluate("area => { area.closest('.exercise').open = true; }")
+    written.fill("It grows like n/2.")
+    with visit.page.expect_download() as download:
+        visit.page.get_by_role("button", name="Download with my answers").click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
     assert path.name == f"{topic}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -411,42 +421,39 @@ def test_the_downloaded_notebook_is_a_submission_that_nbgrader_grades(site, brow
         assert scores[right] == worth[right] > 0 and scores[wrong] == 0
 
 
-def test_progress_lists_every_exercise_and_carries_the_work_over(site, browser, tmp_path):
+def test_progress_lists_every_exercise_and_carries_the_work_over(visit, book, tmp_path):
     topic, name = "03_kv_cache", "kv_bytes_per_token"
-    with Visit(browser, site) as visit:
-        box = visit.exercise(topic, name)
-        write(box, live_exercises(topic)[0]["solution"])
-        check(box)
-        page = visit.open("book/progress")
-        row = page.locator(f'tr[data-topic="{topic}"][data-name="{name}"]')
-        assert "visible checks pass" in row.inner_text()
-        assert page.locator(".progress-summary").inner_text().startswith("1 of ")
-        addresses = page.locator(".progress-table a").evaluate_all("links => links.map(link => link.href)")
-        with page.expect_download() as download:
-            page.get_by_role("button", name="Save my work as a file").click()
-        download.value.save_as(tmp_path / "work.json")
+    box = visit.exercise(topic, name)
+    write(box, live_exercises(topic)[0]["solution"])
+    check(box)
+    page = visit.open("book/progress")
+    row = page.locator(f'tr[data-topic="{topic}"][data-name="{name}"]')
+    assert "visible checks pass" in row.inner_text()
+    assert page.locator(".progress-summary").inner_text().startswith("1 of ")
+    addresses = page.locator(".progress-table a").evaluate_all("links => links.map(link => link.href)")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save my work as a file").click()
+    download.value.save_as(tmp_path / "work.json")
     listed = {topic: len(live.topic_data(ROOT, topic)["exercises"]) for topic in CHAPTERS}
     assert len(addresses) >= sum(listed.values()) + len(listed)
     kept = json.loads((tmp_path / "work.json").read_text())
     assert list(kept["exercises"]) == [f"{topic}/{name}"]
-    with Visit(browser, site) as visit:
-        page = visit.page
-        for address in sorted({address.partition("#")[0] for address in addresses}):
-            page.goto(address)
-            wanted = [other.partition("#")[2] for other in addresses if other.startswith(f"{address}#")]
-            lost = page.evaluate("ids => ids.filter(id => !document.getElementById(id))", wanted)
-            assert not lost, f"{address} has no {lost}"
-        page = visit.open("book/progress")
-        (tmp_path / "other.json").write_text('{"format": "something else"}')
-        (tmp_path / "odd.json").write_text(json.dumps({**kept, "exercises": {f"{topic}/{name}": {"code": 3}}}))
-        for file, says in (("other", "not a file that this book wrote"), ("odd", "nothing was changed")):
-            page.locator("#progress-file").set_input_files(tmp_path / f"{file}.json")
-            page.get_by_text(says).wait_for()
-        page.locator("#progress-file").set_input_files(tmp_path / "work.json")
-        page.get_by_text("Took over 1 exercise.").wait_for()
-        assert page.locator(".progress-summary").inner_text().startswith("1 of ")
-        box = visit.exercise(topic, name)
-        assert "num_key_value_heads" in code_in(box)
+    for address, _, place in (address.partition("#") for address in addresses):
+        linked = (book / urlsplit(address).path.lstrip("/")).read_text(encoding="utf-8")
+        assert f'id="{place}"' in linked or not place, f"{address} has no {place}"
+    page.evaluate("CourseWork.clear()")
+    page.reload()
+    assert page.locator(".progress-summary").inner_text().startswith("0 of ")
+    (tmp_path / "other.json").write_text('{"format": "something else"}')
+    (tmp_path / "odd.json").write_text(json.dumps({**kept, "exercises": {f"{topic}/{name}": {"code": 3}}}))
+    for file, says in (("other", "not a file that this book wrote"), ("odd", "nothing was changed")):
+        page.locator("#progress-file").set_input_files(tmp_path / f"{file}.json")
+        page.get_by_text(says).wait_for()
+    page.locator("#progress-file").set_input_files(tmp_path / "work.json")
+    page.get_by_text("Took over 1 exercise.").wait_for()
+    assert page.locator(".progress-summary").inner_text().startswith("1 of ")
+    box = visit.exercise(topic, name)
+    assert "num_key_value_heads" in code_in(box)
 
 
 def test_work_kept_under_a_topics_old_number_is_found_under_the_new_one(site, browser):

@@ -18,7 +18,8 @@ PAGE = """<html><body><article class="bd-article"><section id="x">
 <div class="predict" data-answer="b" data-choices="a|b &lt; c"><p class="predict-label">Predict, then reveal</p>
 <div class="predict-question"><p>Which?</p></div>
 <details class="predict-answer"><summary>Show</summary><p class="predict-value">Answer: b</p></details></div>
-<div class="plot"><img class="only-light" alt="x" src="data:,"><img class="only-dark" alt="x" src="data:,"></div>
+<details class="part-fold"><summary>More</summary><div class="plot"><img class="only-light" alt="x"
+src="../_plots/a.svg?v=1"><img class="only-dark" alt="x" src="data:,"></div></details>
 <figure-f class="figure-live"><div class="figure-static"><p>In words.</p></div></figure-f>
 </section>
 <section id="exercises"><h2>Exercises</h2><details class="exercise"><summary><h3>1. Do it</h3>
@@ -32,6 +33,8 @@ def test_what_becomes_a_slide(tmp_path):
     (tmp_path / "book").mkdir()
     (tmp_path / "_static" / "figures").mkdir(parents=True)
     (tmp_path / "_static" / "figures" / "lib.js").write_text("lib('</script>')")
+    (tmp_path / "_plots").mkdir()
+    (tmp_path / "_plots" / "a.svg").write_text("<svg>a plot</svg>")
     page = tmp_path / "book" / "03_x.html"
     page.write_text(PAGE, encoding="utf-8")
     deck = slides.read_deck(page)
@@ -46,7 +49,7 @@ def test_what_becomes_a_slide(tmp_path):
     assert drawing.notes == "Words before the drawing." and "<figcaption>c" in drawing.body
     assert "Which?" in question.body and "<li>b &lt; c</li>" in question.body
     assert "Answer: b" not in question.body and "Answer: b" in question.answer and "Show" not in question.answer
-    assert "only-light" in plot.body and "only-dark" not in plot.body
+    assert "a%20plot" in plot.body and "only-light" in plot.body and "only-dark" not in plot.body
 
 
 def test_without_a_book_it_says_what_to_do(tmp_path, capsys):

@@ -68,5 +68,6 @@ class Visit:
             self.assert_clean()
 
     def assert_clean(self):
-        assert not self.outside, f"requests leave the site: {self.outside}"
-        assert not self.complaints, f"console errors: {self.complaints}"
+        outside, complaints, self.outside, self.complaints = self.outside, self.complaints, [], []
+        assert not outside, f"requests leave the site: {outside}"
+        assert not complaints, f"console errors: {complaints}"

@@ -1,8 +1,8 @@
 """Every rule of axe-core on pages of the built book: `python tools/full_axe.py [--axe axe.min.js] [03_kv_cache …]`.
 
 At 1280 and 390 px, light and dark, with every card and fold open, in every place of the page: tests/test_axe.py asks
-the rules of colour of one text of each look, and the other rules at two of the four. Prints what is found, with the
-number of places, by page; contrast of level AAA, which nobody claims, is not asked. `--axe` names another version's
+the same rules, but contrast of one text of each look only, and thins the page out before. Prints what is found, with
+the number of places, by page; contrast of level AAA, which nobody claims, is not asked. `--axe` names another version's
 file (`npm pack axe-core@4.14.1` has `package/axe.min.js`).
 """
 

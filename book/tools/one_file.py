@@ -90,10 +90,11 @@ CONTAINER = (
     "</container>\n"
 )
 DATA_URI = re.compile(r'src="data:image/(svg\+xml|png)(;base64)?,([^"]*)"')
+PLOT = re.compile(r'src="\.\./(_plots/[\w-]+\.svg)[^"]*"( loading="lazy")?( decoding="async")?')
 KINDS = {"svg+xml": "svg", "png": "png"}
 
 
-def take_pictures(text, pictures):
+def take_pictures(text, pictures, html):
     """The XHTML with its pictures named as files; `pictures` gets {file name: (media type, bytes)}."""
 
     def name_of(match):
@@ -101,20 +102,23 @@ def take_pictures(text, pictures):
         data = urllib.parse.unquote_to_bytes(data.replace("&amp;", "&"))
         if is_base64:
             data = base64.b64decode(data)
+        return keep(kind, data)
+
+    def keep(kind, data):
         data = re.sub(rb"<path (?![^>]*\bd=)", b'<path d="" ', data)  # a space's glyph, which has no outline
         name = f"picture-{len(pictures) + 1}.{KINDS[kind]}"
         pictures[name] = f"image/{kind}", data
         return f'src="{name}"'
 
-    return DATA_URI.sub(name_of, text)
+    return PLOT.sub(lambda match: keep("svg+xml", (html / match[1]).read_bytes()), DATA_URI.sub(name_of, text))
 
 
-def write_epub(articles, path):
+def write_epub(html, articles, path):
     """An EPUB 3 of the articles: a file each, the pictures, a table of contents."""
     pictures, chapters = {}, []
     for name, title, text in articles:
         text = re.sub(r'href="#([a-z0-9_]+?)(--[^"]*)?"', partial(address_in_epub, name), text)
-        chapters.append((name, title, take_pictures(text, pictures)))
+        chapters.append((name, title, take_pictures(text, pictures, html)))
     nav = f'<nav epub:type="toc"><h1>{TITLE}</h1>{contents(articles, "{}.xhtml".format)}</nav>'
     files = {"nav.xhtml": XHTML.substitute(title=TITLE, body=nav)}
     items = ['<item id="nav" href="nav.xhtml" properties="nav" media-type="application/xhtml+xml"/>']
@@ -161,7 +165,7 @@ def main(argv=None):
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"])
         articles = list(read_articles(browser, args.html.resolve(), pages, drawn=args.epub))
         if args.epub:
-            write_epub(articles, path)
+            write_epub(args.html.resolve(), articles, path)
         else:
             write_pdf(browser, args.html.resolve(), articles, path)
         browser.close()

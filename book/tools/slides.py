@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 from bs4 import BeautifulSoup
@@ -76,6 +77,9 @@ def read_deck(page):
     soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
     article = soup.select_one("article")
     tidy(article)
+    for picture in article.select(".plot img[src*='_plots/']"):
+        file = page.parent / picture["src"].partition("?")[0]
+        picture["src"] = "data:image/svg+xml," + quote(file.read_text(encoding="utf-8"))
     chapter = article.select_one("section")
     paragraphs = chapter.find_all("p", recursive=False)
     facts = chapter.select_one(".chapter-facts")
@@ -87,7 +91,7 @@ def read_deck(page):
         lead=str(paragraphs[0]),
         goals=str(goals) if goals else "",
         summary=str(summary) if summary else "",
-        slides=[as_slide(found) for found in article.select(", ".join(KINDS)) if not found.find_parent("details")],
+        slides=[as_slide(found) for found in article.select(", ".join(KINDS)) if not is_closed(found)],
         exercises=[
             (e.h3.get_text(), e.p.get_text() if e.p else "") for e in article.select("details.exercise > summary")
         ],
@@ -102,6 +106,11 @@ def tidy(article):
     for link in article.select("a"):
         if not link.get("href", "").startswith("https://"):
             link.unwrap()
+
+
+def is_closed(found):
+    """True in a card or an answer; a fold of the text is open on slides."""
+    return any("part-fold" not in fold.get("class", ()) for fold in found.find_parents("details"))
 
 
 def read_script(page, source):

@@ -76,13 +76,13 @@ CODEMIRROR = files_of(
 
 FILES = (*CODEMIRROR, *PYODIDE)
 
-# axe-core 4.12.1 (MPL-2.0), the accessibility checker of the tests
+# axe-core 4.14.0 (MPL-2.0), the accessibility checker of the tests; the sum is that of the npm package axe-core
 AXE = VendoredFile(
-    requirement="axe-playwright-python==0.1.8",
-    wheel_sha256="fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8",
-    member="axe_playwright_python/axe.min.js",
+    requirement="pytest-playwright-axe==4.14.0",
+    wheel_sha256="b8eed34ac17e1c1094983eaef97687e65b3e0c5a0de0257b8b34cc05430a07ca",
+    member="pytest_playwright_axe/resources/axe.min.js",
     target="axe.min.js",
-    sha256="84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc",
+    sha256="20c09fe157a8a34a30e241aaa1fcdade657734f08ab379ecfbeb7d45cc46e878",
 )
 
 
