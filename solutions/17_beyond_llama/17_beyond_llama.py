@@ -337,8 +337,10 @@ def hidden_moe_product():
     np.testing.assert_allclose(
         moe_product(x, chosen, weights, other), -want, atol=1e-10, rtol=1e-10, err_msg="another bank of experts"
     )
-    none = moe_product(x, chosen, np.zeros_like(weights), Bank(*parts))
+    bank = Bank(*parts)
+    none = moe_product(x, chosen, np.zeros_like(weights), bank)
     np.testing.assert_array_equal(none, np.zeros_like(x), err_msg="weights of 0: nothing is added to the result")
+    assert sorted(bank.reads) == woken, "weights of 0: an expert that was chosen is read all the same"
     for bad in (num_experts, -1, -num_experts, 1000):
         bank, broken = Bank(*parts), chosen.copy()
         broken[-1, -1] = bad
