@@ -1379,6 +1379,16 @@ def hidden_RollingKVCache():
     grown = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert grown < 300_000, f"1000 tokens with a window of 8 left {grown / 1e6:.1f} MB behind: drop what is too old"
+    cache = RollingKVCache(64, 1, 16, window=4)
+    chunk = np.ones((1, 1, 200, 16), np.float32)
+    tracemalloc.start()
+    for layer in range(64):
+        cache.append(layer, chunk, chunk)
+    grown = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert grown < 400_000, (
+        f"chunks of 200 tokens with a window of 4 left {grown / 1e6:.1f} MB behind: a slice keeps its whole array alive"
+    )
 
     cache = RollingKVCache(2, 2, 6, 4, dtype=np.float64)
     keep = rng.standard_normal((1, 2, 6, 6))
