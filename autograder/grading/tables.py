@@ -126,7 +126,8 @@ def more_cost_words(saved):
         ours, theirs = ([run["wall_s"] / stock["students"] for run in stock["runs"][i::2]] for i in (0, 1))
         words.append(
             f"Stock nbgrader, measured in turn with the course's on {stock['date']} with {stock['students']} "
-            f"submissions, takes {spread(theirs)} s a submission where the course's `nbgrader autograde` takes {spread(ours)} s."
+            f"submissions, takes {spread(theirs)} s a submission where the course's `nbgrader autograde` takes "
+            f"{spread(ours)} s."
         )
     if whole := saved.get("class"):
         words.append(

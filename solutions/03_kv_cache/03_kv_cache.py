@@ -880,7 +880,7 @@ hidden_TruncatingCache()
 #
 # $$\operatorname{softmax}\!\left(\frac{q\,k^\top}{\sqrt{d_h}} + \text{mask}\right) v, \qquad q: N \text{ new tokens}, \quad k, v: \text{all } S + N$$
 #
-# - `x` is `[N, d]` (or `[B, N, d]`), already normalised; the result has the shape of `x`. `weights` is one layer's dict: `w_q` `[d, H_q·d_h]`, `w_k` and `w_v` `[d, H_kv·d_h]`, `w_o` `[H_q·d_h, d]`, each applied as `x @ W`.
+# - `x` is `[N, d]` (or `[B, N, d]`), already normalised; the result has the shape and the dtype of `x`. `weights` is one layer's dict: `w_q` `[d, H_q·d_h]`, `w_k` and `w_v` `[d, H_kv·d_h]`, `w_o` `[H_q·d_h, d]`, each applied as `x @ W`.
 # - `cache` has `append(layer, k, v)` and `length` as in exercise 5; the checks bring their own, so this exercise does not depend on yours. It stores the **KV heads**, after RoPE, once. `cache.length` is where the pass began, also in the last layer.
 # - The new tokens stand at positions $S, S+1, \dots$ where $S$ is the number of tokens this layer holds already. The given `apply_rope(x, positions, theta)` rotates heads `[..., N, d_h]`; theta is `config.rope_theta`. Restarting at 0 gives plausible text and wrong numbers.
 # - New token $i$ sees the $S + i + 1$ tokens up to itself. KV head $j$ serves the query heads $j \cdot r \dots j \cdot r + r - 1$ with $r = H_q / H_{kv}$.
@@ -1742,6 +1742,8 @@ def hidden_latency_by_length():
     )
     prompts = {tuple(prompt) for prompt in model.prompts}
     assert len(prompts) == 3, f"one prompt per length, the same for both ways: 3 prompts, the model saw {len(prompts)}"
+    ids = {token for prompt in prompts for token in prompt}
+    assert 0 <= min(ids) and max(ids) < TINY.vocab_size, f"ids go from 0 to {TINY.vocab_size - 1}, yours to {max(ids)}"
     for bad in (((0,), 2, 2), ((5, -3), 2, 2), ((5,), 0, 2), ((5,), 2, 0)):
         model = CountingModel(TINY)
         try:
