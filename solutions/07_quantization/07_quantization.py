@@ -416,6 +416,7 @@ def hidden_quantize_groups():
         q, scales, zeros = quantize_groups(tiny, 8, 2, symmetric)
         back = (q.astype(float) - (0 if symmetric else zeros)) * scales
         assert np.isfinite(back).all() and np.abs(back).max() < 1e-5, f"weights of 1e-7 came back as {back.ravel()}"
+        assert (scales > 0).all(), f"weights of 1e-7 got the scale {scales.ravel()}: look for zeros after float16"
         # 1.05e-5 needs steps of 8e-8, float16 has only 6e-8 or 12e-8: the integers overshoot and must be clipped
         coarse = np.array([[1.05e-5], [-1.05e-5], [-2.1e-5], [-2e-5]], np.float32)
         q, scales, zeros = quantize_groups(coarse, 8, 2, symmetric)
@@ -746,6 +747,11 @@ def hidden_quantized_bytes():
         except ValueError:
             continue
         raise AssertionError(f"decode_speedup_bound{args} was accepted")
+    for args, value in (((-77, 4, 32), -77), ((10, 4, 32, -88), -88), ((10, 4, 32, 2, -99), -99)):
+        try:
+            quantized_bytes(*args)
+        except ValueError as error:
+            assert str(value) in str(error), f"the message should hold the negative size {value}: {error}"
 
 
 hidden_quantized_bytes()
@@ -903,6 +909,7 @@ def hidden_int8_linear():
         (x, q, scales[:, :2], 4),
         (x, q, scales[:, :1], 4),
         (x, q, np.ones((3, 3), np.float16), 3),
+        (x, q, np.ones((3, 3), np.float16), 4),
         (x, q, scales, -4),
     ):
         try:
