@@ -19,7 +19,7 @@ from nbgrader.api import Base, Gradebook
 from sqlalchemy import MetaData, create_engine, select
 
 from autograder import __main__
-from autograder.grading import archive, costs, course, demo, grade, grader, ledger, workers
+from autograder.grading import archive, costs, course, demo, grade, grader, ledger, tables, workers
 from autograder.intake import graft, received
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's own
@@ -457,7 +457,8 @@ def test_costs_are_measured_and_saved(tmp_path, monkeypatch, capsys):
         Path(work, "autograded").mkdir()
         folder = Path(work, "runs", assignment)
         folder.mkdir(parents=True)
-        (folder / "journal.jsonl").write_text('{"own_s": 0.8}\n')
+        lines = {"student": "honest", "seconds": 2}, {"student": "loop", "seconds": 22}, {"own_s": 0.8}
+        (folder / "journal.jsonl").write_text("\n".join(map(json.dumps, lines)))
         return {"jobs": jobs, "jail": jail, "wall_s": 12.0 - 5 * (jobs > 0), "cpu_s": 6.0, "load": 1.0}
 
     def register(command, assignment, work):
@@ -469,9 +470,15 @@ def test_costs_are_measured_and_saved(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COURSE_JAIL", "trusted")
     try:
         assert __main__.main(["costs", TOPIC, "--students", "2", "--rounds", "1", "--save"]) == 0
+        for option in ("--stock", "--whole-class", "--loop"):
+            assert __main__.main(["costs", TOPIC, "--students", "2", "--rounds", "1", "--save", option]) == 0
         saved = json.loads(costs.SAVED.read_text())
     finally:
         costs.SAVED.unlink(missing_ok=True)
+    assert [run["jail"] for run in saved["stock"]["runs"]] == ["trusted", "stock"]
+    assert saved["class"]["wall_s"] == 7.0 and saved["loop"]["loop_s"] == 22.0
+    words = tables.more_cost_words(saved)
+    assert "takes 6.00 s a submission" in words and "20 s more than an honest one" in words
     assert saved["own_s"] == 0.4 and [run["jobs"] for run in saved["runs"]] == [0, 2, 0, 2]
     assert "saved in autograder/costs-of-a-test.json" in capsys.readouterr().out
 

@@ -32,6 +32,7 @@ MOODLE = "tests/test_lms.py::test_moodle_keeps_its_worksheet_and_gains_two_colum
 QUESTIONS = "tests/test_question_bank.py::def written"  # skipped, loudly, where text2qti is not installed
 SLIDES = "tests/test_slides.py::def deck"
 RESTORE = "python -m autograder regrade 03_kv_cache --restore autograder/regrade/03_kv_cache_TIME"
+COSTS = "tests/test_grade.py::test_costs_are_measured_and_saved"
 COVERED = {
     "sudo apt-get install git make python3-venv bubblewrap": "tools/system_packages.sh::sudo apt-get install",
     "make book": "Makefile::book",
@@ -40,7 +41,10 @@ COVERED = {
     "nbgrader zip_collect 03_kv_cache": GRADING,
     "python -m autograder doctor": "tests/test_doctor.py::test_promise_holds",
     "python -m autograder hostile --json autograder/hostile_table.json": HOSTILE,
-    "python -m autograder costs --save": "tests/test_grade.py::test_costs_are_measured_and_saved",
+    "python -m autograder costs --save": COSTS,
+    "python -m autograder costs --stock --students 4 --save": COSTS,
+    "python -m autograder costs --whole-class --students 300 --save": COSTS,
+    "python -m autograder costs --loop --save": COSTS,
     'pip install -e ".[postgres]"': "tests/test_grade.py::test_the_guide_installs_what_the_servers_need",
     'pip install -e ".[dask]"': "tests/test_grade.py::test_the_guide_installs_what_the_servers_need",
     "export NBGRADER_DB_URL=postgresql+psycopg://USER@HOST/DATABASE": POSTGRES,

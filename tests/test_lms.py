@@ -11,6 +11,7 @@ from autograder import __main__
 from autograder.grading import spreadsheet
 from autograder.intake import received
 from autograder.results import lms
+from autograder.results.grades_csv import CourseExport
 
 TOPIC = "03_kv_cache"
 ROSTERS = {
@@ -159,3 +160,17 @@ def test_formulas_become_text(text):
 @pytest.mark.parametrize("text", ["-3.5", "+4", "-3,5", "ada@example.org", "-", "", "O'Neil", 4.5])
 def test_what_is_no_formula_stays(text):
     assert spreadsheet.harmless(text) == str(text)
+
+
+def test_names_and_ids_that_begin_a_formula_are_text_in_grades_csv(tmp_path):
+    names = ["=HYPERLINK(A1)", "+1+cmd", "-2+3+cmd", "@SUM(A1)", "\t=1", "＝1+1"]
+    with Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}", "x") as gradebook:
+        gradebook.add_assignment("@a", duedate=datetime(2026, 12, 5))
+        for number, name in enumerate(names):
+            gradebook.add_student(name, first_name=name, last_name=name, email=f"={number}@example.org")
+        CourseExport(to=str(tmp_path / "grades.csv")).export(gradebook)
+    with open(tmp_path / "grades.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["student_id"] for row in rows} == {f"'{name}" for name in names}
+    cells = [row[key] for row in rows for key in ("assignment", "student_id", "last_name", "first_name", "email")]
+    assert all(cell.startswith("'") for cell in cells), cells

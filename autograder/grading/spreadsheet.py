@@ -3,12 +3,14 @@
 import csv
 import io
 import re
+import unicodedata
 
 
 def harmless(value):
     """A field that a spreadsheet takes for text: what begins like a formula gets an apostrophe in front."""
     text = str(value)
-    formula = text.lstrip()[:1] in ("=", "@", "+", "-") and text != "-" and not is_number(text)
+    first = unicodedata.normalize("NFKC", text.lstrip()[:1])  # a sign of full width counts too
+    formula = first in ("=", "@", "+", "-") and text != "-" and not is_number(text)
     return f"'{text}" if formula or text[:1] in ("\t", "\r") else text
 
 

@@ -110,13 +110,36 @@ def plan_table(saved, num_submissions=10_000):
 
 def cost_words(saved):
     """The measurement in a sentence: where, when, how, and how busy the machine was."""
-    loads, rounds = [run["load"] for run in saved["runs"]], len(saved["runs"]) // 4
+    loads, rounds = [run["load"] for run in saved["runs"]], len(speedup(saved, saved["jail"]))
     times = "one round" if rounds == 1 else f"{rounds} rounds"
     return (
         f"Wall time with its spread, over {times} of {saved['students']} submissions from the "
         f"start of the command to its end, on {saved['date']} on a machine of {saved['machine']['cores']} cores "
         f"({saved['machine']['system']}) with a load of {min(loads):.1f} to {max(loads):.1f} from other work."
     )
+
+
+def more_cost_words(saved):
+    """What else was measured, a sentence each: stock nbgrader, a whole class, a function that never ends."""
+    words = []
+    if stock := saved.get("stock"):
+        ours, theirs = ([run["wall_s"] / stock["students"] for run in stock["runs"][i::2]] for i in (0, 1))
+        words.append(
+            f"Stock nbgrader, measured in turn with the course's on {stock['date']} with {stock['students']} "
+            f"submissions, takes {spread(theirs)} s a submission where the course's `nbgrader autograde` takes "
+            f"{spread(ours)} s."
+        )
+    if whole := saved.get("class"):
+        words.append(
+            f"A class of {whole['students']} took `grade --jobs {whole['jobs']}` {whole['wall_s'] / 60:.1f} minutes "
+            f"({whole['date']}, load {whole['load']:.1f} before)."
+        )
+    if loop := saved.get("loop"):
+        words.append(
+            f"A function that never ends costs {loop['loop_s'] - loop['honest_s']:.0f} s more than an honest one "
+            f"({loop['date']}, load {loop['load']:.1f} before)."
+        )
+    return " ".join(words)
 
 
 def plan_words(saved, num_submissions=10_000):

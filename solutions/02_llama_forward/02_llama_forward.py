@@ -966,7 +966,7 @@ hidden_to_half_split()
 #
 # $$\text{out} = \left(\text{silu}(x W_{gate}) \odot (x W_{up})\right) W_{down},\qquad \text{silu}(z) = \frac{z}{1 + e^{-z}}$$
 #
-# Write `swiglu(x, w_gate, w_up, w_down)` for `x` `[N, d]` (or with more axes in front), `w_gate` and `w_up` `[d, d_ff]`, `w_down` `[d_ff, d]`. The result has the dtype of `x`, and no gate, however large, gives NaN. There are three full matrices. Some explanations cut one result in halves, which is another layer: it would leave half of the gates.
+# Write `swiglu(x, w_gate, w_up, w_down)` for `x` `[N, d]` (or with more axes in front), `w_gate` and `w_up` `[d, d_ff]`, `w_down` `[d_ff, d]`. The result has the dtype of `x`, also where the weights have another, and no gate, however large, gives NaN. There are three full matrices. Some explanations cut one result in halves, which is another layer: it would leave half of the gates.
 #
 # Example: with all matrices `[[1]]` and $x = 2$: $\text{silu}(2) \cdot 2 = 1.7616 \cdot 2 = 3.5232$.
 #
@@ -990,7 +990,7 @@ def swiglu(x, w_gate, w_up, w_down):
     """
     ### BEGIN SOLUTION
     gate = x @ w_gate
-    return (gate * np.exp(-np.logaddexp(0, -gate)) * (x @ w_up)) @ w_down
+    return ((gate * np.exp(-np.logaddexp(0, -gate)) * (x @ w_up)) @ w_down).astype(x.dtype)
     ### END SOLUTION
 
 
@@ -1053,6 +1053,11 @@ def hidden_swiglu():
     x = np.array([[1.0, -2, 3]])
     swiglu(x, *np.ones((3, 3, 3)))
     assert x.tolist() == [[1, -2, 3]], "swiglu changed its input"
+    for dtype, other in ((np.float16, np.float32), (np.float32, np.float64)):
+        got = swiglu(np.ones((2, 3), dtype), *np.ones((3, 3, 3), other))
+        assert got.dtype == dtype, (
+            f"x in {np.dtype(dtype)}, weights in {np.dtype(other)}: you returned {got.dtype}, not the dtype of x"
+        )
 
 
 hidden_swiglu()

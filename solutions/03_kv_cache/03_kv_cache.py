@@ -880,7 +880,7 @@ hidden_TruncatingCache()
 #
 # $$\operatorname{softmax}\!\left(\frac{q\,k^\top}{\sqrt{d_h}} + \text{mask}\right) v, \qquad q: N \text{ new tokens}, \quad k, v: \text{all } S + N$$
 #
-# - `x` is `[N, d]` (or `[B, N, d]`), already normalised; the result has the shape of `x`. `weights` is one layer's dict: `w_q` `[d, H_q·d_h]`, `w_k` and `w_v` `[d, H_kv·d_h]`, `w_o` `[H_q·d_h, d]`, each applied as `x @ W`.
+# - `x` is `[N, d]` (or `[B, N, d]`), already normalised; the result has the shape and the dtype of `x`. `weights` is one layer's dict: `w_q` `[d, H_q·d_h]`, `w_k` and `w_v` `[d, H_kv·d_h]`, `w_o` `[H_q·d_h, d]`, each applied as `x @ W`.
 # - `cache` has `append(layer, k, v)` and `length` as in exercise 5; the checks bring their own, so this exercise does not depend on yours. It stores the **KV heads**, after RoPE, once. `cache.length` is where the pass began, also in the last layer.
 # - The new tokens stand at positions $S, S+1, \dots$ where $S$ is the number of tokens this layer holds already. The given `apply_rope(x, positions, theta)` rotates heads `[..., N, d_h]`; theta is `config.rope_theta`. Restarting at 0 gives plausible text and wrong numbers.
 # - New token $i$ sees the $S + i + 1$ tokens up to itself. KV head $j$ serves the query heads $j \cdot r \dots j \cdot r + r - 1$ with $r = H_q / H_{kv}$.
@@ -1087,13 +1087,14 @@ class CountingModel:
     """Takes the place of a Decoder in the checks: exact logits of no meaning, and a record of every call.
 
     runs holds a list per generation: [cached?, [tokens fed in each call], time of the first call, of the last return,
-    batch]. delays: how many seconds the first, second, … run takes longer, as a list each for cached True and False.
+    batch]; prompts the ids of the first call of each. delays: how many seconds the first, second, … run takes longer, as a list each for cached True and False.
     """
 
     lends = ("config", "new_cache")
 
     def __init__(self, config, delays=None):
-        self.config, self.delays, self.runs = config, delays or {True: [], False: []}, []
+        self.config, self.delays = config, delays or {True: [], False: []}
+        self.runs, self.prompts = [], []
 
     def new_cache(self, max_tokens, batch=1):
         """A cache that remembers the ids, and how many were announced."""
@@ -1110,6 +1111,7 @@ class CountingModel:
         run = self.runs[-1]
         if not run[1]:
             run[2] = start
+            self.prompts.append(ids.tolist()[0])
             number = sum(run[0] == other[0] for other in self.runs) - 1
             time.sleep(self.delays[run[0]][number] if number < len(self.delays[run[0]]) else 0)
         run[1].append(fed)
@@ -1701,27 +1703,34 @@ test_latency_by_length()
 def hidden_latency_by_length():
     import time
 
+    import numpy as np
+
     from mini_engine.config import TINY
 
-    # With a cache the runs take 0.2 s (the warm-up), then 0.05, 0.2 and 0: the median is the one of 0.05. Without: half.
-    model = CountingModel(TINY, delays={True: [0.2, 0.05, 0.2, 0], False: [0.1, 0.025, 0.1, 0]})
-    got = latency_by_length(model, (6,), new_tokens=2, repeats=3)
-    ended = time.perf_counter()
-    assert len(model.runs) == 8, f"1 warm-up and 3 timed runs, two ways: 8 runs, yours made {len(model.runs)}"
-    for key, cached in (("with_cache_s", True), ("without_cache_s", False)):
-        low, high = [], []  # of each run, the least and the most that a clock around it can have shown
-        for i, (is_cached, _calls, began, returned, _batch) in enumerate(model.runs):
-            if is_cached == cached:
-                before = model.runs[i - 1][3] if i else began - 1
-                after = model.runs[i + 1][2] if i + 1 < len(model.runs) else ended
-                low.append(returned - began)
-                high.append(after - before)
-        low, high = sorted(low[1:])[1], sorted(high[1:])[1]
-        value = got[key][0]
-        assert low - 1e-3 <= value <= high + 1e-3, (
-            f"{key}: the median of the three timed runs lies between {low:.3f} and {high:.3f} s, you returned {value:.3f} "
-            "(mean, minimum, the warm-up among the timed runs, or the two ways swapped?)"
+    # With a cache the runs take 0.1 s (the warm-up), then 0.05, 0.2 and 0: the median is the one of 0.05. Without: half.
+    # The two timed runs of the second model take 0.01 and 0.07 s, whose median is 0.04.
+    unequal = {True: [0.1, 0.05, 0.2, 0], False: [0.05, 0.025, 0.1, 0]}
+    for delays in (unequal, dict.fromkeys((True, False), [0, 0.01, 0.07])):
+        model, repeats = CountingModel(TINY, delays=delays), len(delays[True]) - 1
+        got = latency_by_length(model, (6,), new_tokens=2, repeats=repeats)
+        ended, runs = time.perf_counter(), 2 * (repeats + 1)
+        assert len(model.runs) == runs, (
+            f"1 warm-up and {repeats} timed runs, two ways: {runs} runs, yours made {len(model.runs)}"
         )
+        for key, cached in (("with_cache_s", True), ("without_cache_s", False)):
+            low, high = [], []  # of each run, the least and the most that a clock around it can have shown
+            for i, (is_cached, _calls, began, returned, _batch) in enumerate(model.runs):
+                if is_cached == cached:
+                    before = model.runs[i - 1][3] if i else began - 1
+                    after = model.runs[i + 1][2] if i + 1 < len(model.runs) else ended
+                    low.append(returned - began)
+                    high.append(after - before)
+            low, high = float(np.median(low[1:])), float(np.median(high[1:]))
+            value = got[key][0]
+            assert low - 1e-3 <= value <= high + 1e-3, (
+                f"{key}: the median of {repeats} timed runs lies between {low:.3f} and {high:.3f} s, you returned "
+                f"{value:.3f} (mean, minimum, the warm-up among the timed runs, or the two ways swapped?)"
+            )
     model = CountingModel(TINY)
     lengths = [7, 30, 3]
     got = latency_by_length(model, lengths, new_tokens=1, repeats=1)
@@ -1731,6 +1740,10 @@ def hidden_latency_by_length():
     assert fed == [[[7]] * 2 + [[30]] * 2 + [[3]] * 2] * 2, (
         f"lengths 7, 30, 3, two runs of each way: the model saw {fed}"
     )
+    prompts = {tuple(prompt) for prompt in model.prompts}
+    assert len(prompts) == 3, f"one prompt per length, the same for both ways: 3 prompts, the model saw {len(prompts)}"
+    ids = {token for prompt in prompts for token in prompt}
+    assert 0 <= min(ids) and max(ids) < TINY.vocab_size, f"ids go from 0 to {TINY.vocab_size - 1}, yours to {max(ids)}"
     for bad in (((0,), 2, 2), ((5, -3), 2, 2), ((5,), 0, 2), ((5,), 2, 0)):
         model = CountingModel(TINY)
         try:

@@ -398,7 +398,7 @@ hidden_gqa_attention()
 #
 # A model that was trained with one KV head per query head can be converted: replace the key heads of a group by their mean, the same for the values, and train a little more. The paper needed 5% of the original training compute to regain nearly all of the quality (Ainslie et al. 2023, section 2.1).
 #
-# Write `mean_pool_kv_heads(w_k, n_heads, n_kv_heads)`. `w_k` is the key matrix `[d, n_heads·d_h]`, head after head along its columns; the result is `[d, n_kv_heads·d_h]`. Group $g$ holds the `n_heads / n_kv_heads` neighbouring heads that will share one KV head, as in exercise 2.
+# Write `mean_pool_kv_heads(w_k, n_heads, n_kv_heads)`. `w_k` is the key matrix `[d, n_heads·d_h]`, head after head along its columns; the result is `[d, n_kv_heads·d_h]`, of floats also where `w_k` holds integers. Group $g$ holds the `n_heads / n_kv_heads` neighbouring heads that will share one KV head, as in exercise 2.
 #
 # Example with $d_h = 1$ and one row: heads `[1, 3, 10, 20]` become `[2, 15]` for 2 KV heads.
 #
@@ -709,6 +709,8 @@ def hidden_score_matrix_bytes():
             raise AssertionError(f"score_matrix_bytes{tuple(sizes)} was accepted and gave {got}")
     got = score_matrix_bytes(1, 1, 3, 0.25)
     assert got == 3, f"9 scores of a quarter byte are 2.25 bytes, so 3 whole ones; you returned {got}"
+    large = 100_000_007
+    assert score_matrix_bytes(1, 1, large, 1) == large**2, "floats cannot hold such a sum: multiply whole numbers"
 
 
 hidden_score_matrix_bytes()
@@ -1379,6 +1381,16 @@ def hidden_RollingKVCache():
     grown = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert grown < 300_000, f"1000 tokens with a window of 8 left {grown / 1e6:.1f} MB behind: drop what is too old"
+    cache = RollingKVCache(64, 1, 16, window=4)
+    chunk = np.ones((1, 1, 200, 16), np.float32)
+    tracemalloc.start()
+    for layer in range(64):
+        cache.append(layer, chunk, chunk)
+    grown = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert grown < 400_000, (
+        f"chunks of 200 tokens with a window of 4 left {grown / 1e6:.1f} MB behind: a slice keeps its whole array alive"
+    )
 
     cache = RollingKVCache(2, 2, 6, 4, dtype=np.float64)
     keep = rng.standard_normal((1, 2, 6, 6))

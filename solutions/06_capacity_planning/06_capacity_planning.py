@@ -214,7 +214,7 @@ def hidden_concurrent_users():
         concurrent_users(LLAMA_3_70B, 10**9, 1000, 1.5),
     )
     assert (half, three_halves) == (12, 4), "numbers of half a byte and of one and a half: 12 users and 4"
-    for values in ((-1e-3, 8, 2), (9, -1, 2), (9, 8, 0)):
+    for values in ((-1e-3, 8, 2), (9, -1, 2), (9, 8, 0), (0, -1, 2), (0, 8, 0)):
         try:
             concurrent_users(LLAMA_3_70B, *values)
         except ValueError:

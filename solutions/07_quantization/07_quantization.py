@@ -261,7 +261,7 @@ hidden_quantize_absmax()
 #
 # Example, 4 bits, one group `[-1, 0, 2]`: scale $3 / 15 = 0.2$, zero 5, `q = [0, 5, 15]`. The symmetric form has scale $2 / 7 = 0.286$: `q = [-4, 0, 7]` (−3.5 is a tie, −4 is even).
 #
-# All-zero groups, also beside others, and groups so small that their scale is 0 in float16, become the integer of 0 with a finite scale above 0. Asymmetric integers with a zero point are what GPTQ and AWQ files store; the Q4_1 blocks of GGUF keep the group's minimum in float16 instead.
+# All-zero groups, also beside others, and groups so small that their scale is 0 in float16, become the integer of 0 with a finite scale above 0. Ties go to the even integer, before the zero point is added. Asymmetric integers with a zero point are what GPTQ and AWQ files store; the Q4_1 blocks of GGUF keep the group's minimum in float16 instead.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -416,6 +416,7 @@ def hidden_quantize_groups():
         q, scales, zeros = quantize_groups(tiny, 8, 2, symmetric)
         back = (q.astype(float) - (0 if symmetric else zeros)) * scales
         assert np.isfinite(back).all() and np.abs(back).max() < 1e-5, f"weights of 1e-7 came back as {back.ravel()}"
+        assert (scales > 0).all(), f"weights of 1e-7 got the scale {scales.ravel()}: look for zeros after float16"
         # 1.05e-5 needs steps of 8e-8, float16 has only 6e-8 or 12e-8: the integers overshoot and must be clipped
         coarse = np.array([[1.05e-5], [-1.05e-5], [-2.1e-5], [-2e-5]], np.float32)
         q, scales, zeros = quantize_groups(coarse, 8, 2, symmetric)
@@ -446,6 +447,11 @@ def hidden_quantize_groups():
             )
             continue
         raise AssertionError(f"bits={bits}, group_size={group_size} with 4 inputs was accepted")
+    ties = np.array([[-1.0], [254.0], [0.5], [1.5], [100.5]])  # a scale of 1 and a zero point of 1
+    got = quantize_groups(ties, 8, 5, False)[0].ravel().tolist()
+    assert got == [0, 255, 1, 3, 101], (
+        f"ties go to the even integer before the zero point is added: [0, 255, 1, 3, 101], yours {got}"
+    )
 
 
 hidden_quantize_groups()
@@ -741,6 +747,11 @@ def hidden_quantized_bytes():
         except ValueError:
             continue
         raise AssertionError(f"decode_speedup_bound{args} was accepted")
+    for args, value in (((-77, 4, 32), -77), ((10, 4, 32, -88), -88), ((10, 4, 32, 2, -99), -99)):
+        try:
+            quantized_bytes(*args)
+        except ValueError as error:
+            assert str(value) in str(error), f"the message should hold the negative size {value}: {error}"
 
 
 hidden_quantized_bytes()
@@ -898,6 +909,7 @@ def hidden_int8_linear():
         (x, q, scales[:, :2], 4),
         (x, q, scales[:, :1], 4),
         (x, q, np.ones((3, 3), np.float16), 3),
+        (x, q, np.ones((3, 3), np.float16), 4),
         (x, q, scales, -4),
     ):
         try:
@@ -1237,7 +1249,7 @@ def hidden_awq_scale_search():
     from mini_engine.quant.arrays import fake_quantize
 
     rng = np.random.default_rng(80)
-    for trial in range(7):
+    for trial in range(8):
         bits, group = (3, 16) if trial % 2 else (4, 8)
         w = (rng.standard_t(4, (48, 12)) * 0.1).astype(np.float32)
         x = rng.normal(size=(40, 48)).astype(np.float32)
@@ -1249,6 +1261,8 @@ def hidden_awq_scale_search():
         if trial == 4:
             x = np.abs(x)
             x[:20] *= -1
+        if trial == 7:  # means a little above the least one
+            x *= 3e-4
         errors, candidates = [], []
         for step in range(21):
             mean = [max(sum(abs(float(v)) for v in x[:, i]) / 40, 1e-4) for i in range(48)]
@@ -1519,6 +1533,11 @@ def hidden_gptq_quantize():
         except ValueError:
             continue
         raise AssertionError(f"x {args[1].shape}, bits, group and damp {args[2:]} were accepted for w (12, 3)")
+    # small activations: the 1 of an input that is never active is most of the mean that damps
+    w, x = rng.normal(size=(24, 5)), 0.01 * (rng.normal(size=(60, 24)) @ rng.normal(size=(24, 24)))
+    x[:, ::4] = 0
+    same = float(np.mean(gptq_quantize(w, x, 4, 8, 0.3)[0] == slow_gptq(w, x, 4, 8, 0.3)[0]))
+    assert same > 0.97, "the mean that damps is that of the diagonal after an input that is never active got its 1"
 
 
 hidden_gptq_quantize()

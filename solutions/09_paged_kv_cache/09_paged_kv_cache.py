@@ -49,7 +49,7 @@ class Pages:
 #
 # Example: lengths `[9, 16, 17]` in blocks of 16 allocate `[16, 16, 32]` slots and waste `[7, 0, 15]`. A sequence of 0 tokens holds no block.
 #
-# Return plain `int`s, also where `lengths` is a NumPy array.
+# Return plain `int`s, also where `lengths` is a NumPy array, which may be `uint8`.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -76,8 +76,9 @@ def block_waste(lengths, block_size):
     for length in lengths:
         if length < 0:
             raise ValueError(f"a sequence cannot have {length} tokens")
-    allocated = [int(-(-length // block_size) * block_size) for length in lengths]
-    return allocated, [int(slots - length) for slots, length in zip(allocated, lengths, strict=True)]
+    lengths = [int(length) for length in lengths]  # a uint8 has no room for the negative numbers below
+    allocated = [-(-length // block_size) * block_size for length in lengths]
+    return allocated, [slots - length for slots, length in zip(allocated, lengths, strict=True)]
     ### END SOLUTION
 
 
@@ -135,6 +136,10 @@ def hidden_block_waste():
         f"{huge} tokens: floats cannot hold this, divide integers"
     )
     assert tuple(map(list, block_waste([], 16))) == ([], []), "no sequences: two empty lists"
+    narrow = [list(part) for part in block_waste(np.array([250, 0, 16], np.uint8), 16)]
+    assert narrow == [[256, 0, 16], [6, 0, 0]], (
+        f"uint8 lengths 250, 0, 16 in blocks of 16: yours are {narrow}; a uint8 wraps around, so make it an int first"
+    )
     try:
         block_waste([], 0)
     except ValueError:
@@ -1770,6 +1775,9 @@ def hidden_pool_blocks():
             assert str(value) in str(error), f"the message should hold the bad value {value}: {error}"
             continue
         raise AssertionError(f"free_bytes, block_size, bytes_per = {bad} gave {got}: raise ValueError")
+    config = ModelConfig("four bits and scales", 2, 24, 4, 4, 8, 11, 6)
+    got = pool_blocks(config, 204 * 14, 4, 17 / 32)  # a row of 6 numbers has 3.1875 bytes, the 16 of a token have 51
+    assert got == 14, f"14 blocks of 204 bytes fit, you say {got}: do not round before the last step"
 
 
 hidden_pool_blocks()

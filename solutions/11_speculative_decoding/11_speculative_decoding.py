@@ -554,7 +554,7 @@ hidden_first_token_law()
 # | `draft_tokens` | $k$ ints | may be empty |
 # | `rng` | | the random generator |
 #
-# Go through the drafted tokens in order. Accept token $x = $ `draft_tokens[i]` with chance $\min(1, p_i(x)/q_i(x))$. At the first rejection, draw a replacement from $\max(p_i - q_i, 0)$, divided by its sum, and stop. If all are accepted, draw one **bonus token** from the last row of `p`. Return a list of 1 to $k + 1$ ints: the accepted tokens and the one drawn. (Leviathan and others 2023, algorithm 1; Chen and others 2023, algorithm 2, with p and q swapped.)
+# Go through the drafted tokens in order. Accept token $x = $ `draft_tokens[i]` with chance $\min(1, p_i(x)/q_i(x))$. At the first rejection, draw a replacement from $\max(p_i - q_i, 0)$, divided by its sum, and stop. If all are accepted, draw one **bonus token** from the last row of `p`. Return a list of 1 to $k + 1$ plain `int`s, also where `draft_tokens` holds NumPy's: the accepted tokens and the one drawn. (Leviathan and others 2023, algorithm 1; Chen and others 2023, algorithm 2, with p and q swapped.)
 #
 # **Chance.** Call only `rng.random()`, without arguments: it gives a number $u$, uniform in $[0, 1)$. Each draft needs a number of its own: accept when $u < p/q$. To draw from a distribution, take one $u$ and find the token in whose stretch of the cumulative sum it falls. The checks replace `rng` by a list of numbers and go through *all* of them, so the distribution of your output is computed exactly and not sampled. How many numbers you take, and in which order you lay the tokens on the stretch from 0 to 1, is up to you.
 #
@@ -585,6 +585,8 @@ def speculative_step(p, q, draft_tokens, rng):
     k = len(draft_tokens)
     if len(p) != k + 1 or len(q) != k:
         raise ValueError(f"{k} drafted tokens need {k + 1} rows of p and {k} of q, got {len(p)} and {len(q)}")
+
+    draft_tokens = [int(token) for token in draft_tokens]
 
     def draw(weights):
         cumulative = np.cumsum(weights)
@@ -750,6 +752,16 @@ def hidden_speculative_step():
     got = speculative_step(np.array([[0.1, 0.9], [0.0, 1.0]]), q, given, ScriptedRng([0.3333, 0.5, 0.5]))
     assert got == [0, 1], f"u = 0.3333 is below p/q = 1/3: accepted, and 1 is the bonus token; you returned {got}"
     assert given == [0], f"draft_tokens was changed from [0] to {given}"
+    for given in ([0], [np.int64(0)]):
+        got = speculative_step(np.array([[0.1, 0.9], [0.0, 1.0]]), q, given, ScriptedRng([0.1, 0.5, 0.5]))
+        kinds = [type(token).__name__ for token in got]
+        assert kinds == ["int", "int"], f"return plain ints, yours are {kinds} where draft_tokens is {given}"
+    got = [
+        speculative_step(p, np.array([[0.5, 0.5, 0.0]]), [0], ScriptedRng([almost_one, *[u] * 3])) for u in (0.1, 0.9)
+    ]
+    assert sorted(got) == [[0], [1]], (
+        f"an empty residual and p of one half each: u = 0.1 and u = 0.9 draw different tokens, yours {got}"
+    )
 
 
 hidden_speculative_step()
@@ -1355,6 +1367,9 @@ def hidden_measure_drafts():
         except ValueError:
             continue
         raise AssertionError(f"{len(prompts)} prompts, max_tokens={max_tokens} was accepted: raise ValueError")
+    names = {"plain", "baseline", "none", ""}
+    got = set(measure_drafts(model, {name: NgramDraft(0) for name in names}, [[5]], 1))
+    assert got == names, f"drafts may have any name: {sorted(names - got)} is missing"
 
 
 hidden_measure_drafts()

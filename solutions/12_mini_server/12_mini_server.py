@@ -1335,6 +1335,9 @@ def hidden_load_test():
     assert got["ttft_s"]["p50"] == 0.5 and got["tpot_s"]["p50"] == 1, (
         "a blank is a text like any other; only '' is none"
     )
+    scripts["quote"] = [(1, event('{"error": 1}')), (1, "data: [DONE]")]
+    got = load_test("http://h", "m", ["quote"], 3, 1, stub, lambda: now[0])
+    assert got["num_ok"] == 1, "an answer that quotes an error has not failed: look at the event's keys"
 
     # concurrency: the first three requests wait for each other, so a serial client never gets past the first
     gate, lock = threading.Barrier(3, timeout=0.5), threading.Lock()

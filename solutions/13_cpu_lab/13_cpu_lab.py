@@ -930,6 +930,11 @@ def hidden_verdict():
         except ValueError:
             continue
         raise AssertionError(f"{rate} = 0 was accepted where {work} is 0: it must be above 0 all the same")
+    for bytes_read, name in ((796, "something else"), (1104, "impossible")):
+        got = verdict(bytes_read, 0, 1000, 1, 1)["verdict"]
+        assert got == name, (
+            f"a share of {bytes_read / 1000}: the verdict is {name}, yours {got} (judged after rounding?)"
+        )
 
 
 hidden_verdict()

@@ -337,8 +337,10 @@ def hidden_moe_product():
     np.testing.assert_allclose(
         moe_product(x, chosen, weights, other), -want, atol=1e-10, rtol=1e-10, err_msg="another bank of experts"
     )
-    none = moe_product(x, chosen, np.zeros_like(weights), Bank(*parts))
+    bank = Bank(*parts)
+    none = moe_product(x, chosen, np.zeros_like(weights), bank)
     np.testing.assert_array_equal(none, np.zeros_like(x), err_msg="weights of 0: nothing is added to the result")
+    assert sorted(bank.reads) == woken, "weights of 0: an expert that was chosen is read all the same"
     for bad in (num_experts, -1, -num_experts, 1000):
         bank, broken = Bank(*parts), chosen.copy()
         broken[-1, -1] = bad
@@ -911,7 +913,7 @@ hidden_yarn_frequencies()
 # - `quadratic(q, k, v, decay)`: all tokens at once, by the sum. `q` and `k` are `[N, d_k]`, `v` is `[N, d_v]`, the result `[N, d_v]`. It may build the `[N, N]` matrix of weights, as a prefill does.
 # - `state_step(state, q, k, v, decay)`: one token. `state` is `[d_k, d_v]`, all zeros before the first token; `q` and `k` are `[d_k]`, `v` is `[d_v]`. Returns `(output [d_v], new state [d_k, d_v])`. The old state fades first, then the new token is written, then the query reads: a token sees itself undiminished. The given state stays as it is.
 #
-# `decay` is $\gamma$, a number above 0 and at most 1; anything else raises `ValueError`, in both functions. There is no division by a root and no softmax. The sum must stay finite for hundreds of tokens and a decay of 0.01.
+# `decay` is $\gamma$, a number above 0 and at most 1; anything else, NaN too, raises `ValueError` with the value in the message, in both functions. There is no division by a root and no softmax. The sum must stay finite for hundreds of tokens and a decay of 0.01.
 #
 # Example: two tokens with $d_k = d_v = 1$, $q = (1, 1)$, $k = (2, 3)$, $v = (5, 7)$, $\gamma = 0.5$. The first output is $1 \cdot 2 \cdot 5 = 10$ and the state is 10. Then the state is $0.5 \cdot 10 + 3 \cdot 7 = 26$, and so is the output. (Katharopoulos et al. 2020, 2006.16236; the fading is that of lightning attention and of gated models.)
 #
@@ -1372,7 +1374,7 @@ def hidden_lora_product():
         try:
             lora_product(x, bad, store)
         except ValueError as error:
-            named = str(len(bad)) if len(bad) != num_rows else ("b" if "b" in bad else "''")
+            named = str(len(bad)) if len(bad) != num_rows else ("b" if "b" in bad else "")
             assert named in str(error), "the message should hold the bad name, or the number of names"
             assert not store.base_rows and not store.reads, (
                 "something was computed or read before the bad name was noticed"
