@@ -21,7 +21,8 @@ LONG_FIRST = (
     "test_outside_late", "test_outside_early", "test_hostile", "test_audit", "test_sandbox", "test_intake",
     "test_live", "test_axe", "test_book", "test_grading", "test_assignments", "test_grade", "test_greedy_equality",
     "test_doctor", "test_regrade", "test_instructor_guide", "test_cpu_kernels", "test_outside_grading",
-    "test_formgrader", "test_feedback", "test_outside",
+    "test_formgrader", "test_feedback", "test_kv_pages", "test_grammar", "test_cli", "test_parallel", "test_fleet",
+    "test_server", "test_model", "test_outside",
 )  # fmt: skip
 
 
