@@ -3,6 +3,8 @@
 import json
 import random
 import re
+import runpy
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -64,6 +66,8 @@ TEXTS = {
     "pair": ['[1, "a"]', '[1, ""]', '[1, "a", 2]', "[1]"],
     "tree": ['{"v": 1}', '{"v": 2, "kids": [{"v": 1}, {"v": 2, "kids": []}]}', '{"kids": []}'],
 }  # fmt: skip
+
+ROOT = Path(__file__).parents[1]
 
 
 def near(text, rng, num=60):
@@ -146,6 +150,23 @@ def test_every_character_has_its_bytes():
     for code in edges - set(range(0xD800, 0xE000)):
         assert accepts(automaton, chr(code)) == any(low <= code <= high for low, high in ranges), hex(code)
     assert not automaton.read(automaton.start, b"\xed\xa0"), "the first half of a pair is no character"
+
+
+RECORDED = json.loads((ROOT / "book" / "data" / "samples.json").read_text(encoding="utf-8"))["schemas"]
+
+
+def test_ten_thousand_hot_samples_were_drawn_and_none_that_ended_is_invalid():
+    known = runpy.run_path(str(ROOT / "tools" / "schemas.py"))["SCHEMAS"]
+    assert {name: row["schema"] for name, row in RECORDED.items()} == known and len(known) == 50
+    drawn, ended = (sum(row[key] for row in RECORDED.values()) for key in ("samples", "ended"))
+    assert drawn == 10_000 and ended >= 0.95 * drawn
+    assert [text for row in RECORDED.values() for text in row["invalid"]] == []
+
+
+def test_todays_grammars_accept_what_the_recorded_model_wrote():
+    for name, row in RECORDED.items():
+        automaton = Automaton(schema_rules(row["schema"]))
+        assert row["examples"] and all(accepts(automaton, text) for text in row["examples"]), name
 
 
 REFUSED = {
