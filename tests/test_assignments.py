@@ -97,7 +97,7 @@ def test_notebooks_are_what_the_script_says(script):
 @TOPICS
 def test_script_runs_clean(script):
     small_course.needs_device(script.stem)
-    done = warm.run([sys.executable, script], ROOT, ENVIRONMENT, capture_output=True, text=True)
+    done = warm.run([sys.executable, script], ROOT, ENVIRONMENT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"python {script.relative_to(ROOT)} fails:\n{done.stderr[-3000:]}"
 
 

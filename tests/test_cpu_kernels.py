@@ -211,7 +211,7 @@ def run_python(code, **environment):
     """stdout and stderr of a process that runs the code on this checkout; it has torch, but not Numba, loaded."""
     root = Path(__file__).parents[1]
     environment = os.environ | {"PYTHONPATH": str(root)} | environment
-    done = warm.run([sys.executable, "-c", code], root, environment, capture_output=True, text=True)
+    done = warm.run([sys.executable, "-c", code], root, environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
 

@@ -341,7 +341,7 @@ def serial(tmp_path_factory, registered):
 def run_command(work, *arguments, **environment):
     environment = os.environ | {"COURSE_WORK": str(work), "PYTHONPATH": SEARCHED} | environment
     command = [sys.executable, "-m", "autograder", "grade", TOPIC, *arguments]
-    done = warm.run(command, cwd=course.ROOT, env=environment, capture_output=True, text=True)
+    done = warm.run(command, cwd=course.ROOT, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

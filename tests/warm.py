@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,9 +36,8 @@ class Parent:
         self.lock = threading.Lock()
         atexit.register(self.process.communicate)
 
-    def run(self, words, folder, environment, outputs):
-        """The exit code of `python WORDS`."""
-        orders = {"words": words, "folder": str(folder), "environment": environment, "outputs": outputs}
+    def run(self, **orders):
+        """The exit code of `python WORDS`, as become() takes them."""
         with self.lock:
             self.process.stdin.write(json.dumps(orders) + "\n")
             self.process.stdin.flush()
@@ -49,11 +49,12 @@ def parent():
     return Parent()
 
 
-def run(command, cwd, env, **options):
-    """The CompletedProcess, with its text, of `python -c`, `python -m` or `python FILE`."""
+def run(command, cwd, env, timeout=0, **options):
+    """The CompletedProcess, with its text, of `python -c`, `python -m` or `python FILE`, which ends by then."""
     assert command[0] == sys.executable and options == WITH_TEXT, (command, options)
     with tempfile.NamedTemporaryFile("r") as out, tempfile.NamedTemporaryFile("r") as err:
-        code = parent().run([str(word) for word in command[1:]], cwd, env, [out.name, err.name])
+        words, outputs = [str(word) for word in command[1:]], [out.name, err.name]
+        code = parent().run(words=words, folder=str(cwd), environment=env, outputs=outputs, timeout=timeout)
         return subprocess.CompletedProcess(command, code, out.read(), err.read())
 
 
@@ -83,6 +84,7 @@ def serve():
 
 def become(orders):
     """Does here what `python WORDS` would do."""
+    signal.alarm(orders["timeout"])  # 0: never
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     for number, path in enumerate(orders["outputs"], 1):

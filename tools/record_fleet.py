@@ -172,16 +172,15 @@ def record_rates(num_replicas, look_s=15, num_lone=5):
 
         tested(8 * num_replicas, concurrency=8 * num_replicas)  # warm
         lone_s = tested(num_lone, concurrency=1)["latency_s"]["p50"]
-        shares = {}
 
         def share_at(rate):
             num = round(look_s * rate)  # a burst that is over before the queue has grown would promise too much
-            shares[rate] = share_within(tested(num, concurrency=num, request_rate=rate), OBJECTIVES)
-            print(num_replicas, rate, shares[rate], flush=True)
-            return shares[rate]
+            share = share_within(tested(num, concurrency=num, request_rate=rate), OBJECTIVES)
+            print(num_replicas, rate, share, flush=True)
+            return share
 
-        rate, _ = highest_rate(share_at, OBJECTIVES.share, 4.0, 32.0, 1.15)
-    found = {"num_replicas": num_replicas, "lone_s": lone_s, "goodput": rate, "tried": sorted(shares.items())}
+        rate, tried = highest_rate(share_at, OBJECTIVES.share, 4.0, 32.0, 1.15)
+    found = {"num_replicas": num_replicas, "lone_s": lone_s, "goodput": rate, "tried": sorted(tried.items())}
     return {"objectives": vars(OBJECTIVES), "look_s": look_s, "num_tokens": NUM_TOKENS, **found}
 
 

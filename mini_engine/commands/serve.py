@@ -9,7 +9,7 @@ import torch
 import uvicorn
 
 from mini_engine.beyond.lora import LoraModel, load_adapter
-from mini_engine.device import choose_device, give_up_threads
+from mini_engine.device import choose_device
 from mini_engine.engine import Engine
 from mini_engine.loading import KERNELS, add_kernels_argument, add_model_argument, load
 from mini_engine.quant.pages import FORMATS
@@ -117,7 +117,6 @@ def run(args):
         end_with_stdin()
     sock = bind(args.host, args.port)  # before the model is loaded: a taken port shows at once
     app = create_app(make_engine(args), args.model, args.max_requests)
-    give_up_threads()  # of loading: the engine's thread makes its own
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=args.grace_s)
     print(f"serving {args.model} at http://{args.host}:{sock.getsockname()[1]}/v1 (Ctrl+C stops)", flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops gracefully and then raises the signal again

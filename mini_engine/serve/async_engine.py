@@ -5,6 +5,8 @@ import queue
 import threading
 import traceback
 
+from mini_engine.device import give_up_threads
+
 IDLE_WAIT_S = 0.2
 
 
@@ -61,6 +63,7 @@ class AsyncEngine:
 
     def start(self):
         """Start the thread; results go to the running event loop."""
+        give_up_threads()  # of loading the model, where this thread did it: the engine's thread makes its own
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
