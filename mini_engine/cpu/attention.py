@@ -11,12 +11,12 @@ from numba.extending import overload
 
 from mini_engine.cpu.blocks import BLOCK, piece
 from mini_engine.cpu.compiler import kernel
-from mini_engine.cpu.lanes import LANES, fma, fold, load, maximum, splat, store
+from mini_engine.cpu.lanes import LANES, fma, fold, fold_four, load, maximum, prefetch, splat, store
 from mini_engine.cpu.pointwise import WIDTH, exponential
 
 
 def scores_of(width):
-    """The kernels that compute q · k by `width` elements at a time: for one head, for three."""
+    """The kernels of q · k by `width` lanes: of a head and a key, of a head and four keys, of three heads and four."""
 
     @kernel
     def one(q, first, keys, at, head_dim):
@@ -27,39 +27,72 @@ def scores_of(width):
         return fold(a, False)
 
     @kernel
-    def three(q, first, keys, at, head_dim):
-        """For three heads whose queries lie one after the other; they share each loaded piece of the key."""
-        a = b = c = splat(np.float32(0), width)
+    def four(q, first, keys, at, size, head_dim):
+        """For four neighbouring keys, `size` elements apart, a vector of four; they share each loaded piece of q."""
+        a = b = c = d = splat(np.float32(0), width)
         for i in range(0, head_dim, width):
-            key = piece(keys, at, i, width)
-            a = fma(load(q, first + i, width), key, a)
-            b = fma(load(q, first + head_dim + i, width), key, b)
-            c = fma(load(q, first + 2 * head_dim + i, width), key, c)
-        return fold(a, False), fold(b, False), fold(c, False)
+            query = load(q, first + i, width)
+            a = fma(query, piece(keys, at, i, width), a)
+            b = fma(query, piece(keys, at + size, i, width), b)
+            c = fma(query, piece(keys, at + 2 * size, i, width), c)
+            d = fma(query, piece(keys, at + 3 * size, i, width), d)
+        return fold_four(a, b, c, d)
 
-    return one, three
+    @kernel
+    def twelve(q, first, keys, at, size, head_dim, next_at):
+        """As four, for three heads whose queries lie one after the other: twelve sums for seven loads.
+
+        next_at: the element of keys that is needed a block later. It is asked for now: a block of 16 keys is a page of
+        memory, and at a page's end the processor stops to read ahead by itself.
+        """
+        a = b = c = d = e = f = g = h = k = m = n = o = splat(np.float32(0), width)
+        for i in range(0, head_dim, width):
+            x, y = load(q, first + i, width), load(q, first + head_dim + i, width)
+            z, key = load(q, first + 2 * head_dim + i, width), piece(keys, at, i, width)
+            a, b, c = fma(x, key, a), fma(y, key, b), fma(z, key, c)
+            for slot in range(4):
+                prefetch(keys, next_at + slot * size + i, width, 0)
+            key = piece(keys, at + size, i, width)
+            d, e, f = fma(x, key, d), fma(y, key, e), fma(z, key, f)
+            key = piece(keys, at + 2 * size, i, width)
+            g, h, k = fma(x, key, g), fma(y, key, h), fma(z, key, k)
+            key = piece(keys, at + 3 * size, i, width)
+            m, n, o = fma(x, key, m), fma(y, key, n), fma(z, key, o)
+        return fold_four(a, d, g, m), fold_four(b, e, h, n), fold_four(c, f, k, o)
+
+    return one, four, twelve
 
 
 def all_scores_of(width):
     """The kernel that computes all scores of the query heads of one KV head."""
-    score, three_scores = scores_of(width)
+    one, four, twelve = scores_of(width)
 
     @kernel
     def all_scores(q, keys, layer, head, table, length, scores):
         """scores[g, j] = q_g · k_j / sqrt(D) for every position j < length; keys as in attend."""
         _, num_blocks, num_heads, block_size, size = keys.shape
-        head_dim = len(q) // len(scores)
+        head_dim, threes = len(q) // len(scores), len(scores) - len(scores) % 3
         scale = np.float32(1) / np.sqrt(np.float32(head_dim))
-        threes = len(scores) - len(scores) % 3
+        scale_4 = splat(scale, 4)
         for start in range(0, length, block_size):
             block = (layer * num_blocks + table[start // block_size]) * num_heads + head
-            for j in range(start, min(start + block_size, length)):
+            end = min(start + block_size, length)
+            next_block = table[min(start + block_size, length - 1) // block_size]
+            next_at = ((layer * num_blocks + next_block) * num_heads + head) * block_size * size
+            fours = end - (end - start) % 4
+            for j in range(start, fours, 4):
                 at = (block * block_size + j - start) * size
                 for g in range(0, threes, 3):
-                    a, b, c = three_scores(q, g * head_dim, keys, at, head_dim)
-                    scores[g, j], scores[g + 1, j], scores[g + 2, j] = a * scale, b * scale, c * scale
+                    a, b, c = twelve(q, g * head_dim, keys, at, size, head_dim, next_at + (j - start) * size)
+                    store(scores[g], j, a * scale_4)
+                    store(scores[g + 1], j, b * scale_4)
+                    store(scores[g + 2], j, c * scale_4)
                 for g in range(threes, len(scores)):
-                    scores[g, j] = score(q, g * head_dim, keys, at, head_dim) * scale
+                    store(scores[g], j, four(q, g * head_dim, keys, at, size, head_dim) * scale_4)
+            for j in range(fours, end):
+                at = (block * block_size + j - start) * size
+                for g in range(len(scores)):
+                    scores[g, j] = one(q, g * head_dim, keys, at, head_dim) * scale
 
     return all_scores
 

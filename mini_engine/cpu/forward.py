@@ -8,8 +8,9 @@ import numpy as np
 from mini_engine.cpu.attention import attend
 from mini_engine.cpu.blocks import write_vector
 from mini_engine.cpu.compiler import entry, kernel, parallel
+from mini_engine.cpu.lanes import LANES
 from mini_engine.cpu.pointwise import rms_norm, rope, swiglu
-from mini_engine.cpu.products import product_part
+from mini_engine.cpu.products import MANY, product_part
 
 # work that one thread does alone, since waking the others takes some microseconds: multiplications, and floats
 FEW_PRODUCTS, FEW_FLOATS = 1 << 17, 1 << 14
@@ -69,12 +70,20 @@ class Scratch(NamedTuple):
 
 @parallel
 def product(matrix, layer, x, num_in, y, add, tiles, num_parts):
-    """y = x @ matrix[layer], or y += where add is set, the outputs shared among the threads."""
+    """y = x @ matrix[layer], or y += where add is set: each thread takes a run of tiles, so of outputs.
+
+    Tiles that are left over when all have the same number go by rows, where rows are many.
+    """
+    num_tiles = y.shape[1] // LANES
     if len(x) * num_in * y.shape[1] <= FEW_PRODUCTS:
-        product_part(matrix, layer, x, num_in, y, add, tiles[0], 0, 1)
+        product_part(matrix, layer, x, num_in, y, add, tiles[0], 0, num_tiles)
         return
+    even = num_tiles - (num_tiles % num_parts if len(x) >= num_parts * MANY else 0)
     for part in numba.prange(num_parts):
-        product_part(matrix, layer, x, num_in, y, add, tiles[part], part, num_parts)
+        first, last = part * even // num_parts, (part + 1) * even // num_parts
+        product_part(matrix, layer, x, num_in, y, add, tiles[part], first, last)
+        first, last = part * len(x) // num_parts, (part + 1) * len(x) // num_parts
+        product_part(matrix, layer, x[first:last], num_in, y[first:last], add, tiles[part], even, num_tiles)
 
 
 @parallel

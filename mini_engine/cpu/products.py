@@ -8,10 +8,10 @@ import numpy as np
 from numba.extending import overload
 
 from mini_engine.cpu.compiler import kernel
-from mini_engine.cpu.lanes import LANES, MAX_ROWS, fma, load, load_nibbles, prefetch, splat, store
+from mini_engine.cpu.lanes import AHEAD, LANES, MAX_ROWS, fma, load, load_nibbles, prefetch, splat, store
 from mini_engine.cpu.matrices import GROUP_SIZE, Float32, Int4Groups, Int8, Int8Groups
 
-UNPACK_FROM = 8 * MAX_ROWS  # from so many rows on it pays to convert a tile to floats once, by measurement
+MANY = 8 * MAX_ROWS  # from so many rows on it pays to convert a tile to floats once, by measurement
 
 
 @kernel
@@ -19,7 +19,7 @@ def one_row(w, at, num_in, x):
     """The sums of one tile for one row. w: float32 or int8, the tile starts at element `at`. x: [in]."""
     a = splat(np.float32(0), LANES)
     for k in range(num_in):
-        prefetch(w, at + k * LANES, LANES)
+        prefetch(w, at + k * LANES, LANES, AHEAD)
         a = fma(load(w, at + k * LANES, LANES), splat(x[k], LANES), a)
     return a
 
@@ -29,7 +29,7 @@ def two_rows(w, at, num_in, x0, x1):
     """As one_row, for two rows that share each loaded weight."""
     a = b = splat(np.float32(0), LANES)
     for k in range(num_in):
-        prefetch(w, at + k * LANES, LANES)
+        prefetch(w, at + k * LANES, LANES, AHEAD)
         weights = load(w, at + k * LANES, LANES)
         a = fma(weights, splat(x0[k], LANES), a)
         b = fma(weights, splat(x1[k], LANES), b)
@@ -40,7 +40,7 @@ def two_rows(w, at, num_in, x0, x1):
 def three_rows(w, at, num_in, x0, x1, x2):
     a = b = c = splat(np.float32(0), LANES)
     for k in range(num_in):
-        prefetch(w, at + k * LANES, LANES)
+        prefetch(w, at + k * LANES, LANES, AHEAD)
         weights = load(w, at + k * LANES, LANES)
         a = fma(weights, splat(x0[k], LANES), a)
         b = fma(weights, splat(x1[k], LANES), b)
@@ -52,7 +52,7 @@ def three_rows(w, at, num_in, x0, x1, x2):
 def four_rows(w, at, num_in, x0, x1, x2, x3):
     a = b = c = d = splat(np.float32(0), LANES)
     for k in range(num_in):
-        prefetch(w, at + k * LANES, LANES)
+        prefetch(w, at + k * LANES, LANES, AHEAD)
         weights = load(w, at + k * LANES, LANES)
         a = fma(weights, splat(x0[k], LANES), a)
         b = fma(weights, splat(x1[k], LANES), b)
@@ -65,7 +65,7 @@ def four_rows(w, at, num_in, x0, x1, x2, x3):
 def six_rows(w, at, num_in, x0, x1, x2, x3, x4, x5):
     a = b = c = d = e = f = splat(np.float32(0), LANES)
     for k in range(num_in):
-        prefetch(w, at + k * LANES, LANES)
+        prefetch(w, at + k * LANES, LANES, AHEAD)
         weights = load(w, at + k * LANES, LANES)
         a = fma(weights, splat(x0[k], LANES), a)
         b = fma(weights, splat(x1[k], LANES), b)
@@ -139,7 +139,7 @@ def one_row_int4(m, tile, num_in, x):
         scale, minimum = load(m.scales, at, LANES), load(m.minima, at, LANES)
         for pair in range(GROUP_SIZE // 2):
             k, q = group * GROUP_SIZE + 2 * pair, (at // LANES * (GROUP_SIZE // 2) + pair) * LANES
-            prefetch(m.q, q, LANES)
+            prefetch(m.q, q, LANES, AHEAD)
             a = fma(load_nibbles(m.q, q, LANES, 0) * scale + minimum, splat(x[k], LANES), a)
             a = fma(load_nibbles(m.q, q, LANES, 1) * scale + minimum, splat(x[k + 1], LANES), a)
     return a
@@ -162,7 +162,7 @@ def one_row_int8_groups(m, tile, num_in, x):
 def unpack_int8(m, tile, num_in, buffer):
     """A tile's whole numbers as floats [in, LANES] in the buffer."""
     for k in range(num_in):
-        prefetch(m.q, (tile * num_in + k) * LANES, LANES)
+        prefetch(m.q, (tile * num_in + k) * LANES, LANES, AHEAD)
         store(buffer, k * LANES, load(m.q, (tile * num_in + k) * LANES, LANES))
 
 
@@ -185,7 +185,7 @@ def unpack_int4(m, tile, num_in, buffer):
         scale, minimum = load(m.scales, at * LANES, LANES), load(m.minima, at * LANES, LANES)
         for pair in range(GROUP_SIZE // 2):
             q, to = (at * (GROUP_SIZE // 2) + pair) * LANES, (group * GROUP_SIZE + 2 * pair) * LANES
-            prefetch(m.q, q, LANES)
+            prefetch(m.q, q, LANES, AHEAD)
             store(buffer, to, load_nibbles(m.q, q, LANES, 0) * scale + minimum)
             store(buffer, to + LANES, load_nibbles(m.q, q, LANES, 1) * scale + minimum)
 
@@ -206,7 +206,7 @@ def float32_tile(m, tile, x, num_in, y, column, add, buffer):
 
 
 def int8_tile(m, tile, x, num_in, y, column, add, buffer):
-    if len(x) < UNPACK_FROM:
+    if len(x) < MANY:
         all_rows(m.q, tile * num_in * LANES, m, tile, x, num_in, y, column, add)
     else:
         unpack_int8(m, tile, num_in, buffer)
@@ -230,8 +230,8 @@ def int4_tile(m, tile, x, num_in, y, column, add, buffer):
 
 
 @kernel
-def product_part(m, layer, x, num_in, y, add, buffer, part, num_parts):
-    """The share of one thread, a run of tiles, of y (+)= x @ w. x: [rows, at least in]; y: [rows, tiles * LANES]."""
+def product_part(m, layer, x, num_in, y, add, buffer, first, last):
+    """Tiles first to last of y (+)= x @ w. x: [rows, at least in]; y: [rows, tiles * LANES]."""
     num_tiles = y.shape[1] // LANES
-    for n in range(part * num_tiles // num_parts, (part + 1) * num_tiles // num_parts):
+    for n in range(first, last):
         tile_product(m, layer * num_tiles + n, x, num_in, y, n * LANES, add, buffer)
