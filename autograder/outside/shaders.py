@@ -138,6 +138,8 @@ def settle():
 
 def fork_worker(confined):
     """(our end of the connection, pid) of a new worker: a child that ends with this process or the connection."""
+    with contextlib.suppress(webgpu.NoDevice):  # the worker says so
+        webgpu.native()  # once for all workers, and before they are confined
     ours, theirs = socket.socketpair()
     parent, child = os.getpid(), os.fork()
     if child == 0:

@@ -16,7 +16,7 @@ from mini_engine.cpu.pointwise import WIDTH, exponential
 
 
 def scores_of(width):
-    """The kernels of q · k by `width` lanes: of a head and a key, of a head and four keys, of three heads and four."""
+    """The kernels that compute q · k by `width` elements at a time: of a head and a key, of a head and four keys."""
 
     @kernel
     def one(q, first, keys, at, head_dim):
@@ -38,9 +38,15 @@ def scores_of(width):
             d = fma(query, piece(keys, at + 3 * size, i, width), d)
         return fold_four(a, b, c, d)
 
+    return one, four
+
+
+def twelve_scores_of(width):
+    """The kernel for three heads and four keys."""
+
     @kernel
     def twelve(q, first, keys, at, size, head_dim, next_at):
-        """As four, for three heads whose queries lie one after the other: twelve sums for seven loads.
+        """Of three queries that lie one after the other and four neighbouring keys: twelve sums for seven loads.
 
         next_at: the element of keys that is needed a block later. It is asked for now: a block of 16 keys is a page of
         memory, and at a page's end the processor stops to read ahead by itself.
@@ -60,12 +66,12 @@ def scores_of(width):
             m, n, o = fma(x, key, m), fma(y, key, n), fma(z, key, o)
         return fold_four(a, d, g, m), fold_four(b, e, h, n), fold_four(c, f, k, o)
 
-    return one, four, twelve
+    return twelve
 
 
 def all_scores_of(width):
     """The kernel that computes all scores of the query heads of one KV head."""
-    one, four, twelve = scores_of(width)
+    (one, four), twelve = scores_of(width), twelve_scores_of(width)
 
     @kernel
     def all_scores(q, keys, layer, head, table, length, scores):

@@ -8,12 +8,6 @@ import tempfile
 
 import numpy as np
 
-try:
-    import wgpu
-    from wgpu.backends.wgpu_native import extras
-except (ImportError, OSError) as error:  # the package, or a library that it loads
-    wgpu, WGPU_MISSING = None, str(error)
-
 BACKENDS = ("Vulkan", "Metal", "DX12")  # OpenGL is left out: it has too few storage buffers
 # what is asked of the adapter as far as it goes; everything else stays at WebGPU's defaults, as in a browser
 LIMITS = ("max-buffer-size", "max-storage-buffer-binding-size", "max-storage-buffers-per-shader-stage")
@@ -37,10 +31,20 @@ class ShaderError(ValueError):
         self.line = line
 
 
+@functools.cache
+def native():
+    """The package wgpu, loaded at its first use: it takes a third of a second. Raises NoDevice where it is missing."""
+    try:
+        import wgpu
+        import wgpu.backends.wgpu_native.extras
+    except (ImportError, OSError) as error:  # the package, or a library that it loads
+        raise NoDevice(f"no WebGPU device: the package wgpu is missing ({error}): pip install wgpu") from None
+    return wgpu
+
+
 def open_device():
     """The Device of this machine, the fastest GPU or else a software device. Raises NoDevice, in one line."""
-    if wgpu is None:
-        raise NoDevice(f"no WebGPU device: the package wgpu is missing ({WGPU_MISSING}): pip install wgpu")
+    wgpu = native()
     only_our_backends()
     try:
         with runtime_folder():
@@ -59,7 +63,7 @@ def open_device():
 def only_our_backends():
     """Look for drivers of BACKENDS only; it counts before the first adapter of the process is asked for."""
     with contextlib.suppress(RuntimeError):  # somebody else was first: then the adapter's kind is checked
-        extras.set_instance_extras(backends=list(BACKENDS))
+        native().backends.wgpu_native.extras.set_instance_extras(backends=list(BACKENDS))
 
 
 @contextlib.contextmanager
@@ -85,9 +89,9 @@ def reported():
     """wgpu's errors as ShaderError, DeviceLost, or NoDevice where memory is short."""
     try:
         yield
-    except wgpu.GPUError as error:
+    except native().GPUError as error:
         text = str(error)
-        if isinstance(error, wgpu.GPUOutOfMemoryError):
+        if isinstance(error, native().GPUOutOfMemoryError):
             raise NoDevice(f"too little memory on the WebGPU device: {last_line(error)}") from None
         if "device is lost" in text.lower():
             raise DeviceLost(f"the WebGPU device was lost: {last_line(error)}") from None
@@ -131,7 +135,7 @@ class Device:
         """
         key = wgsl, kinds, entry_point, tuple(sorted((constants or {}).items()))
         if key not in self._kernels:
-            common = {"visibility": wgpu.ShaderStage.COMPUTE}
+            common = {"visibility": native().ShaderStage.COMPUTE}
             entries = [{"binding": i, "buffer": {"type": kind}} | common for i, kind in enumerate(kinds)]
             with reported():
                 module = self.gpu.create_shader_module(code=wgsl)
@@ -150,8 +154,8 @@ class Device:
 
     def buffer(self, content, is_uniform=False):
         """A buffer with an array's content, or of as many bytes, zeros, as a number says; at least 16 bytes."""
-        usage = wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
-        usage |= wgpu.BufferUsage.UNIFORM if is_uniform else wgpu.BufferUsage.STORAGE
+        kinds = native().BufferUsage
+        usage = kinds.COPY_SRC | kinds.COPY_DST | (kinds.UNIFORM if is_uniform else kinds.STORAGE)
         num_bytes = content if isinstance(content, int) else np.asarray(content).nbytes
         self.require(num_bytes)
         with reported():
