@@ -28,7 +28,7 @@ from autograder.sandbox import modes
 
 MAX_OUTPUT_CHARS, MAX_ERROR_CHARS = 100_000, 20_000
 CELL_S = 25  # for a cell of the student's; the course's own have Execute.timeout
-TEST_S, AGAIN_S = 20, 5  # for a test, and for one after another of its exercise ran out of time
+TEST_S, AGAIN_S = 18, 5  # for a test, and for one after another of its exercise ran out of time
 TESTS_S = 300  # for all tests of a notebook
 AFTER = "Later cells did not run."
 DEAD = f"The notebook's process ended while it ran (exit, crash or out of memory). {AFTER}"
