@@ -79,11 +79,11 @@ def test_products_are_right_and_bit_for_bit_the_same_in_any_batch(kind, shape):
     rng = np.random.default_rng(shape[0] + shape[1])
     (num_in, num_out), weight = shape, rng.normal(size=shape).astype(np.float32)
     matrix = FORMATS[kind](weight)
-    x = rng.normal(size=(65, num_in)).astype(np.float32)
+    x = rng.normal(size=(150, num_in)).astype(np.float32)
     alone = np.concatenate([multiply(matrix, x[r : r + 1], num_out) for r in range(len(x))])
     exact = x.astype(np.float64) @ dequantized(matrix, num_out)
     assert np.abs(alone - exact).max() < 2e-6 * np.sqrt(num_in) * np.abs(exact).max()
-    for num_rows in (2, 3, 4, 5, 6, 7, 8, 9, 16, 31, 64, 65):
+    for num_rows in (2, 3, 4, 5, 6, 7, 8, 9, 16, 31, 64, 65, 97, 150):  # from 48 a thread on, tiles are shared
         for num_parts in (1, 2, 3):
             got = multiply(matrix, x[:num_rows], num_out, num_parts)
             assert np.array_equal(got, alone[:num_rows]), f"{num_rows} rows in {num_parts} parts differ"
