@@ -14,6 +14,7 @@ import torch
 import warm
 
 from mini_engine import loading
+from mini_engine.bench.random_model import random_weights
 from mini_engine.cpu import compiler, matrices
 from mini_engine.cpu.forward import head_product
 from mini_engine.cpu.lanes import LANES, load, store
@@ -144,6 +145,20 @@ def test_the_model_is_the_same_in_any_batch_and_chunks_on_any_threads(quant, thr
         assert torch.equal(model(ids), alone)
         for chunks in ([1] * 40, [39, 1], [7, 9, 24], [20, 20]):
             assert torch.equal(logits_in_chunks(model, ids[1:2], chunks, model.new_cache(40)), alone[1])
+
+
+@pytest.mark.parametrize("group", [1, 3, 4])
+def test_any_number_of_heads_shares_a_kv_head(group):
+    """Three heads and four keys are computed together, and what that leaves, alone: the same bits in any chunks."""
+    config = replace(load_tiny()[0], num_attention_heads=12, num_key_value_heads=12 // group)
+    weights = random_weights(config)
+    weights |= {"layers": list(weights["layers"])}
+    ids = torch.randint(0, 512, (1, 30), generator=torch.Generator().manual_seed(12))
+    model = CompiledLlama(config, weights)
+    got = model(ids)[0]
+    assert (got - Llama(config, weights, dtype=torch.float64)(ids)[0]).abs().max() < 2e-5 * got.abs().max()
+    for chunks in ([1] * 30, [7, 9, 14]):
+        assert torch.equal(logits_in_chunks(model, ids, chunks, model.new_cache(30)), got)
 
 
 @pytest.mark.parametrize("block_size", [1, 3, 16, 64])
