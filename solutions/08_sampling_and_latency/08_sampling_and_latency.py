@@ -142,7 +142,7 @@ hidden_apply_temperature()
 # %% [markdown] task="top_k_filter" stars=2 minutes=10
 # ## 2. Top-k
 #
-# Keep the `k` largest logits of each row and set the rest to $-\infty$ (Fan et al. 2018, arXiv:1805.04833). Write `top_k_filter(logits, k)` for `logits` of shape `[..., V]`; return a new float array of that shape, with the kept values unchanged and in their places.
+# Keep the `k` largest logits of each row and set the rest to $-\infty$ (Fan et al. 2018, arXiv:1805.04833). Write `top_k_filter(logits, k)` for `logits` of shape `[..., V]`; return a new float64 array of that shape, with the kept values unchanged and in their places.
 #
 # - Ties: every logit equal to the k-th largest stays, so more than `k` may be kept.
 # - `k` at or above the row's length keeps all.
@@ -235,6 +235,8 @@ def hidden_top_k_filter():
     assert np.array_equal(got, [-np.inf, 1.0, 2.0]), "logits that are -inf already stay so"
     got = np.asarray(top_k_filter([3, 1, 2], 1))
     assert np.array_equal(got, [3, -np.inf, -np.inf]), "integer logits must give floats"
+    got = np.asarray(top_k_filter(np.array([3, 1, 2], np.float32), 1))
+    assert got.dtype == np.float64, f"float32 logits give float64, as in exercise 1, yours is {got.dtype}"
     got = np.asarray(top_k_filter([1.0, 1 + 1e-12, 0.0], 1))
     assert np.isfinite(got).tolist() == [False, True, False], "only equal logits tie: 1 and 1 + 1e-12 differ"
     logits = np.array([2.0, 1.0])
@@ -367,7 +369,10 @@ def hidden_top_p_filter():
     got = np.asarray(top_p_filter([1000.0, 0.0, 1000.0, -np.inf], 0.75))
     assert not np.isnan(got).any(), "logits of 1000 gave nan: subtract the maximum before exp"
     assert np.array_equal(got, [1000.0, -np.inf, 1000.0, -np.inf]), f"large logits: you returned {got}"
-    assert np.asarray(top_p_filter([2, 1], 1)).dtype.kind == "f", "integer logits must give floats also for p = 1"
+    for given in ([2, 1], np.array([3, 5], np.float32)):
+        got = np.asarray(top_p_filter(given, 1))
+        assert got.dtype == np.float64, f"integer and float32 logits must give float64, also for p = 1: {got.dtype}"
+        assert np.array_equal(got, given), f"p = 1 keeps all of {given}: you returned {got}"
     got = np.asarray(top_p_filter([0.0, -800.0], 1))
     assert np.array_equal(got, [0.0, -800.0]), "p = 1 keeps all, also a token too unlikely for a float"
     logits = np.log([0.4, 0.6])
@@ -483,7 +488,10 @@ def hidden_min_p_filter():
         assert np.array_equal(result, logits), "min_p = 0 keeps all, without a warning"
     result[...] = 7.0
     assert np.array_equal(logits, before), "the result must be a new array also for min_p = 0"
-    assert np.asarray(min_p_filter([2, 1], 0)).dtype.kind == "f", "integer logits must give floats also for min_p = 0"
+    for given in ([2, 1], np.array([3, 5], np.float32)):
+        got = np.asarray(min_p_filter(given, 0))
+        assert got.dtype == np.float64, f"integer and float32 logits must give float64, also for min_p = 0: {got.dtype}"
+        assert np.array_equal(got, given), f"min_p = 0 keeps all of {given}: you returned {got}"
     got = np.asarray(min_p_filter([3, 3, 1], 1))
     assert np.array_equal(got, [3, 3, -np.inf]), "min_p = 1 keeps every token that ties for the first place"
     kept = np.isfinite(min_p_filter([0.0, -50.0, -2000.0], 0)).tolist()
@@ -499,7 +507,7 @@ hidden_min_p_filter()
 #
 # Put the parts together. Write `sample(logits, rng, temperature=1.0, top_k=None, top_p=None, min_p=None)`. It applies, in the order of common engines, temperature, top-k, top-p and min-p, each on what the ones before left; takes the softmax; and draws with `rng`, a NumPy `Generator`. `None` means that a filter is off.
 #
-# - `logits` of shape `[V]` give one token id (an `int`).
+# - `logits` of shape `[V]` give one token id (an `int`, Python's or NumPy's).
 # - `logits` of shape `[B, V]` give one id per row: an integer array `[B]`, each row drawn on its own.
 # - `temperature=0` is greedy whatever the filters say.
 #

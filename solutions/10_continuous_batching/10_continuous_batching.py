@@ -867,7 +867,7 @@ hidden_simulate_with_memory()
 #
 # A sequence is a dict with `"id"`, `"tokens"` (int, prompt and written tokens together) and `"computed"` (int, how many of them have K and V in the cache). `tokens - computed` are still to be fed: **1 in decode, more in prefill**.
 #
-# Return the list of rows of the next step. A row is `[id, num_new]`: so many tokens of that sequence are computed, at least 1. In this order:
+# Return the list of rows of the next step. A row is `[id, num_new]`, a list or a tuple: so many tokens of that sequence are computed, at least 1. In this order:
 #
 # 1. running sequences with exactly one token to feed, one token each;
 # 2. the other running ones, as many tokens as they have and the budget allows;
@@ -1501,6 +1501,11 @@ def hidden_broken_rules():
     limits = {"max_num_seqs": 2, "token_budget": 4, "num_blocks": 1, "block_size": 1}
     got = list(broken_rules(two, limits))
     assert got == ["memory"], f"a rule that two rows break is named once, you name {got}"
+    keys, worst = ("id", "tokens", "computed", "blocks"), [(0, 2, 1, [0]), (1, 5, 1, [0]), (2, 5, 4, [])]
+    worst = {"sequences": [dict(zip(keys, seq, strict=True)) for seq in worst], "rows": [[1, 0, 6]]}
+    got = list(broken_rules(worst, limits))
+    want = ["budget", "decode", "length", "memory", "owners", "slots", "start"]
+    assert got == want, f"a step that breaks every rule: all names, sorted, you return {got}"
     step = {"sequences": [{"id": 0, "tokens": 2, "computed": 0, "blocks": [0]}], "rows": [[0, 0, 2]]}
     broken_rules(step, {"max_num_seqs": 1, "token_budget": 2, "num_blocks": 1, "block_size": 2})
     want = {"sequences": [{"id": 0, "tokens": 2, "computed": 0, "blocks": [0]}], "rows": [[0, 0, 2]]}

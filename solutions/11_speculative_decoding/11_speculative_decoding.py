@@ -1029,6 +1029,8 @@ def hidden_ngram_draft():
         raise AssertionError(f"ngram_draft{bad} was accepted: raise ValueError")
     got = ngram_draft([11, 2, 5, 1, 2], 2, 1)
     assert got == [], f"11, 2 is not 1, 2: compare whole tokens; you returned {got}"
+    got = ngram_draft([1, 23, 5, 12, 3], 2, 1)
+    assert got == [], f"1, 23 is not 12, 3: compare whole tokens; you returned {got}"
     got = ngram_draft([40_000, 50_000, 7, 40_000], 1, 2)
     assert got == [50_000, 7], f"ids above 32,767: after 40000 came 50000 and 7, you returned {got}"
     got = ngram_draft([1, 2, 3] + [9] * 20_000 + [1, 2], 2, 1)

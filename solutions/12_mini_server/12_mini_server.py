@@ -474,6 +474,10 @@ def hidden_Scheduler():
     assert manager.num_free_blocks == 4 and not scheduler.has_unfinished, (
         "a sequence that ended by a stop token, before max_tokens, still runs or holds blocks: look at finish_reason"
     )
+    scheduler.abort(seq)
+    assert seq.finish_reason == "stop" and manager.num_free_blocks == 4, (
+        f"abort leaves a finished sequence alone: it ended by a stop token, now its reason is {seq.finish_reason!r}"
+    )
 
     # random workloads, against a simulation that knows counts only
     rng = np.random.default_rng(12)
@@ -1118,7 +1122,7 @@ hidden_ablation()
 # - Post to `/completions` under `base_url`, which may end in `/v1` or not, with a slash or without: `http://h:8000`, `http://h:8000/`, `http://h:8000/v1` all mean `http://h:8000/v1/completions`.
 # - The body: `model`, `prompt`, `max_tokens`, `temperature` 0, `stream` true, `stream_options` `{"include_usage": True}`.
 # - At most `concurrency` requests are open at once, and as many while there are prompts left: a `ThreadPoolExecutor` does that.
-# - A line that starts with `data: ` is an event, `data: [DONE]` the end. An event whose choice has a non-empty `"text"` is output: note its time. Empty texts are not: a first token with empty text would make TTFT look good. The event with `"usage"` (its `"choices"` may be empty) tells how many tokens there were, `usage["completion_tokens"]`; if none comes, each text counts as one.
+# - A line that starts with `data: ` is an event, `data: [DONE]` the end: nothing comes after it. An event whose choice has a non-empty `"text"` is output: note its time. Empty texts are not: a first token with empty text would make TTFT look good. The event with `"usage"` (its `"choices"` may be empty) tells how many tokens there were, `usage["completion_tokens"]`; if none comes, each text counts as one.
 # - A request has failed if `open_stream` raised `OSError`, an event has the key `"error"`, or there was no text. Failed requests count only in `num_failed`.
 #
 # Return a dict: `num_ok`, `num_failed`, `duration_s` (from before the first request to the end of the last), `requests_per_s` (ok ÷ duration), `output_tokens_per_s` (tokens of the ok ones ÷ duration), `ttft_s` and `tpot_s`: dicts `{"p50", "p95", "p99"}` over the ok requests, by `np.percentile`; where no request has one, `None` stands instead of the dict. TTFT is first text − just before `open_stream` is called **for that request**; TPOT is (last text − first text) ÷ (tokens − 1), over the requests with two tokens or more.
