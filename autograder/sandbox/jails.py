@@ -23,6 +23,8 @@ from .places import (
 )
 
 PYTHON = [sys.executable, "-I", "-S"]
+# not net and mounts, which list what is the host's, nor root and cwd, which lead elsewhere
+OWN_PROC = "cgroup cmdline comm environ fd fdinfo limits maps smaps stat statm status".split()
 
 
 def rlimits(limits, more_processes=0):
@@ -140,7 +142,8 @@ class Landlock:
             "read_all": cell.uid is not None and not everyone_reads(Landlock.shown()),
             "on_host": True,
             "landlock": {
-                "read": [*Landlock.shown(), str(library), "/proc/self"],
+                "read": [*Landlock.shown(), str(library), *(f"/proc/self/{name}" for name in OWN_PROC)],
+                "listed": ["/proc/self"],
                 "write": written,
                 "sockets": [str(cell.exchange)],
             },

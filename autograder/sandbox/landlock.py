@@ -34,9 +34,10 @@ def everything(abi):
     return ALL_OF_FIRST | (REFER if abi >= 2 else 0) | (TRUNCATE if abi >= 3 else 0) | (IOCTL_DEV if abi >= 5 else 0)
 
 
-def enter(read, write, sockets, isolate=True, execute=True):
+def enter(read, write, sockets, listed=(), isolate=True, execute=True):
     """Allows reading below `read`, everything below `write`, sockets in `sockets`; a path not there is left out.
 
+    listed: folders below which names may be read and no file.
     isolate: also no TCP, and no signals or abstract sockets to the outside, as far as the kernel knows of these.
     execute: what may be read may be started as a program too.
     """
@@ -45,13 +46,14 @@ def enter(read, write, sockets, isolate=True, execute=True):
     attributes = struct.pack("QQQ", handled, 3 if isolate and abi >= 4 else 0, 3 if isolate and abi >= 6 else 0)
     attributes = attributes[: 8 if abi < 4 else 16 if abi < 6 else 24]
     rules = call(CREATE_RULESET, ctypes.c_char_p(attributes), ctypes.c_size_t(len(attributes)), ctypes.c_uint(0))
-    for paths, rights in ((read, READ if execute else READ & ~EXECUTE), (write, handled), (sockets, SOCKETS)):
+    given = (read, READ if execute else READ & ~EXECUTE), (write, handled), (sockets, SOCKETS), (listed, READ_DIR)
+    for paths, rights in given:
         for path in paths:
             if not os.path.exists(path):
                 continue
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            given = rights & handled & (-1 if os.path.isdir(path) else ON_A_FILE)
-            rule = struct.pack("=Qi", given, place)
+            possible = rights & handled & (-1 if os.path.isdir(path) else ON_A_FILE)
+            rule = struct.pack("=Qi", possible, place)
             call(ADD_RULE, ctypes.c_int(rules), ctypes.c_int(1), ctypes.c_char_p(rule), ctypes.c_uint(0))
             os.close(place)
     call(RESTRICT_SELF, ctypes.c_int(rules), ctypes.c_uint(0))

@@ -2,7 +2,7 @@
 
 answers: kv_bytes_per_token
 score: kv_bytes_per_token=3
-note: refused: mount
+note: refused: mount|/tmp/place
 bomb: yes
 """
 # %%

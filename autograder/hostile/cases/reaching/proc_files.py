@@ -2,7 +2,7 @@
 
 answers: kv_bytes_per_token
 score: kv_bytes_per_token=3
-note: refused: proc
+note: refused: proc|Permission denied
 """
 # %%
 import glob

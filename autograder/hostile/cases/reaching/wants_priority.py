@@ -1,7 +1,7 @@
 """Asks for real-time priority, locked memory, other processors and a later death than others.
 
 score: 0
-note: asked
+note: asked|Operation not permitted
 """
 # %% kv_bytes_per_token
 import ctypes, os, resource
