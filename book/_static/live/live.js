@@ -285,6 +285,7 @@
         label,
         text: Work.get(topic, name).code ?? starter,
         onChange: () => {
+          Python.start(box.dataset.python);  // who writes will check: it is there by then
           const kept = Work.put(topic, name, { code: editor.get() });
           if (!kept) show("This browser keeps nothing: download the notebook before you leave.", "bad");
           refresh();

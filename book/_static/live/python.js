@@ -1,6 +1,7 @@
-// Python for the page: window.CoursePython. It starts at the first use and again after Stop, in a worker. Where a shared
-// worker outlives its page (`extendedLifetime`), it is the tab's: the next page finds Python started. Two tabs have two,
-// so that an endless loop in one is nothing to the other. Elsewhere each page has a worker of its own.
+// Python for the page: window.CoursePython. It starts when the reader begins to write, at the latest at the first use,
+// and again after Stop, in a worker. Where a shared worker outlives its page (`extendedLifetime`), it is the tab's: the
+// next page finds Python started. Two tabs have two, so that an endless loop in one is nothing to the other. Elsewhere
+// each page has a worker of its own.
 (function () {
   "use strict";
 
@@ -96,7 +97,7 @@
   }
 
   // Who has used Python in this tab finds it started when a card opens.
-  const warmUp = (address) => { if (remembered() && !python.asked) start(address); };
+  const warmUp = (address) => { if (remembered()) start(address); };
 
   /** One request of live_runner at a time; resolves to its answer, {busy}, {stopped} or {broken: "why"}. */
   function ask(request, address, onReady) {
@@ -117,5 +118,5 @@
   // The tab's worker lives on while a page holds its line.
   if (location.protocol !== "file:" && remembered() && canOutlive()) python.line = openLine(remembered());
 
-  window.CoursePython = { ask, stop, warmUp, isReady: () => python.ready };
+  window.CoursePython = { ask, stop, start, warmUp, isReady: () => python.ready };
 })();

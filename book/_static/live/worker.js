@@ -11,18 +11,16 @@ const tell = (message) => readers.forEach((port) => port.postMessage(message));
 const stampOf = ({ headers }) => headers.get("ETag") || headers.get("Last-Modified");
 
 async function start({ pyodide, course, lock }) {
+  const archive = fetch(course).then((answer) => {
+    if (!answer.ok) throw new Error(`${course} answers ${answer.status}`);
+    stamp = stampOf(answer);
+    return answer.arrayBuffer();
+  });
+  archive.catch(() => { /* said where it is waited for */ });
   const { loadPyodide } = await import(`${pyodide}pyodide.mjs`);
   const options = lock ? { lockFileURL: lock, packageBaseUrl: pyodide } : {};
-  python = await loadPyodide({ indexURL: pyodide, ...options });
-  const [archive] = await Promise.all([
-    fetch(course).then((answer) => {
-      if (!answer.ok) throw new Error(`${course} answers ${answer.status}`);
-      stamp = stampOf(answer);
-      return answer.arrayBuffer();
-    }),
-    python.loadPackage("numpy", { messageCallback() {} }),
-  ]);
-  python.unpackArchive(archive, "zip", { extractDir: "/course" });
+  python = await loadPyodide({ indexURL: pyodide, packages: ["numpy"], ...options });
+  python.unpackArchive(await archive, "zip", { extractDir: "/course" });
   python.runPython("import sys; sys.path.insert(0, '/course'); import live_runner; live_runner.install_stand_ins()");
   const { run: whole } = python.pyimport("live_runner");
   // a kernel's result comes later: where WebAssembly can wait for it (JSPI), Python is called so that it can
