@@ -21,7 +21,7 @@ from visit import laid_out, serving  # noqa: E402
 from book.tools import build_book, serve  # noqa: E402
 from book.tools.print_book import find_chromium  # noqa: E402
 
-SLOWDOWN = 4
+SLOWDOWN, MOST_LOOKS = 4, 240  # looks, twice a second, whether a page is at rest
 WATCH = """
 window.longTasks = [];
 new PerformanceObserver((list) => {
@@ -46,8 +46,12 @@ def visit(browser, address, viewport):
     debugger.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
     page.add_init_script(WATCH)
     page.goto(address, wait_until="load", timeout=120_000)
-    while not debugger.send("Runtime.evaluate", {"expression": QUIET})["result"]["value"]:
+    for _ in range(MOST_LOOKS):
+        if debugger.send("Runtime.evaluate", {"expression": QUIET})["result"]["value"]:
+            break
         page.wait_for_timeout(500)
+    else:
+        raise TimeoutError(f"{address} is still at work after {MOST_LOOKS / 2:.0f} seconds")
     tasks = [duration for _, duration in page.evaluate("longTasks")]
     height = laid_out(page).evaluate("document.documentElement.scrollHeight")
     context.close()
