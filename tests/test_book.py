@@ -18,13 +18,15 @@ import yaml
 from visit import drawn, laid_out, serving
 
 from book._ext.assignment import course_config, exercise_efforts, read_exercise
+from book._ext.chapter_pages import topic_of
+from book._ext.progress import exercise_places
 from book._ext.site import used_rules
 from book.tools import build_book, one_file, print_book, serve, vendor
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
 PAGES = build_book.toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
-CHAPTERS = [page for page in PAGES if (ROOT / "solutions" / Path(page).name).is_dir() and page.startswith("book/")]
+CHAPTERS = [page for page in PAGES if topic_of(page)]
 LOCAL = ("file:", "data:", "blob:")
 
 
@@ -128,11 +130,11 @@ def test_minutes_and_points_travel_as_data():
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_exercises_shown_are_those_of_the_notebook(book, browser, chapter):
-    topic = Path(chapter).name
+    topic = topic_of(chapter)
     released = released_cells(topic)
     source = nbformat.read(ROOT / "solutions" / topic / f"{topic}.ipynb", as_version=4).cells
     full = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in source}
-    wanted = [name for name, cell in full.items() if name and cell.metadata["nbgrader"]["solution"]]
+    wanted = [name for name, (page, _) in exercise_places(ROOT, topic).items() if page == chapter]
     with Reader(browser) as reader:
         page = reader.open(book / f"{chapter}.html")
         shown = page.evaluate(
@@ -172,8 +174,7 @@ def test_a_style_sheet_keeps_what_a_page_or_a_script_names():
 CUT_LINES = """() => [...document.querySelectorAll('article pre')]
   .filter(pre => pre.clientWidth && !pre.closest('.cell_output') && pre.scrollWidth > pre.clientWidth + 1)
   .map(pre => pre.textContent.slice(0, 60))"""
-TALLEST = 12_000  # at 1280 px, cards closed; chapter 2 is made for two sittings
-TALLER = {"02": 15_800}
+TALLEST = 12_000  # at 1280 px, cards closed
 LONGEST_LINE = 76
 ONE_TEXT = re.compile(r"""\s*(?:\w+=)?[fr]{0,2}(?:".*"|'.*'),?""")  # nothing but a string: the browser wraps it
 
@@ -181,8 +182,8 @@ ONE_TEXT = re.compile(r"""\s*(?:\w+=)?[fr]{0,2}(?:".*"|'.*'),?""")  # nothing bu
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_chapter_is_not_too_tall_and_cuts_no_line_of_code(book, browser, chapter):
     with Reader(browser) as reader:
-        page, tallest = reader.open(book / f"{chapter}.html"), TALLER.get(Path(chapter).name[:2], TALLEST)
-        assert page.evaluate("document.documentElement.scrollHeight") <= tallest, "too tall with its cards closed"
+        page = reader.open(book / f"{chapter}.html")
+        assert page.evaluate("document.documentElement.scrollHeight") <= TALLEST, "too tall with its cards closed"
         shown = page.locator("article .highlight-ipython3 pre").all_inner_texts()
         page.evaluate("document.querySelectorAll('article details').forEach(d => { d.hidden = false; d.open = true; })")
         for width in (1280, 390):
@@ -214,7 +215,7 @@ ASKED = {
     "quantization": ("book/glossary", "book/07_quantization"),
     "speculative decoding": ("book/glossary", "book/11_speculative_decoding"),
     "block table": ("book/glossary", "book/09_paged_kv_cache"),
-    "rope": ("book/glossary", "book/02_llama_forward"),
+    "rope": ("book/glossary", "book/02_llama_forward_part_2"),
 }
 
 
@@ -388,7 +389,7 @@ def test_a_plot_is_a_file_that_is_fetched_near_the_eyes_in_one_theme(book, brows
     with serving(serve.make_server(book, 0)) as address, Reader(browser) as reader:
         page, asked = reader.page, []
         page.on("request", lambda request: asked.append(request.url) if "/_plots/" in request.url else None)
-        page.goto(f"{address}/book/02_llama_forward.html")
+        page.goto(f"{address}/book/02_llama_forward_part_2.html")
         plot = page.locator(".plot img.only-light").last
         assert not asked, "plots far below are loaded with the page"
         with page.expect_response(lambda answer: "/_plots/" in answer.url) as answer:

@@ -49,7 +49,8 @@ def weeks_on(weeks):
 def test_reading_counts_where_the_book_is_built(tmp_path):
     assert week_plan.reading_minutes(tmp_path, "03_x") is None
     (tmp_path / "book").mkdir()
-    (tmp_path / "book" / "03_x.html").write_text("<p>25 minutes to read · 12 exercises</p>")
+    (tmp_path / "book" / "03_x.html").write_text("<p>20 minutes to read · 12 exercises</p>")
+    (tmp_path / "book" / "03_x_part_2.html").write_text("<p>5 minutes to read</p>")
     assert week_plan.reading_minutes(tmp_path, "03_x") == 25
     chapter = week_plan.Chapter("03_x", "X", ({"minutes": 10}, {"points": 2}), 25)
     assert chapter.minutes == 35

@@ -1,22 +1,21 @@
 """The head of a chapter: its number, what it takes, the reader's progress, and the engine's map with its part lit.
 
-A chapter is a page `book/NN_topic` with an assignment of that name. The number goes into the title after the labels
-were read, so the sidebar, the search and the links to next and previous have it, and a reference in prose has not.
+The number goes into the title after the labels were read, so the sidebar, the search and the links to next and previous
+have it, and a reference in prose has not.
 """
 
-import re
 from pathlib import Path
 
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
-from book._ext.assignment import exercise_efforts
+from book._ext.assignment import read_exercise
+from book._ext.chapter_pages import exercises_shown, topic_of
 from book._ext.course_path import hours
 from book._ext.engine_map import small_map
 from book._ext.html_element import aside_element, element, text
 from book._ext.nbexercise import exercise_card
 
-NUMBERED = re.compile(r"book/(\d\d)_\w+")
 WORDS_PER_MINUTE = 200
 CODE_LINES_PER_MINUTE = 15
 
@@ -58,17 +57,17 @@ class ChapterHead(SphinxTransform):
     default_priority = 860
 
     def apply(self, **kwargs):
-        found = NUMBERED.fullmatch(self.env.docname)
         title = next(self.document.findall(nodes.title), None)
-        if not found or title is None:
+        topic = topic_of(self.env.docname)
+        if topic is None or title is None:
             return
-        topic = self.env.docname.removeprefix("book/")
         section = title.parent
         section.insert(section.index(title) + 1, self.head(topic))
-        title.insert(0, nodes.Text(f"{int(found[1])} · "))
+        title.insert(0, nodes.Text(f"{int(topic[:2])} · "))
 
     def head(self, topic):
-        efforts = exercise_efforts(Path(self.app.confdir), topic)
+        root = Path(self.app.confdir)
+        efforts = [read_exercise(root, topic, name)["effort"] for name in exercises_shown(root, self.env.docname)]
         minutes, points = (sum(effort.get(key, 0) for effort in efforts) for key in ("minutes", "points"))
         facts = [f"{reading_minutes(self.document)} minutes to read"]
         if efforts:

@@ -8,6 +8,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from book._ext.assignment import ExerciseError, exercise_names, read_exercise
 from book._ext.html_element import element, parse_markdown
+from book._ext.progress import exercise_places
 
 
 def hours(minutes):
@@ -61,15 +62,19 @@ class CoursePath(SphinxDirective):
             return []
         found = [exercise["effort"] for exercise in exercises]
         minutes, points = (sum(effort.get(key, 0) for effort in found) for key in ("minutes", "points"))
-        kinds = [f"{one['grade_id']}:{'written' if one['written'] else ''}" for one in exercises]
-        page = self.env.app.builder.get_relative_uri(self.env.docname, f"book/{topic}")
+        at, places = self.env.app.builder.get_relative_uri, exercise_places(root, topic)
+        entries = []
+        for one in exercises:
+            page, anchor = places[one["grade_id"]]
+            entries.append(
+                f"{one['grade_id']}:{'written' if one['written'] else ''}:{at(self.env.docname, page)}{anchor}"
+            )
         bar = element(
             "span",
             scripts=["live/store.js", "live/chapter.js"],
             class_="path-progress",
             data_topic=topic,
-            data_page=page,
-            data_exercises=" ".join(kinds),
+            data_exercises=" ".join(entries),
         )
         words = nodes.Text(f"{len(found)} exercises · {hours(minutes)} · {points} points ")
         return [element("p", words, bar, class_="exercise-effort")]

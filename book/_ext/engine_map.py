@@ -9,11 +9,13 @@ from html import escape
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
+from book._ext.chapter_pages import topic_of
 from book._ext.html_element import element, text
 
 # topic number -> (name, what it does, place in the wide drawing: x, y, width, height)
 PARTS = {
-    12: ("Server", "requests come in, tokens stream out", (0, 0, 760, 46)),
+    12: ("Server", "requests come in, tokens stream out", (0, 0, 616, 46)),
+    18: ("Fleet", "many servers", (640, 0, 120, 46)),
     1: ("Tokenizer", "text to integers", (0, 82, 130, 62)),
     10: ("Scheduler", "who runs in this step", (160, 82, 150, 62)),
     2: ("Forward pass", "tokens to scores", (340, 82, 150, 62)),
@@ -33,25 +35,25 @@ PARTS = {
 }
 WIDE = 760, 340
 # the narrow drawing: its rows, and () for a gap; parts whose chapter is missing leave no room behind
-NARROW_ROWS = ((12,), (1, 10), (2, 8), (3, 15), (7, 5), (9, 11), (), (4, 6), (13, 14), (16, 17))
+NARROW_ROWS = ((18,), (12,), (1, 10), (2, 8), (3, 15), (7, 5), (9, 11), (), (4, 6), (13, 14), (16, 17))
 NARROW_WIDTH, NARROW_GAP, NARROW_HEIGHT = 360, 12, 56
 # the way of a token through the wide drawing, as SVG paths that end in an arrow
 ARROWS = (
-    "M65 46V78", "M130 113H156", "M310 113H336", "M490 113H516", "M575 82V50",
+    "M640 23H620", "M65 46V78", "M130 113H156", "M310 113H336", "M490 113H516", "M575 82V50",
     "M575 144V162H415V148", "M235 180V162H390V148",
 )  # fmt: skip
 CAPTION = (
     "The way of a request: the server hands it to the tokenizer; at every step the scheduler chooses who runs, the "
     "forward pass turns tokens into scores and the sampler turns scores into the next token, which goes back into the "
     "forward pass. The KV cache, its blocks, attention, quantization and speculation make that loop cheap; roofline, "
-    "capacity and the labs measure it."
+    "capacity and the labs measure it; a fleet is many such servers behind one address."
 )
 
 
 def chapters(env):
-    """{topic number: docname} of the chapters that are in this book."""
-    pages = (name for name in env.found_docs if name.startswith("book/") and name[5:7].isdigit())
-    return {int(name[5:7]): name for name in pages}
+    """{topic number: docname of its first page} of the chapters that are in this book."""
+    topics = {topic_of(name) for name in env.found_docs} - {None}
+    return {int(topic[:2]): f"book/{topic}" for topic in topics}
 
 
 def box(number, place, lit, words):

@@ -13,6 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from book._ext import live
 from book._ext.assignment import ExerciseError, effort_words, read_exercise
+from book._ext.chapter_pages import topic_of
 from book._ext.html_element import element, parse_markdown, text
 from book.tools import vendor
 
@@ -121,7 +122,7 @@ class NbExercise(SphinxDirective):
         if self.env.temp_data.get("exercise_tools") == assignment:
             return []
         self.env.temp_data["exercise_tools"] = assignment
-        if f"book/{assignment}" != self.env.docname:
+        if topic_of(self.env.docname) != assignment:
             return []
         runs_here = any(entry["live"] for entry in live.cached_topic_data(root, assignment)["exercises"])
         words = "These exercises need torch, a GPU or a server, so they run in the notebook, not in this page."

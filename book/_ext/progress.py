@@ -1,26 +1,28 @@
 """The directive `course-progress`: every exercise with its minutes and points; progress.js adds the state."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 from sphinx.util.docutils import SphinxDirective
 
 from book._ext.assignment import exercise_names, read_exercise
+from book._ext.chapter_pages import exercises_shown, pages_of
 from book._ext.html_element import element, text
 from book._ext.nbexercise import live_attributes
 
 
-def exercise_anchors(root, assignment):
-    """{grade_id: anchor in the chapter, or ""} of every exercise of an assignment, written answers too, in order."""
-    chapter = (root / "book" / f"{assignment}.md").read_text(encoding="utf-8")
-    used = set(re.findall(rf"\{{nbexercise\}} {assignment}/(\w+)", chapter))
+def exercise_places(root, assignment):
+    """{grade_id: (page, anchor in it, or "")} of every exercise of an assignment, written answers too, in order."""
+    pages = pages_of(root, assignment)
+    used = {name: page for page in pages for name in exercises_shown(root, page)}
     names = exercise_names(root, assignment)
-    anchors = {}
+    places = {}
     for name in names:
         short = name.removeprefix("answer_")
         shown = name if name in used else short if short in used and short not in names else None
-        anchors[name] = f"#exercise-{shown}" if shown else ""
-    return anchors
+        places[name] = (used[shown], f"#exercise-{shown}") if shown else (pages[0], "")
+    return places
 
 
 def chapter_title(root, assignment):
@@ -39,7 +41,8 @@ class CourseProgress(SphinxDirective):
         shown = [topic for topic in topics if f"book/{topic}" in self.env.found_docs]
         for topic in shown:
             self.env.note_dependency(str(root / "solutions" / topic / f"{topic}.ipynb"))
-            self.env.note_dependency(str(root / "book" / f"{topic}.md"))
+            for page in pages_of(root, topic):
+                self.env.note_dependency(str(root / f"{page}.md"))
         return [
             element(
                 "div",
@@ -51,10 +54,11 @@ class CourseProgress(SphinxDirective):
         ]
 
     def table(self, root, topic):
-        page = self.env.app.builder.get_relative_uri(self.env.docname, f"book/{topic}")
+        at = partial(self.env.app.builder.get_relative_uri, self.env.docname)
         head = element("tr", *(text("th", words, scope="col") for words in ("Exercise", "Minutes", "Points", "State")))
-        rows = [self.row(root, topic, name, page + anchor) for name, anchor in exercise_anchors(root, topic).items()]
-        caption = element("caption", text("a", f"{topic[:2]} · {chapter_title(root, topic)}", href=page))
+        places = exercise_places(root, topic)
+        rows = [self.row(root, topic, name, at(page) + anchor) for name, (page, anchor) in places.items()]
+        caption = element("caption", text("a", f"{topic[:2]} · {chapter_title(root, topic)}", href=at(f"book/{topic}")))
         return element("table", caption, element("thead", head), element("tbody", *rows), class_="progress-table")
 
     def row(self, root, topic, name, address):

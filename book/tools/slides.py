@@ -14,13 +14,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 import jinja2
+import yaml
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from book.tools import week_plan  # noqa: E402 (the script may be started from anywhere)
-from book.tools.build_book import BuildError, reader_of_pages, require_pages  # noqa: E402
+from book._ext.chapter_pages import topic_of  # noqa: E402 (the script may be started from anywhere)
+from book.tools.build_book import BuildError, reader_of_pages, require_pages, toc_pages  # noqa: E402
 from book.tools.vendor import fetch_missing, files_of  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -156,7 +157,8 @@ def render(deck):
 
 def main(argv=None):
     args = reader_of_pages(__doc__, "slides").parse_args(argv)
-    chapters = args.chapters or [chapter.topic for chapter in week_plan.chapters(html=None)]
+    pages = toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
+    chapters = args.chapters or [page.removeprefix("book/") for page in pages if topic_of(page)]
     try:
         require_pages(args.html, [f"book/{name}" for name in chapters])
         for problem in fetch_missing(REVEAL, FETCHED):

@@ -20,7 +20,8 @@ sys.path.insert(0, str(ROOT))
 from autograder.grading.spreadsheet import as_csv  # noqa: E402 (the script may be started from anywhere)
 from autograder.grading.tables import markdown  # noqa: E402
 from book._ext.assignment import exercise_efforts  # noqa: E402
-from book._ext.chapter_head import NUMBERED, difficulty  # noqa: E402
+from book._ext.chapter_head import difficulty  # noqa: E402
+from book._ext.chapter_pages import topic_of  # noqa: E402
 from book.tools.build_book import toc_pages  # noqa: E402
 
 HEADER = ("week", "chapters", "exercises", "difficulty", "points", "hours")
@@ -44,7 +45,7 @@ def chapters(root=ROOT, html=ROOT / "_build" / "html"):
     """The Chapters of the course, in the order of _toc.yml."""
     pages = toc_pages(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8")))
     found = []
-    for topic in (page.removeprefix("book/") for page in pages if NUMBERED.fullmatch(page)):
+    for topic in dict.fromkeys(filter(None, map(topic_of, pages))):
         source = (root / "book" / f"{topic}.md").read_text(encoding="utf-8")
         title = re.search(r"^# (.+)$", source, re.M)[1]
         efforts = tuple(exercise_efforts(root, topic))
@@ -53,10 +54,10 @@ def chapters(root=ROOT, html=ROOT / "_build" / "html"):
 
 
 def reading_minutes(html, topic):
-    """What the head of a built page says, None where there is no such page."""
-    page = Path(html, "book", f"{topic}.html")
-    said = re.search(r"(\d+) minutes to read", page.read_text(encoding="utf-8")) if page.is_file() else None
-    return int(said[1]) if said else None
+    """What the heads of a chapter's built pages say together, None where there is no such page."""
+    built = [page.read_text(encoding="utf-8") for page in Path(html, "book").glob(f"{topic}*.html")]
+    said = [int(found[1]) for page in built if (found := re.search(r"(\d+) minutes to read", page))]
+    return sum(said) if said else None
 
 
 def split(loads, num_weeks):

@@ -44,10 +44,10 @@
   function showPath() {
     let next = null;
     for (const line of document.querySelectorAll(".path-progress")) {
-      const { topic, page } = line.dataset;
+      const { topic } = line.dataset;
       const exercises = line.dataset.exercises.split(" ").map((entry) => {
-        const [name, kind] = entry.split(":");
-        return { topic, name, kind, address: `${page}#exercise-${name}` };
+        const [name, kind, address] = entry.split(":");
+        return { topic, name, kind, address };
       });
       if (!exercises.some(({ name, kind }) => Work.stateOf(topic, name, kind))) continue;
       addBar(line, exercises);
