@@ -9,12 +9,14 @@ BOOK = Path(__file__).parents[1] / "book"
 PAGES = sorted(path.name for path in BOOK.glob("*.md"))
 GREEK = "alpha|beta|gamma|delta|Delta|epsilon|theta|Theta|lambda|mu|sigma|tau|phi|rho|ell"
 # words that stand upright, and matrices, which are bold
+FENCE = re.compile(r"^(`{3,})(?:\{([\w-]+)\})?[^\n]*\n(.*?)^\1[ \t]*$", re.M | re.S)
+CODE = (None, "code-cell", "literalinclude")
 NAMED = re.compile(r"\\(?:text|mathrm|operatorname|texttt|mathbf|begin|end)\s*\{[^{}]*\}")
 
 
 def formulas(text):
     """The formulas of a MyST page: what stands between dollars outside of code."""
-    text = re.sub(r"^(`{3,})(?:\{code-cell\}|\{literalinclude\}|\w*\n).*?^\1", "", text, flags=re.S | re.M)
+    text = FENCE.sub(lambda found: "" if found[2] in CODE else found[3], text)
     text = re.sub(r"`[^`\n]+`", "", text)
     display = re.findall(r"\$\$(.+?)\$\$", text, flags=re.S)
     return display + re.findall(r"(?<!\\)\$([^$\n]+?)\$", re.sub(r"\$\$.+?\$\$", "", text, flags=re.S))
@@ -42,6 +44,11 @@ def tables():
         for chapter in cells[1].split(", "):
             own.setdefault(chapter.zfill(2) if chapter.isdigit() else chapter, set()).update(found)
     return everywhere, own
+
+
+def test_a_formula_behind_a_closed_fence_is_found():
+    text = "```{drawing} one\n```\n\n$a$\n\n```{code-cell} python\n'$b$'\n```\n\n```{predict}\n$c$\n```\n"
+    assert sorted(formulas(text)) == ["a", "c"]
 
 
 def test_no_letter_stands_in_both_tables():
