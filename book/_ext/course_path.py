@@ -6,8 +6,8 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 
-from book._ext.assignment import ExerciseError, exercise_names, read_exercise
-from book._ext.html_element import element, parse_markdown
+from book._ext.assignment import ExerciseError, exercise_efforts, exercise_names, read_exercise
+from book._ext.html_element import element, parse_markdown, text
 from book._ext.progress import exercise_places
 
 
@@ -52,7 +52,14 @@ class CoursePath(SphinxDirective):
             )
             item += self.effort(root, topic)
             items += item
-        return [element("div", items, class_="course-path")]
+        return [element("div", self.total(root), items, class_="course-path")]
+
+    def total(self, root):
+        """What all of the listed chapters' exercises take."""
+        topics = [topic for line in self.content if (topic := line.partition(":")[0].strip())]
+        efforts = [effort for topic in topics for effort in exercise_efforts(root, topic)]
+        minutes = sum(effort.get("minutes", 0) for effort in efforts)
+        return text("p", f"{len(efforts)} exercises, {hours(minutes)} in all. Each chapter says what it takes.")
 
     def effort(self, root, topic):
         """What a chapter's exercises take, and the bar that chapter.js fills."""
