@@ -15,11 +15,13 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
+from book._ext.chapter_head import ancestors, is_output
 from book._ext.html_element import element, text
 from book._ext.nbexercise import exercise_card
 
 COLUMNS = 76
 LONG_LINES = 12
+SHORT = 16  # letters of code that no line breaks
 NAME = re.compile(r"^\s*(?:async )?(?:def|class) (\w+)", re.M)
 PYTHON = {"python", "ipython3", "ipython", "py"}
 
@@ -115,6 +117,22 @@ class CodeBlocks(SphinxTransform):
                 block += nodes.Text(source)
 
 
+class ShortTexts(SphinxTransform):
+    """Marks what the style treats by its text: short code in a line, and outputs that are sentences, not columns."""
+
+    default_priority = 870
+
+    def apply(self, **kwargs):
+        for code in self.document.findall(nodes.literal):
+            if len(code.astext()) <= SHORT:
+                code["classes"].append("short")
+        for block in self.document.findall(nodes.literal_block):
+            lines = block.astext().splitlines()
+            in_columns = any("  " in line.strip() for line in lines)
+            if not in_columns and any(map(is_output, ancestors(block))):
+                block["classes"].append("sentences")
+
+
 class EngineFolds(SphinxTransform):
     """Folds what `literalinclude` brings, where it is long: the page stays short, and its name says what is there."""
 
@@ -134,13 +152,10 @@ class EngineFolds(SphinxTransform):
 
 
 def in_card(node):
-    while node.parent is not None:
-        node = node.parent
-        if isinstance(node, exercise_card):
-            return True
-    return False
+    return any(isinstance(parent, exercise_card) for parent in ancestors(node))
 
 
 def setup(app):
     app.add_transform(CodeBlocks)
+    app.add_transform(ShortTexts)
     app.add_transform(EngineFolds)

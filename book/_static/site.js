@@ -34,13 +34,15 @@ document.addEventListener("DOMContentLoaded", () => {
 (() => {
   const boxes = "article pre, article div.math, article table, .pst-scrollable-table-container, .fig-scroll";
   const marked = new WeakSet();
+  const goesOn = (box) => box.clientWidth > 0 && box.scrollLeft + box.clientWidth < box.scrollWidth - 1;
   const mark = (place) => {
     // All is measured before anything is written, so that the page is laid out once; what is folded away or not laid
     // out yet is not measured.
     const isShown = (box) => (box.checkVisibility ? box.checkVisibility({ contentVisibilityAuto: true }) : !box.closest("details:not([open])"));
     const shown = [...place.querySelectorAll(boxes)].filter((box) => (marked.has(box) || !box.hasAttribute("tabindex")) && isShown(box));
     const overflows = (box) => box.clientWidth && (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight + 1);
-    for (const [box, is] of shown.map((box) => [box, overflows(box)])) {
+    for (const [box, is, isCut] of shown.map((box) => [box, overflows(box), goesOn(box)])) {
+      box.classList.toggle("goes-on", isCut);
       if (is) {
         marked.add(box);
         box.tabIndex = 0;
@@ -59,6 +61,9 @@ document.addEventListener("DOMContentLoaded", () => {
   const again = () => { clearTimeout(soon); soon = setTimeout(() => mark(document), 150); };
   addEventListener("resize", again);
   document.addEventListener("toggle", again, true);
+  document.addEventListener("scroll", ({ target }) => {
+    if (marked.has(target)) target.classList.toggle("goes-on", goesOn(target));
+  }, { capture: true, passive: true });
   // There the arrow keys scroll; the theme would turn the page.
   document.querySelector("article")?.addEventListener("keydown", (event) => {
     const sideways = event.key === "ArrowLeft" || event.key === "ArrowRight";

@@ -6,6 +6,9 @@
   const specs = (window.figureData || {}).models || {};
   const names = Object.keys(specs).filter((name) => name !== "tiny");
 
+  // Which of the chapter's eight steps each of these is.
+  const CHAPTER = [1, 2, 3, 3, 3, 6, 6, 4, 4, 4, 5, 5, 2, 7, 7, 7, 7, 7, 8, 8];
+
   // Every step: name, shapes of input, weight and output, and what it is for. A step of a layer runs once in each layer.
   const passSteps = (c, n) => {
     const d = c.hidden_size, ff = c.intermediate_size, vocab = c.vocab_size, size = c.head_dim;
@@ -55,7 +58,7 @@
     controls: {
       model: { kind: "select", label: "Model", value: "llama-2-7b", options: Object.fromEntries(names.map((name) => [name, name])) },
       tokens: { kind: "range", label: "Tokens in the pass (N)", min: 1, max: 4096, value: 8, scale: "log", step: 0.25 },
-      step: { kind: "range", label: "Step", min: 1, max: LAST, value: 3, format: (v) => `${v} of ${LAST}` },
+      step: { kind: "range", label: "Part of the pass", min: 1, max: LAST, value: 3, format: (v) => `${v} of ${LAST}` },
     },
     buttons: {
       Back: (state, figure) => { state.step = Math.max(1, state.step - 1); figure.update(); },
@@ -79,7 +82,7 @@
       const from = 1 + inLayers[0] * cell, to = 1 + (inLayers.at(-1) + 1) * cell - 2;
       svg.path(`M${from} 36V42H${to}V36`, { stroke: "var(--fig-muted)", "stroke-width": 1 });
       svg.text((from + to) / 2, 58, wide < 480 ? `in each of ${r.layers} layers (blue: has weights)` : `the same in each of ${r.layers} layers (steps with weights are blue)`, { "text-anchor": "middle", "font-size": 12, fill: "var(--fig-muted)" });
-      svg.text(1, 84, `${state.step}. ${r.step.name}`, { "font-size": 16, "font-weight": "bold", fill: "var(--fig-ink)" });
+      svg.text(1, 84, `Step ${CHAPTER[state.step - 1]} · ${r.step.name}`, { "font-size": 16, "font-weight": "bold", fill: "var(--fig-ink)" });
       // Arrays as rectangles, sides on a logarithmic scale; heads are drawn as sheets behind each other.
       const side = (value) => 10 + (wide < 480 ? 4.6 : 7.2) * Math.log2(Math.max(1, value));
       const parts = [["in", r.step.input, "var(--fig-1)"], ["weight", r.step.weight, "var(--fig-3)"], ["out", r.step.output, "var(--fig-2)"]].filter(([, sizes]) => sizes);
@@ -106,7 +109,7 @@
     table(r) {
       return {
         head: ["step", "in", "weight", "out", "parameters", "FLOPs"], caption: `All steps; those of a layer run ${r.layers} times`,
-        rows: r.steps.map((s, i) => [`${i + 1}. ${s.name}`, shape(s.input), s.weight ? shape(s.weight) : "", shape(s.output), Figure.count(s.params), Figure.count(s.flops)]),
+        rows: r.steps.map((s, i) => [`${CHAPTER[i]} · ${s.name}`, shape(s.input), s.weight ? shape(s.weight) : "", shape(s.output), Figure.count(s.params), Figure.count(s.flops)]),
       };
     },
   });
