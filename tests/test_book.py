@@ -18,7 +18,7 @@ import yaml
 from visit import drawn, laid_out, serving
 
 from book._ext.assignment import course_config, exercise_efforts, read_exercise
-from book._ext.chapter_pages import topic_of
+from book._ext.chapter_pages import names_after, pages_of, topic_of
 from book._ext.progress import exercise_places
 from book._ext.site import used_rules
 from book.tools import build_book, one_file, print_book, serve, vendor
@@ -192,6 +192,32 @@ def test_a_chapter_is_not_too_tall_and_cuts_no_line_of_code(book, browser, chapt
     lines = [line for block in shown for line in block.splitlines() if len(line) > LONGEST_LINE]
     lines = [line for line in lines if not ONE_TEXT.fullmatch(line)]
     assert len(lines) <= 3, f"long lines that no formatter can break: {lines}"
+
+
+def test_on_a_phone_sentences_wrap_and_a_table_shows_that_it_goes_on(book, browser):
+    cut = "boxes => boxes.filter((box) => box.scrollWidth > box.clientWidth).length"
+    with Reader(browser, width=390) as reader:
+        page = reader.open(book / "book/02_llama_forward_part_2.html")
+        page.evaluate("document.querySelectorAll('.part-fold').forEach(fold => { fold.open = true; })")
+        outputs = page.locator(".cell_output .sentences pre")
+        assert outputs.count() > 3 and not outputs.evaluate_all(cut)
+        page.locator(".pst-scrollable-table-container.goes-on").first.wait_for()
+        table = page.query_selector(".pst-scrollable-table-container.goes-on")
+        table.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
+        page.wait_for_function("box => !box.classList.contains('goes-on')", arg=table)
+        short = page.locator("article p > code.short").evaluate_all(
+            "all => all.filter(one => one.getClientRects().length > 1)"
+        )
+        assert not short, "a shape is broken over two lines"
+
+
+def test_a_chapter_of_two_pages_is_one_topic(tmp_path):
+    assert [topic_of(page) for page in ("book/02_x", "book/02_x_part_2", "book/map")] == ["02_x", "02_x", None]
+    (tmp_path / "book").mkdir()
+    for name in ("02_x", "02_x_part_2", "03_y"):
+        (tmp_path / "book" / f"{name}.md").touch()
+    assert pages_of(tmp_path, "02_x") == ["book/02_x", "book/02_x_part_2"]
+    assert names_after("02_llama_forward")["attention"].__code__.co_filename == "02_llama_forward.md"
 
 
 def test_next_is_the_next_chapter_and_titles_carry_its_number(book, browser):
