@@ -97,6 +97,7 @@ def test_no_accessibility_violation(visit, axe, name):
     page = visit.open(name)
     page.evaluate("document.querySelectorAll('article details').forEach(d => { d.hidden = false; d.open = true; })")
     if page.locator(".exercise[data-kind=live]").count():
+        page.locator(".exercise[data-kind=live]").first.scroll_into_view_if_needed()
         page.locator(".cm-content").first.wait_for()
     page.evaluate(THIN)
     page.evaluate(axe)

@@ -306,6 +306,16 @@
     open();
   }
 
+  // A card that is open from the start stands below what the page opens with.
+  function whenSeen(box, then) {
+    const seen = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      seen.disconnect();
+      then();
+    });
+    seen.observe(box);
+  }
+
   function setUp(box) {
     const { topic, name, kind } = box.dataset;
     const state = make("span", { class: "exercise-state" });
@@ -328,7 +338,7 @@
       else if (FROM_DISK) box.querySelector(".exercise-starter").closest(".exercise > *").after(make("p", { class: "live-note" }, "To run code here, serve the book: ", make("code", {}, "make serve"), "."));
       else setUpLive(exercise);
     };
-    if (box.open) fill();
+    if (box.open) whenSeen(box, fill);
     else box.addEventListener("toggle", fill, { once: true });
   }
 
