@@ -187,6 +187,17 @@ def test_code_is_narrow_in_the_notebook_and_means_the_same(script):
         else:
             assert max(map(len, narrow_cell.source.split("\n"))) <= 88, f"a line of {cell.kind} {cell.name} is cut"
             assert meaning(cell.source) == meaning(narrow_cell.source), f"{cell.kind} {cell.name} changed"
+    released = nbformat.read(ROOT / "notebooks" / script.stem / f"{script.stem}.ipynb", as_version=4)
+    for cell in released.cells:
+        if cell.cell_type == "code":
+            assert max(map(len, cell.source.split("\n"))) <= 88, f"a line of {cell.id} is cut"
+
+
+def test_a_comment_that_makes_a_line_too_long_goes_above_it_and_words_to_ruff_go():
+    value = "n = first(of_some_length, and_of_another, and_of_a_third)"
+    script = f"# %%\nif x:\n    {value}  # a comment that makes this line too long\n    y = f(n)  # noqa: B023\n"
+    want = f"# %%\nif x:\n    # a comment that makes this line too long\n    {value}\n    y = f(n)\n"
+    assert narrow(script) == want
 
 
 def write(folder, text):
@@ -205,11 +216,12 @@ def test_generator_writes_lead_in_line_points_and_ids(tmp_path):
     assert source.cells[2].source.startswith("## 1. Halves\n\n★★ · 15 minutes · 3 points\n\nWrite")
     for notebook in (source, release):
         assert notebook.cells[2].metadata.course == {"stars": 2, "minutes": 15, "points": 3}
-    for folded, words in ((1, "# Set-up"), (5, "# The visible checks of half")):
+    for folded, words in ((1, "# Set-up: run this cell first"), (5, "# Visible checks of half, 1 of 3 points: ")):
         assert release.cells[folded].metadata.jupyter.source_hidden and release.cells[folded].source.startswith(words)
-    assert release.cells[5].source.endswith('test_half()\nprint("Passed: the visible checks of half.")')
+    assert release.cells[5].source.endswith('test_half()\nprint("Passed: the visible checks of half, 1 of 3 points.")')
+    assert release.cells[6].source == "# Hidden checks of half, 2 of 3 points: they run at grading."
     assert release.cells[3].source == 'def half(x):\n    """Half of x."""\n    raise NotImplementedError'
-    assert release.cells[7].source == "Why?\n\nWrite your answer here."
+    assert release.cells[7].source == "Why?\n\n*2 points, given by a person*\n\nWrite your answer here."
     assert [
         cell.metadata.nbgrader.points for cell in release.cells if cell.metadata.get("nbgrader", {}).get("grade")
     ] == [1, 2, 2]

@@ -17,25 +17,27 @@ LITERAL = re.compile(r"""([fFbBuU]?)("|')(.*)\2""")
 GOES_ON = re.compile(r"""\s*[fFbBrRuU]*["']""")
 WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}
 COMMENT = re.compile(r"( *)# (?!%%)(\S.*)")
+# words to ruff, which say nothing to a student
+TO_RUFF, SKIP = re.compile(r"(?m)  # noqa\b.*$"), re.compile(r"(?m)  # fmt: skip$")
 
 
 def narrow(script):
     """The text of an assignment script with code cells of at most COLUMNS columns; Markdown cells stay as they are.
 
-    A literal without a blank to break at stays as wide as it is. Raises ValueError for text that is not Python.
+    script: one that `read_script` accepts. A literal without a blank to break at stays as wide as it is.
     """
+    # first the comments: ruff breaks a line for the sake of one behind it, and leaves it behind a bracket
+    lifted = "\n".join(lift_comments(TO_RUFF.sub("", script).split("\n")))
     command = [*RUFF, "--line-length", str(COLUMNS), "-"]
-    done = subprocess.run(command, input=script, capture_output=True, text=True, encoding="utf-8")
-    if done.returncode:
-        raise ValueError(done.stderr.strip())
-    cells = re.split(r"(?m)^(?=# %%)", done.stdout)
+    done = subprocess.run(command, input=lifted, capture_output=True, text=True, encoding="utf-8", check=True)
+    cells = re.split(r"(?m)^(?=# %%)", SKIP.sub("", done.stdout))
     return "".join(cell if "[markdown]" in cell.split("\n", 1)[0] else narrow_cell(cell) for cell in cells)
 
 
 def narrow_cell(source):
     if max(map(len, source.split("\n"))) <= COLUMNS:
         return source
-    for step in (narrow_docstrings, lift_comments, narrow_comments, narrow_literals):
+    for step in (narrow_docstrings, narrow_comments, narrow_literals):
         source = "\n".join(step(source.split("\n"), source))
     return source
 
@@ -79,9 +81,9 @@ def tokens_of(source):
     return tokenize.generate_tokens(io.StringIO(source).readline)
 
 
-def lift_comments(lines, source):
+def lift_comments(lines):
     """A comment behind a line that is too long goes above it."""
-    ends = [token.start for token in tokens_of(source) if token.type == tokenize.COMMENT]
+    ends = [token.start for token in tokens_of("\n".join(lines)) if token.type == tokenize.COMMENT]
     for row, column in reversed(ends):
         line = lines[row - 1]
         code = line[:column].rstrip()

@@ -24,11 +24,13 @@ from autograder.assignment.script import ScriptError, read_script
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
-# cells that JupyterLab opens folded, and the first line, which it shows of them
-FOLDED = {
-    "setup": "Set-up: run this cell first.",
-    "test": "The visible checks of {name}: run this cell.",
-}
+# first lines, which JupyterLab shows of a folded cell; a click would unfold it
+FIRST_SETUP = "Set-up: run this cell first (Shift+Enter)."
+LATER_SETUP = "More set-up, for the cells below: run this cell, too (Shift+Enter)."
+TEST = "Visible checks of {name}, {share}: Shift+Enter runs them."
+HIDDEN = "Hidden checks of {name}, {share}: they run at grading."
+PASSED = 'print("Passed: the visible checks of {name}, {share}.")'
+FOLDED = ("setup", "test")
 INSTALL = """\
 # On a hosted notebook (Colab): installs the course. Where it is there already, nothing is done.
 import importlib.util
@@ -64,9 +66,15 @@ def source_notebook(cells, address=""):
             points[cell.name] = points.get(cell.name, 0) + cell.options["points"]
     built, setups = [], 0
     for index, cell in enumerate(cells):
-        metadata = nbgrader_metadata(cell)
+        metadata, text = nbgrader_metadata(cell), cell.source
         if cell.kind == "task":
             metadata["course"] = {**cell.options, "points": points[cell.name]}
+            text = with_effort(text, **metadata["course"])
+        if cell.kind in ("test", "hidden"):
+            text = with_share(cell, points[cell.name])
+        if cell.kind == "answer":
+            line = f"*{plural(cell.options['points'], 'point')}, given by a person*"
+            text = text.replace("### BEGIN SOLUTION", f"{line}\n\n### BEGIN SOLUTION")
         if cell.kind in FOLDED:
             metadata["jupyter"] = {"source_hidden": True}
         if cell.kind == "setup":
@@ -74,10 +82,11 @@ def source_notebook(cells, address=""):
                 built.append(new_code_cell(INSTALL.format(address=address), id="install"))
             setups += 1
             metadata["nbgrader"]["grade_id"] = "setup" if setups == 1 else f"setup_{setups}"
+            text = f"# {FIRST_SETUP if setups == 1 else LATER_SETUP}\n{text}"
         grade_id = metadata.get("nbgrader", {}).get("grade_id")
         name = grade_id or (f"tryit_{cell.name}" if cell.kind == "tryit" else f"cell-{index:02d}")
         make = new_markdown_cell if cell.is_markdown else new_code_cell
-        built.append(make(notebook_text(cell, metadata.get("course")), id=name, metadata=metadata))
+        built.append(make(text, id=name, metadata=metadata))
     notebook = new_notebook(cells=built, metadata={"kernelspec": KERNELSPEC})
     notebook.nbformat_minor = 5
     nbformat.validate(notebook)
@@ -104,26 +113,34 @@ def nbgrader_metadata(cell):
 
 def effort_line(stars, minutes, points):
     """The line under a lead-in's heading: "★★ · 15 minutes · 3 points"."""
-    return f"{'★' * stars} · {minutes} minute{'s' * (minutes > 1)} · {points} point{'s' * (points > 1)}"
+    return f"{'★' * stars} · {plural(minutes, 'minute')} · {plural(points, 'point')}"
 
 
-def notebook_text(cell, effort):
-    """A cell's text with what the generator writes: the line under a lead-in's heading, the marks of hidden tests."""
-    if cell.kind == "task":
-        heading, _, rest = cell.source.partition("\n")
-        return f"{heading}\n\n{effort_line(**effort)}\n\n{rest.lstrip()}"
-    if cell.kind == "hidden":
-        comment = f"# The hidden tests of {cell.name} run here when the notebook is graded."
-        return f"{comment}\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"
-    if cell.kind in FOLDED:
-        text = f"# {FOLDED[cell.kind].format(name=cell.name)}\n{cell.source}"
-        return text + passed_line(cell.name) if cell.kind == "test" else text
-    return cell.source
+def plural(count, word):
+    return f"{count} {word}{'s' * (count > 1)}"
 
 
-def passed_line(name):
+def with_effort(text, **effort):
+    """A lead-in with the line under its heading."""
+    heading, _, rest = text.partition("\n")
+    return f"{heading}\n\n{effort_line(**effort)}\n\n{rest.lstrip()}"
+
+
+def with_share(cell, total):
+    """A check's text with a first line that names the exercise and the points; total: those of the whole exercise."""
+    words = {"name": cell.name, "share": share(cell.options["points"], total)}
+    if cell.kind == "test":
+        return f"# {TEST.format(**words)}\n{cell.source}{passed_line(**words)}"
+    return f"# {HIDDEN.format(**words)}\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"
+
+
+def share(points, total):
+    return f"{points} of {plural(total, 'point')}"
+
+
+def passed_line(name, share):
     """The end of a visible check's cell: reached when nothing was wrong."""
-    return f'\nprint("Passed: the visible checks of {name}.")'
+    return "\n" + PASSED.format(name=name, share=share)
 
 
 def release_text(notebook, config):

@@ -258,6 +258,8 @@ def run_kernel(name, wgsl, inputs, output, num_groups, sizes):
 # What this machine has, and what follows from it. For each thing that is missing one line says what is used instead. On a GPU the lab keeps two copies of the model: one in float32, to prove that texts are equal, and one in bfloat16, to be timed. On a CPU one float32 copy is both.
 
 # %%
+import sys
+
 from tqdm import tqdm
 
 from mini_engine.device import choose_device
@@ -265,6 +267,7 @@ from mini_engine.loading import CharTokenizer
 from mini_engine.tokenizer import load_smollm2_tokenizer
 
 torch.set_grad_enabled(False)
+bar = functools.partial(tqdm, leave=False, file=sys.stdout)  # JupyterLab paints red what goes to stderr
 # a person who runs this gets the real model; a grading run, or a machine without the model, the shipped one of 2 layers
 is_lab = "get_ipython" in globals() and "NBGRADER_EXECUTION" not in os.environ
 is_real = is_lab and smollm2_is_cached()
@@ -1047,13 +1050,13 @@ def timed_step(name, model):
 road, rows = ("no cache", "cache", "static cache", "recorded"), []
 step_bytes = bytes_read_per_token(fast) + len(prompt) * kv_bytes_per_token(config, fast.dtype.itemsize)
 texts, counts = {}, {}
-for name in tqdm(road, desc="texts and kernels", leave=False):
+for name in bar(road, desc="texts and kernels"):
     texts[name] = greedy_text(name, exact)
     counts[name] = count_kernels(timed_step("static cache" if name == "recorded" else name, fast), device)
     assert texts[name] == texts["no cache"], f"{name} writes {texts[name]}, not {texts['no cache']}"
 print("all four write:", repr(tokenizer.decode(texts["no cache"])))
 
-for name in tqdm(road, desc="timing", leave=False):
+for name in bar(road, desc="timing"):
     # on a GPU launches are queued; in a graph, and on a CPU, each start is a gap in the work
     starts = (launch_s, 0.0) if is_gpu and name != "recorded" else (0.0, graph_launch_s)
     compute_s = forward_flops(config, len(prompt) + 1 if name == "no cache" else 1) / peak_flops
@@ -1362,7 +1365,7 @@ on_cpu = Llama(config, weights) if is_gpu else exact
 reference = hidden_of(on_cpu, windows)
 recipes = {"int8, yours": None, "int4 g32 asymmetric": rounded(False), "int4 g32 symmetric": rounded(True)}
 quality = []
-for name, make in tqdm(recipes.items(), desc="quality", leave=False):
+for name, make in bar(recipes.items(), desc="quality"):
     model = (with_linears(make) if make else int8_model).cpu()
     model.device = torch.device("cpu")
     model.cos, model.sin = model.cos.cpu(), model.sin.cpu()
@@ -1407,7 +1410,7 @@ lengths, num_matrices = (1, 2, 4, 8, 16, 32), 4 if is_gpu else 1
 def verification_ms():
     """Milliseconds of one product for each number of rows; on a GPU the matrices take turns, so no cache helps."""
     matrices, found = [torch.randn(wide, dtype=fast.dtype, device=device) for _ in range(num_matrices)], []
-    for num_rows in tqdm(lengths, desc="verification", leave=False):
+    for num_rows in bar(lengths, desc="verification"):
         x = torch.randn(num_rows, wide[0], dtype=fast.dtype, device=device)
         found.append(1e3 / num_matrices * median_s(lambda x=x: [x @ w for w in matrices], 1, 5))
     return found
@@ -1570,7 +1573,7 @@ def batch_step(batch):
 
 sweep = []
 batches = (1, 2, 4, 8, 16, 32, 64, 128, 256) if is_gpu else (1, 2, 4, 8, 16, 32, 64)
-for batch in tqdm(batches, desc="batches", leave=False):
+for batch in bar(batches, desc="batches"):
     seconds = measure(batch_step(batch), synchronize, time.perf_counter, 1, 5)
     total = bytes_read_per_token(fast) + batch * kv_bytes
     row = result_row(f"batch {batch}", seconds, total, bandwidth, batch)
@@ -2235,12 +2238,12 @@ hidden_step_traffic()
 # The table is saved beside this notebook. What remains is a command, in a terminal with the course's environment:
 #
 # ```
-# python -m mini_engine bench gpu --json gpu.json --plot .    # all of the above with the engine's own parts, and the server
-# python -m mini_engine bench cpu --json cpu.json             # on a CPU: beside transformers and llama.cpp, if installed
-# python -m mini_engine serve --device cuda                   # the server of chapter 12 on the GPU
+# python -m mini_engine bench gpu --json gpu.json --plot .  # all of the above, and the server
+# python -m mini_engine bench cpu --json cpu.json           # beside transformers and llama.cpp
+# python -m mini_engine serve --device cuda                 # the server of chapter 12 on the GPU
 # ```
 #
-# `bench gpu` runs anywhere: without a GPU it says so in one line and does what a CPU can (`--quick` for a small round).
+# `bench gpu` has the engine's own parts, too, and runs anywhere: without a GPU it says so in one line and does what a CPU can (`--quick` for a small round). `bench cpu` leaves out what is not installed.
 
 # %%
 if is_real:
