@@ -82,8 +82,8 @@
     height: (r) => 34 + 92 * (r.places.length + 1),
     draw(r, state, svg) {
       const narrow = svg.width < 500;
-      const barWidth = narrow ? 15 : 20;
-      const group = 2 * barWidth + (narrow ? 12 : 22);
+      const barWidth = narrow ? 15 : 32;
+      const group = 2 * barWidth + (narrow ? 12 : 34);
       const textAt = 4 * group + (narrow ? 4 : 16);
       svg.rect(0, 4, 12, 12, { fill: "var(--fig-2)" });
       svg.text(17, 15, "draft q", { fill: "var(--fig-ink)" });
@@ -115,11 +115,11 @@
       note(y, [bonus ? "bonus, from p" : narrow ? "max(p − q, 0)" : "residual max(p − q, 0)", bonus ? "all were accepted" : "scaled to sum 1", `u = ${fixed(r.last.u)}: ${WORDS[r.last.token]}`]);
     },
     say(r, state) {
-      const told = r.places.slice(0, state.shown).map((place) => `${WORDS[place.token]} is ${place.kept ? "accepted" : "rejected"} (chance ${fixed(place.chance)}, u = ${fixed(place.u)})`);
-      const begin = told.length ? `${told.join("; ")}.` : `Drafted: ${r.draft.map((t) => WORDS[t]).join(" ")}.`;
+      const told = r.places.slice(0, state.shown).map((place) => `“${WORDS[place.token]}” is ${place.kept ? "accepted" : "rejected"} (chance ${fixed(place.chance)}, u = ${fixed(place.u)})`);
+      const begin = told.length ? `${told.join("; ")}.` : `Drafted: “${r.draft.map((t) => WORDS[t]).join(" ")}”.`;
       if (state.shown < r.places.length + (r.last.kind === "bonus")) return begin;
       const how = r.last.kind === "bonus" ? "All drafts were accepted, so the target adds a bonus token" : "The residual gives the replacement";
-      return `${begin} ${how}: ${WORDS[r.last.token]}. Out come ${r.output.length} token${r.output.length > 1 ? "s" : ""}: ${r.output.map((t) => WORDS[t]).join(" ")}.`;
+      return `${begin} ${how}, “${WORDS[r.last.token]}”. Out come${r.output.length > 1 ? "" : "s"} ${r.output.length} token${r.output.length > 1 ? "s" : ""}: “${r.output.map((t) => WORDS[t]).join(" ")}”.`;
     },
     table(r) {
       const rows = r.q.flatMap((q, i) => WORDS.map((word, t) => {
