@@ -24,7 +24,7 @@
     title: "A cache fills: prefill writes many rows at once, decode adds one",
     controls: {
       prompt: { kind: "range", label: "Prompt tokens", min: 1, max: 9, value: 5 },
-      pass: { kind: "range", label: "Pass", min: 0, max: DONE, value: 1, format: (p) => (p === 0 ? "not started" : p === 1 ? "1 (prefill)" : `${p} (decode)`) },
+      pass: { kind: "range", label: "Pass", min: 0, max: DONE, value: 3, format: (p) => (p === 0 ? "not started" : p === 1 ? "1 (prefill)" : `${p} (decode)`) },
       cached: { kind: "check", label: "Keep K and V (a cache)", value: true },
     },
     play: {

@@ -12,7 +12,8 @@
     const matmul = c.num_hidden_layers * (2 * d * q + 2 * d * kv + 3 * d * c.intermediate_size) + d * c.vocab_size;
     const norms = (2 * c.num_hidden_layers + 1) * d;
     const parameters = matmul + norms + (c.tie_word_embeddings ? 0 : c.vocab_size * d);
-    return { matmul, weightBytes: parameters * BYTES, kvToken: 2 * c.num_hidden_layers * kv * BYTES, perPair: 4 * c.num_hidden_layers * q };
+    // a pass reads every matrix and the LM head; of the embedding it looks up single rows
+    return { matmul, readBytes: matmul * BYTES, weightBytes: parameters * BYTES, kvToken: 2 * c.num_hidden_layers * kv * BYTES, perPair: 4 * c.num_hidden_layers * q };
   };
 
   const POINTS = [
@@ -28,11 +29,11 @@
     controls: {
       model: { kind: "select", label: "Model", value: "llama-3-8b", options: Object.fromEntries(Object.keys(specs).filter((name) => name !== "tiny").map((name) => [name, name])) },
       device: { kind: "select", label: "GPU", value: "A100 80GB", options: Object.fromEntries(Object.keys(devices).map((name) => [name, name])) },
-      batch: { kind: "range", label: "Batch (sequences)", min: 1, max: 1024, value: 1, scale: "log", step: 0.25 },
+      batch: { kind: "range", label: "Batch (requests)", min: 1, max: 1024, value: 64, scale: "log", step: 0.25 },
       context: { kind: "range", label: "Context (tokens)", min: 16, max: 131072, value: 2048, scale: "log", step: 0.25 },
     },
     compute(state) {
-      const { matmul, weightBytes, kvToken, perPair } = counts(specs[state.model]);
+      const { matmul, readBytes, weightBytes, kvToken, perPair } = counts(specs[state.model]);
       const { peak_flops: peak, bandwidth, memory_bytes: memory } = devices[state.device];
       const { batch, context } = state;
       const kvBytes = batch * context * kvToken;
@@ -42,10 +43,10 @@
         return { flops, bytes, intensity, reached, seconds: flops / reached };
       };
       const attention = part(batch * perPair * (context + 1), kvBytes);
-      const linear = part(2 * batch * matmul, weightBytes);
-      const decode = part(attention.flops + linear.flops, kvBytes + weightBytes);
+      const linear = part(2 * batch * matmul, readBytes);
+      const decode = part(attention.flops + linear.flops, kvBytes + readBytes);
       // one prompt of `context` tokens: weights read once, its KV cache written; scores stay on the chip
-      const prefill = part(2 * context * matmul + (perPair * context * (context + 1)) / 2, weightBytes + context * kvToken);
+      const prefill = part(2 * context * matmul + (perPair * context * (context + 1)) / 2, readBytes + context * kvToken);
       const step = attention.seconds + linear.seconds;
       return { ridge: peak / bandwidth, peak, bandwidth, attention, linear, decode, prefill, step, tokens_per_second: batch / step, fits: weightBytes + kvBytes <= memory };
     },
@@ -70,6 +71,7 @@
       svg.path(`M${x(start)} ${y(start * r.bandwidth)}L${x(r.ridge)} ${y(r.peak)}H${right}`, { stroke: "var(--fig-ink)" });
       svg.line(x(r.ridge), y(r.peak), x(r.ridge), bottom, { stroke: "var(--fig-muted)", "stroke-dasharray": "4 4" });
       svg.text(x(r.ridge) + 4, bottom - 6, `ridge ${Figure.digits(r.ridge, 3)}`, { fill: "var(--fig-muted)", "font-size": 12 });
+      svg.rect(right - 190, bottom - 110, 188, 84, { fill: "var(--pst-color-background, #fff)" }); // behind the legend
       POINTS.forEach(([key, label, fill, d], i) => {
         svg.path(d, { transform: `translate(${x(r[key].intensity)} ${y(r[key].reached)})`, fill, stroke: "var(--pst-color-background, #fff)", "stroke-width": 1.5 });
         const ly = bottom - 92 + 19 * i, lx = right - 178;
@@ -81,7 +83,7 @@
       const side = (p) => (p.intensity < r.ridge ? "limited by memory" : "limited by arithmetic");
       const fit = r.fits ? "" : ` Weights and caches do not fit into the memory of one ${state.device}.`;
       return `A decode step has ${Figure.digits(r.decode.intensity, 3)} FLOP per byte (${side(r.decode)}) and takes at least ${Figure.seconds(r.step)}: ` +
-        `at most ${Figure.count(r.tokens_per_second)} tokens per second${state.batch > 1 ? ` for all ${Figure.count(state.batch)} sequences together` : ""}. ` +
+        `at most ${Figure.count(r.tokens_per_second)} tokens per second${state.batch > 1 ? ` for all ${Figure.count(state.batch)} requests together` : ""}. ` +
         `Prefill of ${Figure.count(state.context)} tokens has ${Figure.digits(r.prefill.intensity, 3)} (${side(r.prefill)}).${fit}`;
     },
     table(r) {
