@@ -3,8 +3,8 @@
 (function () {
   "use strict";
 
-  // Small whole numbers that a reader can follow; the value of key j is j itself.
-  const score = (query, key) => (5 * query + 3 * key + query * key) % 7;
+  // Small whole numbers that a reader can follow, whose maximum rises on the way; the value of key j is j itself.
+  const score = (query, key) => (6 * query + 5 * key + query * key + 3) % 8;
 
   // Where tile number `step` (1, 2, …) lies: queries by rows, all key blocks of a row before the next row.
   const tileAt = (step, blocks) => ({ row: Math.floor((step - 1) / blocks), column: (step - 1) % blocks });
@@ -29,7 +29,7 @@
 
   Figure.define("flash-tiles", {
     title: "Attention in tiles",
-    state: { step: 1 },
+    state: { step: 5 },
     controls: {
       n: { kind: "range", label: "Tokens", min: 2, max: 24, value: 12 },
       block: { kind: "range", label: "Rows and columns of a tile", min: 1, max: 12, value: 4 },
