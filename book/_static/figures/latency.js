@@ -29,7 +29,7 @@
   Figure.define("latency", {
     title: "How long did they wait?",
     controls: {
-      requests: { kind: "text", label: "Requests: sent (ms), TTFT (ms), TPOT (ms), tokens; next request", value: "0 120 20 40; 50 180 22 25; 100 650 24 30; 300 150 60 20; 600 140 21 45; 900 2000 25 1" },
+      requests: { kind: "text", label: "Requests, each: sent, TTFT, TPOT (in ms), tokens; a semicolon between two", value: "0 120 20 40; 50 180 22 25; 100 650 24 30; 300 150 60 20; 600 140 21 45; 900 2000 25 1" },
       ttft_slo: { kind: "range", label: "TTFT objective", min: 50, max: 5000, value: 500, scale: "log", format: ms },
       tpot_slo: { kind: "range", label: "TPOT objective", min: 5, max: 500, value: 50, scale: "log", format: ms },
     },
@@ -79,7 +79,7 @@
       if (!r.valid) return "Each request needs four numbers, sent, TTFT and TPOT in milliseconds and a whole number of tokens; a semicolon stands between two requests.";
       const rates = `${Figure.digits(r.throughput, 3)} requests per second, goodput ${Figure.digits(r.goodput, 3)}`;
       const tpot = r.tpot ? `; TPOT p50 ${ms(r.tpot.p50)}, p95 ${ms(r.tpot.p95)}` : "";
-      return `${r.num_good} of ${r.rows.length} requests kept both objectives: ${rates}. TTFT p50 ${ms(r.ttft.p50)}, p95 ${ms(r.ttft.p95)}${tpot}.`;
+      return `${r.num_good} of ${r.rows.length} requests kept both objectives: throughput ${rates}. TTFT p50 ${ms(r.ttft.p50)}, p95 ${ms(r.ttft.p95)}${tpot}.`;
     },
     table(r) {
       const head = ["sent (ms)", "TTFT (ms)", "TPOT (ms)", "tokens", "last token after (ms)", "objectives"];
