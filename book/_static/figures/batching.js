@@ -110,7 +110,7 @@
     controls: {
       preset: { kind: "select", label: "Workload", value: "mixed", options: { mixed: "mixed lengths", document: "somebody pastes a document", burst: "a burst", equal: "all alike", custom: "your own" } },
       requests: { kind: "text", label: "Requests (arrival:prompt:output)", value: PRESETS.mixed },
-      places: { kind: "range", label: "Places", min: 1, max: 6, value: 3 },
+      places: { kind: "range", label: "Slots", min: 1, max: 6, value: 3 },
       budget: { kind: "range", label: "Token budget of a chunked step", min: 1, max: 64, value: 12 },
       flat: { kind: "range", label: "Tokens that a step computes in its least time", min: 1, max: 32, value: 8 },
       until: { kind: "range", label: "Shown until", min: 0, max: 100, step: "any", value: 100, format: (n) => (n >= 100 ? "the end" : `${Math.round(n)}%`) },
@@ -166,9 +166,9 @@
     },
     say(r, state) {
       if (!r.valid) return r.problem;
-      const held = state.budget < state.places ? ` (the budget is raised to ${state.places}: every place may decode)` : "";
+      const held = state.budget < state.places ? ` (the budget is raised to ${state.places}: every slot may decode)` : "";
       if (r.now < r.most) return `${NAMES.map(([key, title]) => `${title}: ${tokensOut(r[key], r.now)} tokens and ${doneBy(r[key], r.now)} of ${r.requests.length} requests`).join("; ")}, at time ${units(r.now)}.${held}`;
-      return NAMES.map(([key, title]) => `${title}: done at ${units(r[key].end)}, ${units(100 * r[key].used)}% of the places used, longest gap ${units(r[key].longest_gap)}, first token after ${units(r[key].mean_ttft)} on average.`).join(" ") + held;
+      return NAMES.map(([key, title]) => `${title}: done at ${units(r[key].end)}, ${units(100 * r[key].used)}% of the slots used, longest gap ${units(r[key].longest_gap)}, first token after ${units(r[key].mean_ttft)} on average.`).join(" ") + held;
     },
     table(r) {
       if (!r.valid) return { head: ["request"], rows: [], caption: "Times by request" };

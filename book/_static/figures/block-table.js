@@ -163,7 +163,7 @@
         for (let slot = 0; slot < BLOCK_SIZE; slot += 1) {
           const token = count ? r.tokens[block][slot] : null;
           svg.rect(x + slot * cell, y + 18, cell - 2, 30, {
-            fill: "var(--fig-surface)", stroke: !count ? "var(--fig-line)" : who.length ? color(who[0]) : "var(--fig-muted)",
+            fill: "var(--fig-surface)", stroke: !count ? "var(--fig-line)" : who.length ? color(who[slot % who.length]) : "var(--fig-muted)",
             "stroke-width": who.length > 1 ? 3 : 1.5, "stroke-dasharray": who.length ? null : "4 3",
           });
           if (token) svg.text(x + slot * cell + cell / 2 - 1, y + 38, token, { "text-anchor": "middle", "font-size": 12, fill: who.length ? "var(--fig-ink)" : "var(--fig-muted)" });
