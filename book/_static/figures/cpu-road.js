@@ -47,7 +47,7 @@
     },
     say(result) {
       const last = result[result.length - 1];
-      return `${last.name}: predicted ${Figure.seconds(last.predicted)}, set by ${last.limit}; measured on the recorded machine ${Figure.seconds(last.measured)}, ${Figure.digits((100 * last.predicted) / last.measured, 3)}% of it explained.`;
+      return `${last.name}: predicted ${Figure.seconds(last.predicted)}, set by ${last.limit}; measured on the recorded machine ${Figure.seconds(last.measured)}, a share of ${Figure.digits((100 * last.predicted) / last.measured, 2)}%.`;
     },
     table(result) {
       return { head: ["step", "MB read", "rows", "predicted (ms)", "limit", "measured (ms)"], rows: result.map((row) => [row.name, Figure.digits(row.bytes / 1e6, 3), String(row.num_rows), Figure.digits(row.predicted * 1e3, 3), row.limit, Figure.digits(row.measured * 1e3, 3)]), caption: "One product of the road, step by step" };
