@@ -221,7 +221,7 @@ def test_generator_writes_lead_in_line_points_and_ids(tmp_path):
     assert release.cells[5].source.endswith('test_half()\nprint("Passed: the visible checks of half, 1 of 3 points.")')
     assert release.cells[6].source == "# Hidden checks of half, 2 of 3 points: they run at grading."
     assert release.cells[3].source == 'def half(x):\n    """Half of x."""\n    raise NotImplementedError'
-    assert release.cells[7].source == "Why?\n\n*2 points, given by a person*\n\nWrite your answer here."
+    assert release.cells[7].source == "Why?\n\n*2 points, graded by a person*\n\nWrite your answer here."
     assert [
         cell.metadata.nbgrader.points for cell in release.cells if cell.metadata.get("nbgrader", {}).get("grade")
     ] == [1, 2, 2]

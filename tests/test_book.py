@@ -121,6 +121,14 @@ def test_an_exercise_is_found_by_its_exact_name_first():
     assert read_exercise(ROOT, "08_sampling_and_latency", "answer_choose_metric")["written"]
 
 
+def test_what_the_generator_says_in_a_notebook_does_not_stand_on_the_page():
+    checks = read_exercise(ROOT, "03_kv_cache", "kv_bytes_per_token")["checks"]
+    assert checks.startswith("def test_") and checks.endswith("test_kv_bytes_per_token()")
+    written = read_exercise(ROOT, "03_kv_cache", "answer_cache_work_ratio")  # its question is a cell of its own
+    assert written["lead"].startswith("In at most 150 words") and "4 points" not in written["lead"]
+    assert "graded by" not in read_exercise(ROOT, "01_tokens_to_logits", "what_is_an_llm")["lead"]
+
+
 def test_minutes_and_points_travel_as_data():
     exercise = read_exercise(ROOT, "03_kv_cache", "kv_bytes_per_token")
     assert exercise["effort"] == {"stars": 1, "minutes": 10, "points": 3} and "minutes" not in exercise["lead"]

@@ -6,6 +6,7 @@ solutions/NN_topic/NN_topic.py -> solutions/NN_topic/NN_topic.ipynb (nbgrader so
 `nbgrader generate_assignment` releases: nbgrader's own steps make it, all but the one that fills the gradebook).
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -29,7 +30,8 @@ FIRST_SETUP = "Set-up: run this cell first (Shift+Enter)."
 LATER_SETUP = "More set-up, for the cells below: run this cell, too (Shift+Enter)."
 TEST = "Visible checks of {name}, {share}: Shift+Enter runs them."
 HIDDEN = "Hidden checks of {name}, {share}: they run at grading."
-PASSED = 'print("Passed: the visible checks of {name}, {share}.")'
+PASSED = 'print("Passed: the visible checks of {name}, {share}.")'  # reached when nothing was wrong
+ADDED = re.compile(r'\A# Visible checks of .*\n|\nprint\("Passed: .*"\)\Z')
 FOLDED = ("setup", "test")
 INSTALL = """\
 # On a hosted notebook (Colab): installs the course. Where it is there already, nothing is done.
@@ -73,8 +75,7 @@ def source_notebook(cells, address=""):
         if cell.kind in ("test", "hidden"):
             text = with_share(cell, points[cell.name])
         if cell.kind == "answer":
-            line = f"*{plural(cell.options['points'], 'point')}, given by a person*"
-            text = text.replace("### BEGIN SOLUTION", f"{line}\n\n### BEGIN SOLUTION")
+            text = text.replace("### BEGIN SOLUTION", f"{answer_line(cell.options['points'])}### BEGIN SOLUTION")
         if cell.kind in FOLDED:
             metadata["jupyter"] = {"source_hidden": True}
         if cell.kind == "setup":
@@ -116,6 +117,11 @@ def effort_line(stars, minutes, points):
     return f"{'★' * stars} · {plural(minutes, 'minute')} · {plural(points, 'point')}"
 
 
+def answer_line(points):
+    """The line above a written answer, with the blank one below it."""
+    return f"*{plural(points, 'point')}, graded by a person*\n\n"
+
+
 def plural(count, word):
     return f"{count} {word}{'s' * (count > 1)}"
 
@@ -128,19 +134,15 @@ def with_effort(text, **effort):
 
 def with_share(cell, total):
     """A check's text with a first line that names the exercise and the points; total: those of the whole exercise."""
-    words = {"name": cell.name, "share": share(cell.options["points"], total)}
+    words = {"name": cell.name, "share": f"{cell.options['points']} of {plural(total, 'point')}"}
     if cell.kind == "test":
-        return f"# {TEST.format(**words)}\n{cell.source}{passed_line(**words)}"
+        return f"# {TEST.format(**words)}\n{cell.source}\n{PASSED.format(**words)}"
     return f"# {HIDDEN.format(**words)}\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"
 
 
-def share(points, total):
-    return f"{points} of {plural(total, 'point')}"
-
-
-def passed_line(name, share):
-    """The end of a visible check's cell: reached when nothing was wrong."""
-    return "\n" + PASSED.format(name=name, share=share)
+def bare(test):
+    """A visible check's text without what with_share added, for pages that say it in their own way."""
+    return ADDED.sub("", test)
 
 
 def release_text(notebook, config):

@@ -12,7 +12,7 @@ import nbformat
 from nbgrader.preprocessors import ClearSolutions
 from traitlets.config import PyFileConfigLoader
 
-from autograder.assignment.notebooks import effort_line
+from autograder.assignment.notebooks import answer_line, bare, effort_line
 
 MARKS = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*$\n?", re.MULTILINE)
 MODEL_ANSWER = re.compile(r"### BEGIN SOLUTION\s*\n(.*?)\n?\s*### END SOLUTION", re.DOTALL)
@@ -83,9 +83,9 @@ def read_exercise(root, assignment, name):
     cell = cells[found]
     written = cell.cell_type == "markdown"
     effort = {"points": cell.metadata["nbgrader"].get("points", 0)} if written else {}
-    if written and not cell.source.lstrip().startswith("### BEGIN SOLUTION"):
-        prompt = cell.source.partition("### BEGIN SOLUTION")[0]
-    else:
+    prompt = cell.source.partition("### BEGIN SOLUTION")[0] if written else ""
+    prompt = prompt.removesuffix(answer_line(effort.get("points", 0)))
+    if not prompt.strip():
         before = cells[found - 1]
         if before.cell_type != "markdown":
             raise ExerciseError(f"{assignment}: the cell before {name!r} is not its lead-in")
@@ -105,7 +105,7 @@ def read_exercise(root, assignment, name):
         "starter": "" if written else starter_source(cell, course_config(root)),
         "solution": (answer.group(1) if answer else "") if written else MARKS.sub("", cell.source),
         "written": written,
-        "checks": checks,
+        "checks": bare(checks),
     }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from sphinx.util import logging
 
 from autograder.assignment.cells import names_given
-from autograder.assignment.notebooks import passed_line, share
+from autograder.assignment.notebooks import bare
 from autograder.assignment.seen import names_seen
 from book._ext.assignment import MARKS, grade_id, load_cells
 from book.tools import vendor
@@ -110,13 +110,12 @@ def topic_data(root, assignment, with_solutions=True):
         name = grade_id(cell)
         test, hidden, tryit = (named.get(f"{kind}_{name}") for kind in ("test", "hidden", "tryit"))
         solution = MARKS.sub("", cell.source)
-        passed = passed_line(name, share(points(test), points(test) + points(hidden)))
         entry = {
             "name": name,
             "live": test is not None
             and (in_range(assignment) or "run_kernel(" in test.source)  # a kernel runs in the browser's WebGPU
             and runs_in_page(root, setup, solution, test.source),
-            "test": test.source.removesuffix(passed) if test else "",  # the page says it itself
+            "test": bare(test.source) if test else "",
             "tryit": tryit.source if tryit else "",
             "sees": names_seen(name, named[f"task_{name}"].source, given),
             "hidden_checks": count_checks(hidden.source) if hidden else 0,
