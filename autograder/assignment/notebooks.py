@@ -31,7 +31,10 @@ LATER_SETUP = "More set-up, for the cells below: run this cell, too (Shift+Enter
 TEST = "Visible checks of {name}, {share}: Shift+Enter runs them."
 HIDDEN = "Hidden checks of {name}, {share}: they run at grading."
 PASSED = 'print("Passed: the visible checks of {name}, {share}.")'  # reached when nothing was wrong
-ADDED = re.compile(r'\A# Visible checks of .*\n|\nprint\("Passed: .*"\)\Z')
+GIVEN = "*{points}, graded by a person*\n\n"  # above a written answer
+ADDED = re.compile(
+    r'\A# (?:Visible|Hidden) checks of .*\n|\nprint\("Passed: .*"\)\Z|^\*\d+ points?, graded by a person\*\n\n', re.M
+)
 FOLDED = ("setup", "test")
 INSTALL = """\
 # On a hosted notebook (Colab): installs the course. Where it is there already, nothing is done.
@@ -75,7 +78,8 @@ def source_notebook(cells, address=""):
         if cell.kind in ("test", "hidden"):
             text = with_share(cell, points[cell.name])
         if cell.kind == "answer":
-            text = text.replace("### BEGIN SOLUTION", f"{answer_line(cell.options['points'])}### BEGIN SOLUTION")
+            line = GIVEN.format(points=plural(cell.options["points"], "point"))
+            text = text.replace("### BEGIN SOLUTION", f"{line}### BEGIN SOLUTION")
         if cell.kind in FOLDED:
             metadata["jupyter"] = {"source_hidden": True}
         if cell.kind == "setup":
@@ -117,11 +121,6 @@ def effort_line(stars, minutes, points):
     return f"{'★' * stars} · {plural(minutes, 'minute')} · {plural(points, 'point')}"
 
 
-def answer_line(points):
-    """The line above a written answer, with the blank one below it."""
-    return f"*{plural(points, 'point')}, graded by a person*\n\n"
-
-
 def plural(count, word):
     return f"{count} {word}{'s' * (count > 1)}"
 
@@ -140,9 +139,9 @@ def with_share(cell, total):
     return f"# {HIDDEN.format(**words)}\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"
 
 
-def bare(test):
-    """A visible check's text without what with_share added, for pages that say it in their own way."""
-    return ADDED.sub("", test)
+def bare(text):
+    """A cell's text without the lines with its points: for pages, and to see whether the rest is what it was."""
+    return ADDED.sub("", text)
 
 
 def release_text(notebook, config):

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from nbgrader.api import Gradebook, MissingEntry
 
+from autograder.assignment.notebooks import bare
+
 
 class CannotRegrade(RuntimeError):
     """Nothing was changed; the text says why and what to do."""
@@ -11,7 +13,7 @@ class CannotRegrade(RuntimeError):
 
 @dataclass
 class Cell:
-    """A cell of the gradebook. points is None where it is not graded."""
+    """A cell of the gradebook; source does not say its points. points is None where it is not graded."""
 
     source: str
     points: float | None = None
@@ -44,7 +46,7 @@ def read_gradebook(url, assignment):
         except (MissingEntry, ValueError):
             raise CannotRegrade(f"nothing of {assignment} is graded: run `nbgrader autograde {assignment}`") from None
         points = {cell.name: cell.max_score for cell in notebook.grade_cells}
-        cells = {cell.name: Cell(cell.source, points.get(cell.name)) for cell in notebook.source_cells}
+        cells = {cell.name: Cell(bare(cell.source), points.get(cell.name)) for cell in notebook.source_cells}
         found = Snapshot(cells, {})
         for submission in notebook.submissions:
             found.scores[submission.student.id] = {

@@ -12,7 +12,7 @@ import nbformat
 from nbgrader.preprocessors import ClearSolutions
 from traitlets.config import PyFileConfigLoader
 
-from autograder.assignment.notebooks import answer_line, bare, effort_line
+from autograder.assignment.notebooks import bare, effort_line
 
 MARKS = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*$\n?", re.MULTILINE)
 MODEL_ANSWER = re.compile(r"### BEGIN SOLUTION\s*\n(.*?)\n?\s*### END SOLUTION", re.DOTALL)
@@ -83,8 +83,7 @@ def read_exercise(root, assignment, name):
     cell = cells[found]
     written = cell.cell_type == "markdown"
     effort = {"points": cell.metadata["nbgrader"].get("points", 0)} if written else {}
-    prompt = cell.source.partition("### BEGIN SOLUTION")[0] if written else ""
-    prompt = prompt.removesuffix(answer_line(effort.get("points", 0)))
+    prompt = bare(cell.source).partition("### BEGIN SOLUTION")[0] if written else ""
     if not prompt.strip():
         before = cells[found - 1]
         if before.cell_type != "markdown":
