@@ -192,6 +192,7 @@ def test_a_chapter_is_not_too_tall_and_cuts_no_line_of_code(book, browser, chapt
     with Reader(browser) as reader:
         page = reader.open(book / f"{chapter}.html")
         assert page.evaluate("document.documentElement.scrollHeight") <= TALLEST, "too tall with its cards closed"
+        assert not page.locator(".output.stream + .output.stream").count(), "one output stands in several boxes"
         shown = page.locator("article .highlight-ipython3 pre").all_inner_texts()
         page.evaluate("document.querySelectorAll('article details').forEach(d => { d.hidden = false; d.open = true; })")
         for width in (1280, 390):
